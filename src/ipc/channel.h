@@ -1,0 +1,60 @@
+/*
+ * Messages between the supervisor and a worker, over a SOCK_SEQPACKET pair: one datagram a message,
+ * a verb and string arguments, and up to four file descriptors (listening sockets).
+ *
+ * A worker is `holdfast proxy --worker NAME` or `holdfast http --worker NAME` with the channel on
+ * fd IPC_WORKER_FD; nothing else is in its argv or environment. Verbs are text and unknown verbs
+ * are ignored, so that an older worker and a newer supervisor understand each other.
+ *
+ *   supervisor → worker                          worker → supervisor
+ *   config TEXT        whole config as INI       ready               accepting on all its sockets
+ *   secret USER PASS   our own redis user        route HOST PORT EP  ROLE-checked, commands go
+ * there listen OPTION EP   + fd, e.g. proxy.listen   noroute WHY         no master to send to,
+ * holding sentinels EP…      whom to watch             stats KEY=VALUE…    counters (later) master
+ * HOST PORT EPOCH hold MS            planned switchover: hold writes until the next `master`, at
+ * most MS go                 all is said, begin (first) / apply (after a reload) drain MS stop
+ * accepting, answer what was asked, exit 0 within MS
+ */
+#ifndef IPC_CHANNEL_H
+#define IPC_CHANNEL_H
+
+#include <stddef.h>
+
+#include "base/defs.h"
+#include "net/loop.h"
+
+#define IPC_WORKER_FD 3
+#define IPC_MAX_ARGS  64
+#define IPC_MAX_BYTES ((size_t)128 * 1024)
+
+struct channel;
+
+struct channel_msg {
+	const char *verb;               /* borrowed, as all below, until the callback returns */
+	const char *args[IPC_MAX_ARGS]; /* NULL after the last */
+	size_t arg_count;
+	int fds[4]; /* the callee's; those left >= 0 are closed after the callback */
+	size_t fd_count;
+};
+
+struct channel_ops {
+	void (*on_msg)(struct channel *ch, void *owner, struct channel_msg *msg);
+	/* The other side is gone; the channel is still to be closed by its owner. */
+	void (*on_gone)(struct channel *ch, void *owner);
+};
+
+/* Both ends, CLOEXEC; the worker's is passed on as IPC_WORKER_FD. 0 or negative errno. */
+int channel_pair(int *ret_ours, int *ret_workers) ATTR_WARN_UNUSED;
+/* Takes over the fd. */
+struct channel *channel_new(struct loop *loop, int fd, const struct channel_ops *ops, void *owner);
+/* No callback after this; safe inside one. */
+void channel_close(struct channel **ch);
+
+/*
+ * Sends a message; the last argument is NULL. `fd` -1: none; it is duplicated by the kernel, the
+ * caller keeps its own. Messages wait in order when the peer is slow, up to 4 MiB. 0, -EPIPE (peer
+ * gone), -ENOBUFS (peer does not read), -EMSGSIZE.
+ */
+int channel_send(struct channel *ch, int fd, const char *verb, ...) __attribute__((sentinel));
+
+#endif

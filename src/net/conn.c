@@ -1,0 +1,493 @@
+#include "net/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define CONN_MAGIC       0x434f4e4eU
+#define DEFAULT_IN_MAX   ((size_t)64 * 1024)
+#define DEFAULT_OUT_HIGH ((size_t)1024 * 1024)
+
+struct conn {
+	uint32_t magic;
+	int fd;            /* owned; -1 once closed */
+	struct loop *loop; /* borrowed (outlives all) */
+	ev_io io;
+	ev_timer deadline;
+	struct loop_hook flush; /* writes `out`, or shows unconsumed bytes again */
+	struct buf in, out;
+	size_t out_high;
+	uint64_t sent_total;
+	const struct conn_ops *ops; /* borrowed (static) */
+	void *owner;                /* borrowed (closes the conn before it goes) */
+	bool connecting : 1;
+	bool paused : 1;
+	bool eof : 1;        /* the peer sends no more */
+	bool was_full : 1;   /* on_room is owed */
+	bool show_again : 1; /* unconsumed bytes wait for the owner after a pause */
+	bool blocked : 1;    /* the socket is full: EV_WRITE leads to the next flush */
+	bool closing : 1;    /* close once `out` is empty */
+};
+
+static void
+update_watch(struct conn *c)
+{
+	int events = 0;
+
+	if (c->fd == -1) {
+		return;
+	}
+	if (!c->connecting && !c->paused && !c->eof) {
+		events |= EV_READ;
+	}
+	if (c->connecting || c->blocked) {
+		events |= EV_WRITE;
+	}
+	if (ev_is_active(&c->io) && (c->io.events & (EV_READ | EV_WRITE)) == events) {
+		return;
+	}
+	ev_io_stop(loop_ev(c->loop), &c->io);
+	if (events != 0) {
+		ev_io_set(&c->io, c->fd, events);
+		ev_io_start(loop_ev(c->loop), &c->io);
+	}
+}
+
+static void
+free_now(void *obj)
+{
+	struct conn *c = obj;
+
+	buf_fini(&c->in);
+	buf_fini(&c->out);
+	c->magic = 0;
+	free(c);
+}
+
+/* Stops everything; the memory goes at the end of the turn. */
+static void
+shut(struct conn *c)
+{
+	if (c->fd == -1) {
+		return;
+	}
+	ev_io_stop(loop_ev(c->loop), &c->io);
+	ev_timer_stop(loop_ev(c->loop), &c->deadline);
+	loop_hook_cancel(&c->flush);
+	(void)close(c->fd);
+	c->fd = -1;
+	loop_bury(c->loop, free_now, c);
+}
+
+static void
+end(struct conn *c, int error)
+{
+	bool silent = c->closing;
+
+	shut(c);
+	if (!silent && c->ops->on_close != NULL) {
+		c->ops->on_close(c, c->owner, error);
+	}
+}
+
+/* Shows the owner `in`; false when the conn was closed meanwhile. */
+static bool
+deliver(struct conn *c, struct slice in, size_t *ret_used)
+{
+	size_t used = c->ops->on_data(c, c->owner, in);
+
+	if (c->fd == -1 || c->closing) {
+		return false;
+	}
+	assert(used <= in.len);
+	*ret_used = used;
+	return true;
+}
+
+static void
+read_some(struct conn *c)
+{
+	bool kept = buf_len(&c->in) > 0;
+	uint8_t *into = loop_scratch(c->loop);
+	size_t room = LOOP_SCRATCH_BYTES, used;
+	ssize_t n;
+
+	if (kept) {
+		/* A partial request: read behind it. Grow in steps, so that a lying length header
+		 * costs nothing. */
+		size_t want = MIN(LOOP_SCRATCH_BYTES, MAX(buf_len(&c->in), (size_t)4096));
+
+		if (c->in.max != 0) {
+			want = MIN(want, c->in.max - MIN(c->in.max, buf_len(&c->in)));
+		}
+		if (want == 0) {
+			end(c, -ENOBUFS);
+			return;
+		}
+		if (buf_reserve(&c->in, want) < 0) {
+			end(c, -ENOMEM);
+			return;
+		}
+		into = buf_tail(&c->in);
+		room = want;
+	}
+	n = read(c->fd, into, room);
+	if (n == -1) {
+		if (errno != EAGAIN && errno != EINTR) {
+			end(c, -errno);
+		}
+		return;
+	}
+	if (n == 0) {
+		c->eof = true;
+		if (c->ops->on_eof == NULL) {
+			end(c, 0);
+			return;
+		}
+		update_watch(c);
+		c->ops->on_eof(c, c->owner);
+		return;
+	}
+	if (kept) {
+		buf_commit(&c->in, (size_t)n);
+		if (deliver(c, buf_slice(&c->in), &used)) {
+			buf_consume(&c->in, used);
+			buf_release(&c->in);
+		}
+		return;
+	}
+	if (deliver(c, (struct slice){into, (size_t)n}, &used) && used < (size_t)n) {
+		if (c->in.max != 0 && (size_t)n - used > c->in.max) {
+			end(c, -ENOBUFS);
+		} else if (buf_add(&c->in, into + used, (size_t)n - used) < 0) {
+			end(c, -ENOMEM);
+		}
+	}
+}
+
+static void
+flush_out(struct conn *c)
+{
+	while (buf_len(&c->out) > 0) {
+		struct slice s = buf_slice(&c->out);
+		ssize_t n = send(c->fd, s.ptr, s.len, MSG_NOSIGNAL);
+
+		if (n == -1) {
+			if (errno == EINTR) {
+				continue;
+			}
+			if (errno != EAGAIN) {
+				end(c, -errno);
+				return;
+			}
+			break;
+		}
+		c->sent_total += (uint64_t)n;
+		buf_consume(&c->out, (size_t)n);
+		if ((size_t)n < s.len) {
+			break;
+		}
+	}
+	c->blocked = buf_len(&c->out) > 0;
+	if (!c->blocked) {
+		buf_release(&c->out);
+		if (c->closing) {
+			end(c, 0);
+			return;
+		}
+	}
+	if (buf_len(&c->out) >= c->out_high) {
+		c->was_full = true;
+	} else if (c->was_full && buf_len(&c->out) <= c->out_high / 2) {
+		c->was_full = false;
+		if (c->ops->on_room != NULL && !c->closing) {
+			c->ops->on_room(c, c->owner);
+		}
+	}
+	if (c->fd != -1) {
+		update_watch(c);
+	}
+}
+
+static void
+on_turn_end(void *arg)
+{
+	struct conn *c = OBJ_CAST((struct conn *)arg, CONN_MAGIC);
+
+	if (c->show_again && !c->paused && !c->closing) {
+		size_t used;
+
+		c->show_again = false;
+		if (buf_len(&c->in) > 0) {
+			if (!deliver(c, buf_slice(&c->in), &used)) {
+				return;
+			}
+			buf_consume(&c->in, used);
+			buf_release(&c->in);
+		}
+	}
+	if (!c->connecting && (buf_len(&c->out) > 0 || c->closing)) {
+		flush_out(c);
+	}
+}
+
+static void
+on_connected(struct conn *c)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1) {
+		error = errno;
+	}
+	if (error != 0) {
+		end(c, -error);
+		return;
+	}
+	c->connecting = false;
+	ev_timer_stop(loop_ev(c->loop), &c->deadline);
+	update_watch(c);
+	if (c->ops->on_open != NULL && !c->closing) {
+		c->ops->on_open(c, c->owner);
+	}
+	if (c->fd != -1 && buf_len(&c->out) > 0) {
+		conn_flush(c);
+	}
+}
+
+static void
+on_ready(struct ev_loop *ev, ev_io *w, int revents)
+{
+	struct conn *c = OBJ_CAST((struct conn *)w->data, CONN_MAGIC);
+
+	if (c->connecting) {
+		on_connected(c);
+		return;
+	}
+	if (revents & EV_READ) {
+		read_some(c);
+	}
+	if ((revents & EV_WRITE) && c->fd != -1) {
+		flush_out(c);
+	}
+}
+
+static void
+on_deadline(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	struct conn *c = OBJ_CAST((struct conn *)w->data, CONN_MAGIC);
+
+	end(c, -ETIMEDOUT);
+}
+
+static struct conn *
+make(struct loop *loop, int fd, bool connecting, const struct conn_ops *ops, void *owner)
+{
+	struct conn *c = xcalloc(1, sizeof(*c));
+
+	*c = (struct conn){.magic = CONN_MAGIC,
+	    .fd = fd,
+	    .loop = loop,
+	    .out_high = DEFAULT_OUT_HIGH,
+	    .ops = ops,
+	    .owner = owner,
+	    .connecting = connecting};
+	buf_init(&c->in, DEFAULT_IN_MAX);
+	buf_init(&c->out, 0);
+	loop_hook_init(&c->flush, on_turn_end, c);
+	ev_io_init(&c->io, on_ready, fd, 0);
+	c->io.data = c;
+	ev_init(&c->deadline, on_deadline);
+	c->deadline.data = c;
+	update_watch(c);
+	return c;
+}
+
+struct conn *
+conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner)
+{
+	return make(loop, fd, false, ops, owner);
+}
+
+struct conn *
+conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
+    const struct conn_ops *ops, void *owner, struct errmsg *err)
+{
+	struct sockaddr_storage addr;
+	struct conn *c;
+	socklen_t len;
+	int fd, on = 1;
+
+	if (endpoint_resolve(ep, true, &addr, &len, err) < 0) {
+		return NULL;
+	}
+	fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1) {
+		errmsg_set(err, "cannot open a socket: %m");
+		return NULL;
+	}
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (connect(fd, (struct sockaddr *)&addr, len) == -1 && errno != EINPROGRESS) {
+		/* unix sockets and loopback refuse at once */
+		errmsg_set(err, "cannot connect to %s: %m", ENDPOINT_TEXT(ep));
+		(void)close(fd);
+		return NULL;
+	}
+	c = make(loop, fd, true, ops, owner);
+	conn_set_deadline(c, timeout_ms);
+	return c;
+}
+
+void
+conn_close(struct conn **cp)
+{
+	struct conn *c = *cp;
+
+	*cp = NULL;
+	if (c != NULL) {
+		shut(c);
+	}
+}
+
+void
+conn_close_after_flush(struct conn **cp, uint64_t timeout_ms)
+{
+	struct conn *c = *cp;
+
+	*cp = NULL;
+	if (c == NULL || c->fd == -1) {
+		return;
+	}
+	c->closing = true;
+	c->paused = true;
+	conn_set_deadline(c, timeout_ms);
+	loop_hook_ask(c->loop, &c->flush);
+	update_watch(c);
+}
+
+void
+conn_set_limits(struct conn *c, size_t in_max, size_t out_high)
+{
+	c->in.max = in_max;
+	c->out_high = out_high;
+}
+
+void
+conn_set_deadline(struct conn *c, uint64_t timeout_ms)
+{
+	ev_timer_stop(loop_ev(c->loop), &c->deadline);
+	if (timeout_ms > 0) {
+		ev_timer_set(&c->deadline, (double)timeout_ms / 1000., 0.);
+		ev_timer_start(loop_ev(c->loop), &c->deadline);
+	}
+}
+
+int
+conn_write(struct conn *c, const void *bytes, size_t len)
+{
+	int err = buf_add(&c->out, bytes, len);
+
+	if (err == 0) {
+		conn_flush(c);
+	}
+	return err;
+}
+
+struct buf *
+conn_out(struct conn *c)
+{
+	return &c->out;
+}
+
+void
+conn_flush(struct conn *c)
+{
+	if (c->fd == -1) {
+		return;
+	}
+	if (buf_len(&c->out) >= c->out_high) {
+		c->was_full = true;
+	}
+	if (!c->connecting && !c->blocked) {
+		loop_hook_ask(c->loop, &c->flush);
+	}
+}
+
+bool
+conn_is_full(const struct conn *c)
+{
+	return buf_len(&c->out) >= c->out_high;
+}
+
+size_t
+conn_unsent(const struct conn *c)
+{
+	return buf_len(&c->out);
+}
+
+uint64_t
+conn_sent_total(const struct conn *c)
+{
+	return c->sent_total;
+}
+
+void
+conn_pause(struct conn *c, bool paused)
+{
+	if (c->fd == -1 || c->closing || c->paused == paused) {
+		return;
+	}
+	c->paused = paused;
+	if (!paused && buf_len(&c->in) > 0) {
+		c->show_again = true;
+		loop_hook_ask(c->loop, &c->flush);
+	}
+	update_watch(c);
+}
+
+bool
+conn_is_paused(const struct conn *c)
+{
+	return c->paused;
+}
+
+int
+conn_fd(const struct conn *c)
+{
+	return c->fd;
+}
+
+void *
+conn_owner(const struct conn *c)
+{
+	return c->owner;
+}
+
+char *
+conn_peer(const struct conn *c, char *text)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	char host[128], port[8];
+
+	if (getpeername(c->fd, (struct sockaddr *)&addr, &len) == -1) {
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "gone");
+	} else if (addr.ss_family == AF_UNIX) {
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "unix");
+	} else if (getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port,
+		       sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "unknown");
+	} else {
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE,
+		    addr.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	}
+	return text;
+}

@@ -1,0 +1,98 @@
+/*
+ * A buffered, non-blocking stream connection: proxy clients, backends, HTTP clients, control
+ * clients.
+ *
+ *   peer → read → [in: what the owner has not consumed yet] → on_data
+ *   owner → conn_write / conn_out + conn_flush → [out] → one write(2) at the end of the turn → peer
+ *
+ * Who owns what: the owner creates and closes the conn; the conn owns fd and buffers. An idle conn
+ * holds no buffer memory. The owner may close it inside any callback. After on_close the conn is
+ * gone: the owner must drop its pointer and not call conn_close. Water marks: when `out` passes
+ * `high`, conn_is_full is true: the owner stops reading from whoever feeds it (conn_pause) until
+ * on_room says that `out` fell to half of that.
+ */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/defs.h"
+#include "base/errmsg.h"
+#include "base/slice.h"
+#include "net/endpoint.h"
+#include "net/loop.h"
+
+struct conn;
+
+struct conn_ops {
+	/* An outgoing connection stands. May be NULL. */
+	void (*on_open)(struct conn *c, void *owner);
+	/*
+	 * Bytes arrived: `in` is all that is not consumed yet. Returns how many bytes from the
+	 * front are consumed; the rest is shown again together with what comes next. The return
+	 * value is ignored when the owner closed the conn.
+	 */
+	size_t (*on_data)(struct conn *c, void *owner, struct slice in);
+	/* `out` fell to the low mark after it had been full. May be NULL. */
+	void (*on_room)(struct conn *c, void *owner);
+	/*
+	 * The peer will send no more but may still read. NULL: the same as on_close with 0.
+	 * Otherwise the conn stays until the owner closes it.
+	 */
+	void (*on_eof)(struct conn *c, void *owner);
+	/*
+	 * The conn ended by itself: 0 end of stream, -ETIMEDOUT its deadline passed, -ENOBUFS the
+	 * peer sent more than in_max bytes that could not be consumed, else what the socket said.
+	 * Not called after conn_close.
+	 */
+	void (*on_close)(struct conn *c, void *owner, int error);
+};
+
+/* Takes over a connected, non-blocking fd; it is closed with the conn. */
+struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner);
+/*
+ * Begins to connect (numeric address or unix path); on_open or on_close follows, never before this
+ * returns. NULL with the reason in `err` when it cannot even begin. timeout_ms 0: none.
+ */
+struct conn *conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
+    const struct conn_ops *ops, void *owner, struct errmsg *err);
+
+/* Closes at once, unsent bytes are lost, no callback; *c is NULL afterwards. NULL is fine. */
+void conn_close(struct conn **c);
+/* Closes once `out` is sent, at the latest after timeout_ms; reads no more; no further callback; *c
+ * is NULL afterwards. */
+void conn_close_after_flush(struct conn **c, uint64_t timeout_ms);
+
+/* in_max: most unconsumed bytes (default 64 KiB; 0: no limit). out_high: see above (default 1 MiB).
+ */
+void conn_set_limits(struct conn *c, size_t in_max, size_t out_high);
+/* Ends the conn with -ETIMEDOUT in that many ms unless set anew; 0: no deadline. */
+void conn_set_deadline(struct conn *c, uint64_t timeout_ms);
+
+/* Queues bytes for the end of this turn. 0 or -ENOMEM. Bytes queued before the connection stands
+ * are kept. */
+int conn_write(struct conn *c, const void *bytes, size_t len) ATTR_WARN_UNUSED;
+/* For owners that format straight into the buffer: append here, then conn_flush. Borrowed. */
+struct buf *conn_out(struct conn *c);
+/* What is in `out` goes with one write at the end of this turn. */
+void conn_flush(struct conn *c);
+bool conn_is_full(const struct conn *c);
+/* Bytes queued and not yet taken by the socket. */
+size_t conn_unsent(const struct conn *c);
+/* Bytes that the socket has taken since the conn began. */
+uint64_t conn_sent_total(const struct conn *c);
+
+/* Stops or goes on reading; unconsumed bytes are shown again (at the end of this turn) when reading
+ * goes on. */
+void conn_pause(struct conn *c, bool paused);
+bool conn_is_paused(const struct conn *c);
+
+int conn_fd(const struct conn *c);
+void *conn_owner(const struct conn *c);
+/* "ADDRESS:PORT" of the peer, or "unix"; returns `text`, of at least ENDPOINT_TEXT_SIZE bytes. */
+char *conn_peer(const struct conn *c, char *text);
+
+#endif
