@@ -1,2 +1,7 @@
 noinst_LIBRARIES += src/proc/libproc.a
-src_proc_libproc_a_SOURCES =
+src_proc_libproc_a_SOURCES = \
+	src/proc/logfile.c src/proc/logfile.h \
+	src/proc/output.c src/proc/output.h \
+	src/proc/process.c src/proc/process.h \
+	src/proc/procfs.c src/proc/procfs.h \
+	src/proc/spawn.c src/proc/spawn.h

@@ -1,0 +1,15 @@
+/* What /proc knows of a process: enough to tell whether a pid still is the process it was
+ * (proc(5)). */
+#ifndef PROC_PROCFS_H
+#define PROC_PROCFS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Field 22 of /proc/PID/stat, in clock ticks after boot. 0 or -ESRCH. Zombies count as gone. */
+int procfs_start_ticks(pid_t pid, uint64_t *ret_ticks);
+/* Is `pid` alive and the very process that was started at start_ticks? */
+bool procfs_is_same(pid_t pid, uint64_t start_ticks);
+
+#endif
