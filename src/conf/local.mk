@@ -1,2 +1,3 @@
 noinst_LIBRARIES += src/conf/libconf.a
-src_conf_libconf_a_SOURCES =
+src_conf_libconf_a_SOURCES = \
+	src/conf/conf.h src/conf/options.def
