@@ -1,0 +1,73 @@
+/*
+ * The way to the master, one for each worker process: follows the topology, checks ROLE, and owns
+ * the lanes (lane.h) over which requests travel.
+ *
+ *   topo → new master → probe link: connect, authenticate as our own user, ROLE says master →
+ * routing lanes connect and send what they hold probe or a lane lost, ROLE says otherwise →
+ * holding: lanes keep what comes until there is a master
+ *
+ * Nothing is sent to a server that has not said `master` since the link to it was made. While a
+ * master is known but not reachable, it is tried again after 2, 4, 8 … 250 ms. The pool logs
+ * nothing above debug; who wants to know watches it.
+ */
+#ifndef BACKEND_BACKEND_H
+#define BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/defs.h"
+#include "net/endpoint.h"
+#include "net/loop.h"
+#include "topo/topo.h"
+
+struct backend;
+
+/* Plain data. */
+struct backend_conf {
+	uint64_t hold_ms;        /* how long a request waits for a master */
+	size_t held_bytes_max;   /* of all requests that wait; 0: 64 MiB */
+	size_t held_count_max;   /* 0: 100000 */
+	size_t reply_unsent_max; /* a requester that reads slower than this is stopped; 0: 1 MiB */
+	uint64_t stall_ms;       /* how long one slow reader may keep others waiting; 0: 1000 */
+	const char *client_name; /* what our links are called in CLIENT LIST; borrowed, static */
+};
+
+struct backend_watcher {
+	struct list link;
+	/* Requests go to `master` now (ROLE checked). */
+	void (*on_route)(void *arg, const struct endpoint *master);
+	/* They are held: `why` is text for a person. */
+	void (*on_noroute)(void *arg, const char *why);
+	void *arg; /* borrowed */
+};
+
+struct backend *backend_new(
+    struct loop *loop, struct topo *topo, const struct backend_conf *conf); /* topo outlives it */
+/* All requesters must be finished, all lanes released. */
+void backend_free(struct backend **b);
+void backend_configure(struct backend *b, const struct backend_conf *conf);
+/* Our own user on the servers, for ROLE and probes. Without it they are asked as nobody. */
+void backend_set_secret(struct backend *b, const char *user, const char *password);
+
+/* Told at once when there is a route, then at each change. The watcher is embedded in its owner. */
+void backend_watch(struct backend *b, struct backend_watcher *w);
+void backend_unwatch(struct backend_watcher *w);
+/* False while requests are held. */
+bool backend_master(const struct backend *b, struct endpoint *ret_master);
+
+/*
+ * Planned switchover: what is in flight is finished, what comes is held until topo names the next
+ * master, or for at most `ms`. Called again it begins anew; ms 0 ends it.
+ */
+void backend_hold(struct backend *b, uint64_t ms);
+
+struct backend_stats {
+	uint64_t sent, answered, sent_again, uncertain, expired; /* requests */
+	uint64_t connects, losses;                               /* links */
+	size_t held_bytes, held_count, lanes;                    /* now */
+};
+void backend_stats(const struct backend *b, struct backend_stats *ret_stats);
+
+#endif

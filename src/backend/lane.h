@@ -1,0 +1,129 @@
+/*
+ * A lane carries requests to the current master, whichever that is, in the name of one user,
+ * database and protocol, and brings the replies back in order.
+ *
+ *   requester ─┐                       ┌ kept: bytes of requests without a reply ┐
+ *   requester ─┼─ lane_send ─→ lane ── │ answered … │ sent, in flight │ not sent │ ─→ link → master
+ *   requester ─┘      on_reply ←────── └─────────────────────────────────────────┘ ←─ raw replies
+ *
+ * A shared lane serves many requesters over one pipelined connection; what they send is drained
+ * before the one write at the end of the turn. An own lane serves one requester (a session with
+ * state: transactions, blocking commands, subscriptions, streamed requests). Lanes outlive their
+ * link: when the master is lost, unsent requests wait and go to the next one, sent reads are sent
+ * again, sent writes are answered -UNCERTAIN, and what waited longer than hold_ms -MASTERDOWN.
+ * READONLY, LOADING and MASTERDOWN from a server are not answers: the request waits and goes again.
+ *
+ * Setup (AUTH or HELLO, SELECT) is the lane's business. If the server refuses it, every request
+ * waiting on the lane gets the server's own error; the next request tries again. So to log in, send
+ * AUTH itself over the lane with these credentials: the answer is the server's.
+ *
+ * A requester has unanswered requests on one lane at a time: it waits for its replies before it
+ * changes lanes. Callbacks never come from inside lane_send.
+ */
+#ifndef BACKEND_LANE_H
+#define BACKEND_LANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "base/defs.h"
+#include "base/slice.h"
+
+struct lane;
+
+/* As whom. Borrowed; lanes keep a copy. */
+struct lane_key {
+	struct slice user;     /* empty: `default` */
+	struct slice password; /* empty and no user: nothing is authenticated */
+	uint32_t database;
+	uint8_t protocol; /* 2 or 3 */
+};
+
+/* A reply or a part of one, as the server sent it. */
+struct lane_reply {
+	struct slice raw; /* borrowed until the callback returns */
+	bool first, last; /* both: the complete reply */
+	char type;        /* its first byte: '+', '-', '$' … */
+	bool local;       /* made here (-MASTERDOWN, -UNCERTAIN …): no server said it */
+};
+
+struct requester_ops {
+	/* Replies come in the order of requests. With pushes and raw lanes also unasked. */
+	void (*on_reply)(void *owner, const struct lane_reply *reply);
+	/* lane_is_full was true and no longer is. */
+	void (*on_room)(void *owner);
+	/*
+	 * Only with a pinned own lane: the link is gone, and with it the server's state;
+	 * `unanswered` requests were dropped, their replies are the owner's to make up. The lane
+	 * connects again when it is next used. May be NULL if lanes are never pinned.
+	 */
+	void (*on_lost)(void *owner, struct lane *lane, unsigned unanswered);
+};
+
+/* Embedded in a session. */
+struct requester {
+	const struct requester_ops *ops; /* borrowed (static) */
+	void *owner;                     /* borrowed (contains the requester) */
+	struct lane *lane;               /* borrowed: where its unanswered requests are, or NULL */
+	uint32_t unanswered;             /* requests */
+	uint32_t pass;                   /* lane's own bookkeeping, as all below */
+	size_t kept_bytes;
+	bool wants_room, slow;
+};
+
+void requester_init(struct requester *r, const struct requester_ops *ops, void *owner);
+/* Its outstanding replies will be dropped; nobody else is affected. No callback after this. */
+void requester_fini(struct requester *r);
+/*
+ * The owner cannot take more replies for now (its client reads slowly), or can again. An own lane
+ * stops reading at once. A shared one stops taking requests (others get a fresh link) and waits
+ * stall_ms at most; then the rest is dropped and on_reply gives a last piece with an empty `raw`
+ * and `local`: the reply is cut, the client must be closed.
+ */
+void requester_set_slow(struct requester *r, bool slow);
+
+/* The shared lane of that key; made when there is none. Release it with lane_release. */
+struct lane *lane_shared(struct backend *b, const struct lane_key *key);
+/* A lane for this requester alone, drawn from those that were returned clean. */
+struct lane *lane_own(struct backend *b, const struct lane_key *key, struct requester *r);
+/* Gives the reference back; *lane is NULL afterwards. An own lane is closed. */
+void lane_release(struct lane **lane);
+/* An own lane whose server-side state is as after setup goes back for the next; nothing may be
+ * unanswered. */
+void lane_return(struct lane **lane);
+bool lane_is_own(const struct lane *lane);
+
+enum lane_flags {
+	LANE_READ = 1 << 0,   /* may be sent again */
+	LANE_WHOLE = 1 << 1,  /* wants replies up to LANE_WHOLE_MAX as one slice */
+	LANE_SILENT = 1 << 2, /* the reply is dropped */
+	LANE_AS_IS = 1 << 3, /* errors such as LOADING are answers here (INFO, PING of a monitor) */
+};
+
+#define LANE_WHOLE_MAX ((size_t)1024 * 1024)
+
+/*
+ * Queues one request, given as complete RESP. 0, or -ENOBUFS: too much is held already, or -ENOMEM.
+ * Nothing is queued then, the owner answers for itself.
+ */
+int lane_send(
+    struct requester *r, struct lane *lane, struct slice raw, unsigned flags) ATTR_WARN_UNUSED;
+/*
+ * A request in pieces, on own lanes only: begin with the first, go on until `last`. The lane must
+ * be connected (lane_is_ready, else wait for on_room). When the link is lost the reply says whether
+ * it may have happened; pieces that still come are swallowed.
+ */
+int lane_send_piece(struct requester *r, struct lane *lane, struct slice raw, bool first, bool last,
+    unsigned flags) ATTR_WARN_UNUSED;
+bool lane_is_ready(const struct lane *lane);
+/* Ask before reading more from one's client; if true, on_room follows. */
+bool lane_is_full(struct requester *r, struct lane *lane);
+
+/* Own lanes. Pinned: the server keeps state for us that dies with the link (on_lost). */
+void lane_set_pinned(struct lane *lane, bool pinned);
+/* Raw: the server sends what it likes (subscriptions, MONITOR); requests are not counted. */
+void lane_set_raw(struct lane *lane, bool raw);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * What a worker process is made of, be it proxy or HTTP: the loop, the topology with its sentinel
+ * watcher, the way to the master, the listening sockets, the channel to the supervisor, signals.
+ *
+ *   holdfast ROLE --worker NAME             sockets, config and secret come over the channel
+ *   holdfast ROLE --sentinel HOST:PORT …    alone: binds itself, options as -s SECTION.KEY=VALUE
+ *
+ * A role (proxy, httpd) gives its operations and keeps its own state; it never sees the channel.
+ * When the supervisor dies the worker goes on serving. SIGTERM: no more is accepted, what was asked
+ * is answered, exit 0.
+ */
+#ifndef BACKEND_WORKER_H
+#define BACKEND_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "base/defs.h"
+#include "base/errmsg.h"
+#include "net/loop.h"
+#include "topo/topo.h"
+
+struct conf;
+struct conf_list;
+struct worker;
+
+/* One door of a role: the option that names its addresses, in supervisor and stand-alone form
+ * alike. */
+struct worker_door {
+	const char *option; /* "proxy.listen", as in `listen`; NULL ends the list */
+	const struct conf_list *(*addresses)(const struct conf *conf);
+};
+
+struct worker_ops {
+	const char *role;                /* "proxy" or "http": for usage and messages */
+	const struct worker_door *doors; /* static; the first is what --listen sets */
+	/* All is known, begin: *ret_state is passed to all below. 0 or negative errno with `err`.
+	 */
+	int (*start)(struct worker *w, void **ret_state, struct errmsg *err);
+	/* A client on `door` (index into doors); the fd is the callee's. */
+	void (*accept)(void *state, int fd, unsigned door);
+	/* The config changed: worker_conf has the new one. May be NULL. */
+	void (*apply)(void *state);
+	/* Take nothing new, answer what was asked, then call worker_drained. */
+	void (*drain)(void *state);
+	/* The process ends: free all, release lanes. */
+	void (*stop)(void *state);
+};
+
+/* Runs until told to stop; returns the exit code. argv[0] is the role's word. */
+int worker_main(int argc, char **argv, const struct worker_ops *ops);
+
+struct loop *worker_loop(const struct worker *w);
+struct backend *worker_backend(const struct worker *w);
+/* Borrowed until the next apply. */
+const struct conf *worker_conf(const struct worker *w);
+const char *worker_name(const struct worker *w);
+/* True when a supervisor started it. */
+bool worker_is_supervised(const struct worker *w);
+/* Nothing is left to do after drain. */
+void worker_drained(struct worker *w);
+/* Stop and go on accepting on all doors (too many clients). */
+void worker_pause_doors(struct worker *w, bool paused);
+
+#endif
