@@ -1,0 +1,79 @@
+import os
+import sys
+
+import pytest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from harness import Cases  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than about 20 s (deselect with -m 'not slow')")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call" and report.failed:
+        item.failed = True
+        cases = [v for v in getattr(item, "funcargs", {}).values() if isinstance(v, Cases)]
+        for c in cases:
+            report.sections.append(("the clusters of the test", c.dump()))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Figures that tests measured with `measured`, and the reasons of skips: nothing is skipped silently."""
+    lines = []
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in getattr(report, "user_properties", []):
+                if name == "measured":
+                    lines.append(f"{report.nodeid.split('::')[-1]}: {value}")
+    if lines:
+        terminalreporter.section("measured")
+        for line in sorted(set(lines)):
+            terminalreporter.line(line)
+
+
+@pytest.fixture
+def measured(record_property):
+    """Notes a figure for the summary; no test may pass or fail by it."""
+    return lambda text: record_property("measured", text)
+
+
+def _cases(request):
+    cases = Cases(request.node.name)
+    yield cases
+    faults = cases.finish(failed=getattr(request.node, "failed", False))
+    assert not faults, "after the test:\n" + "\n".join(faults)
+
+
+@pytest.fixture
+def make_cluster(request):
+    """make_cluster(options={…}, …) gives a Cluster that is not started."""
+    yield from _cases(request)
+
+
+@pytest.fixture
+def cluster(make_cluster):
+    """A cluster with the default options, ready."""
+    return make_cluster().start()
+
+
+@pytest.fixture(scope="module")
+def _shared_cases(request):
+    yield from _cases(request)
+
+
+@pytest.fixture(scope="module")
+def _shared(_shared_cases):
+    return _shared_cases().start()
+
+
+@pytest.fixture
+def shared(_shared, _shared_cases):
+    """One cluster for all tests of the file that leave it as they found it: ready, nobody restarted."""
+    _shared.wait_ready()
+    return _shared
