@@ -1,7 +1,7 @@
 # Integration tests: pytest against the binary, real redis-server and redis-sentinel. The driver's log takes the
 # whole output; the closing lines also go to the terminal, over fd 9.
 AM_TESTS_FD_REDIRECT = 9>&2
-AM_TESTS_ENVIRONMENT = HOLDFAST_TEST_TERMINAL=1; export HOLDFAST_TEST_TERMINAL;
+AM_TESTS_ENVIRONMENT += HOLDFAST_TEST_TERMINAL=1; export HOLDFAST_TEST_TERMINAL;
 dist_check_SCRIPTS = tests/integration/run.sh
 TESTS += tests/integration/run.sh
 EXTRA_DIST += \
