@@ -1,0 +1,79 @@
+/*
+ * A planned change of the master, from the decision to the agreement of all sentinels.
+ *
+ * Two ways, chosen at the start by what the sentinels can do:
+ *   led       writes are paused, the target has all of them, the sentinels vote for a new epoch,
+ *             the target is promoted, the sentinels are told in the words of their own protocol
+ *   sentinel  SENTINEL FAILOVER to one of them, with writes paused, steered by replica-priority
+ * Never both at once: the second is taken only while nothing was changed by the first. Each abort
+ * before the promotion unpauses the old master and leaves everything as it was; after the promotion
+ * there is no way back, only forward.
+ *
+ * The machine is a table (failover_fsm). It owns nothing but its timers: links, watcher and topo
+ * are borrowed. One runs at a time; the caller sees to that.
+ */
+#ifndef INSTANCE_FAILOVER_H
+#define INSTANCE_FAILOVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/errmsg.h"
+#include "base/fsm.h"
+#include "net/endpoint.h"
+#include "net/loop.h"
+#include "topo/topo.h"
+
+#define FAILOVER_MAX_NODES 64
+
+struct failover;
+struct link;
+struct watcher;
+
+struct failover_node {
+	const char *name;   /* redis-1; borrowed, as `link` (both outlive the failover) */
+	struct endpoint at; /* as Sentinel names it */
+	struct link *link;  /* NULL or not up: the node is left out */
+};
+
+/* Zero in a number means the default. */
+struct failover_spec {
+	const char *master_name;           /* Sentinel's; borrowed */
+	struct watcher *watcher;           /* borrowed */
+	const struct failover_node *nodes; /* copied */
+	size_t count;
+	size_t master;       /* index of the present master */
+	const char *to;      /* name of the wanted node, or NULL for the best */
+	uint64_t pause_ms;   /* 5000: longest time that writes are held up */
+	uint64_t timeout_ms; /* 30000: the whole of it */
+	bool sentinel_only;  /* only the second way */
+};
+
+struct failover_ops {
+	/* Writes are about to be paused for at most `ms`: the workers should hold. May be NULL. */
+	void (*on_hold)(void *owner, uint64_t ms);
+	/* Node `i` takes writes now: the workers should route there. May be NULL. */
+	void (*on_promoted)(void *owner, size_t i, const struct topo_master *master);
+	/*
+	 * The end: 0 and the new master, or a negative errno and `text`: what went wrong and how
+	 * things stand. `master` is NULL when nothing changed, set when the node was promoted but
+	 * the rest failed. The failover is gone after this: the owner drops its pointer.
+	 */
+	void (*on_done)(void *owner, int error, const struct topo_master *master, const char *text);
+};
+
+/*
+ * Begins; on_done follows, never before this returns. NULL with the reason when it cannot even
+ * begin: the target is unknown or is the master, there is no other node, no sentinel answers.
+ */
+struct failover *failover_start(struct loop *loop, const struct failover_spec *spec,
+    const struct failover_ops *ops, void *owner, struct errmsg *err);
+/* Gives up: unpauses if nothing was promoted. on_done does not run. NULL is fine. */
+void failover_cancel(struct failover **f);
+/* State for status and logs: "pausing", "voting", … */
+const char *failover_state(const struct failover *f);
+
+extern const struct fsm failover_fsm;
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * The redis.conf of an instance: written by us, kept by Redis.
+ *
+ * Redis rewrites its file (CONFIG REWRITE), so it is edited and never made anew from a template:
+ * the lines of directives that belong to us are replaced, the rest stays as it is, comments, ACL
+ * users and what an operator has set by hand included. Directives that come from the configuration
+ * (redis.config.*, maxmemory, …) are remembered in a comment of the file, so that one that has
+ * left the configuration leaves the file too. The new file replaces the old one in one step, mode
+ * 0600; an unchanged file is not touched. Our secret stands in it, as masterauth has to anyway.
+ *
+ * Nothing here starts or asks a server.
+ */
+#ifndef INSTANCE_REDIS_CONF_H
+#define INSTANCE_REDIS_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/defs.h"
+#include "base/errmsg.h"
+#include "net/endpoint.h"
+
+/* The supervisor's own user on every redis instance. */
+#define INSTANCE_USER "holdfast"
+
+struct conf;
+
+struct redis_directive {
+	const char *name;  /* lower case */
+	const char *value; /* what follows the name, in redis.conf's own quoting; "" means "" */
+};
+
+/* What the file has to say, role apart. All pointers are borrowed. */
+struct redis_spec {
+	const char *name;        /* redis-1: for messages */
+	const char *dir;         /* absolute; holds redis.conf and the data */
+	const char *const *bind; /* addresses */
+	size_t bind_count;
+	const char *address; /* numeric: where the supervisor, Sentinel and replicas reach it */
+	uint16_t port;
+	const char *secret;                       /* of INSTANCE_USER */
+	const char *password;                     /* of the user default; NULL: none needed */
+	const struct redis_directive *directives; /* from the configuration; a name may repeat */
+	size_t directive_count;
+	void *owned; /* by redis_spec_new; not for others */
+};
+
+/*
+ * The spec of instance `i` (from 0) of a configuration: DIR/redis-N, its overrides and directives.
+ * The conf and the two strings must outlive it.
+ */
+struct redis_spec *redis_spec_new(
+    const struct conf *conf, size_t i, const char *address, const char *secret);
+void redis_spec_free(struct redis_spec **spec);
+
+/* May this directive be passed through? 0, or -EINVAL with the reason: it is ours, or would break
+ * us. */
+int redis_conf_check(const struct redis_directive *directive, struct errmsg *err) ATTR_WARN_UNUSED;
+
+/*
+ * Makes spec->dir/redis.conf say what the instance has to be at its next start: a replica of
+ * `master`, or a master (NULL). Makes the folder if it is missing. 0 or a negative errno with the
+ * reason; then the old file is as it was.
+ */
+int redis_conf_write(const struct redis_spec *spec, const struct endpoint *master,
+    struct errmsg *err) ATTR_WARN_UNUSED;
+/* The pure part: `text` (may be empty) with these changes. 0, -EINVAL, -ENOBUFS. */
+int redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct endpoint *master,
+    struct buf *out, struct errmsg *err) ATTR_WARN_UNUSED;
+/* Whom the file makes the instance follow. 0, -ENOENT (no file, or it says master), or an error. */
+int redis_conf_read_master(
+    const char *dir, struct endpoint *ret_master, struct errmsg *err) ATTR_WARN_UNUSED;
+
+#endif
