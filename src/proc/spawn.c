@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -77,6 +78,8 @@ child(const struct spawn_spec *spec, char **env, int report_fd)
 	if (open("/dev/null", O_RDONLY) == -1) {
 		goto failed;
 	}
+	/* Whatever else we hold, also what our own parent had left open, ends with exec. */
+	(void)close_range(spec->pass_fd != -1 ? 4 : 3, ~0U, CLOSE_RANGE_CLOEXEC);
 	environ = env;
 	(void)execvp(spec->path, spec->argv);
 failed:
