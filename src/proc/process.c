@@ -312,7 +312,7 @@ act_spawn(void *obj)
 		}
 	}
 	if (rc == 0) {
-		spec = (struct spawn_spec){.path = launch.argv[0],
+		spec = (struct spawn_spec){.path = launch.program != NULL ? launch.program : launch.argv[0],
 		    .argv = (char *const *)(uintptr_t)launch.argv,
 		    .cwd = launch.cwd,
 		    .out_fd = out_fd,
@@ -339,6 +339,7 @@ act_spawn(void *obj)
 	}
 	ev_child_set(&p->child, p->pid, 0);
 	ev_child_start(loop_ev(p->loop), &p->child);
+	p->ops->started(p->owner, p->pid);
 }
 
 static void
@@ -510,6 +511,12 @@ process_adopt(struct process *p, pid_t pid, uint64_t start_ticks)
 	ev_io_start(loop_ev(p->loop), &p->adopted);
 	step(p, ON_ADOPT);
 	return 0;
+}
+
+void
+process_set_policy(struct process *p, const struct process_policy *policy)
+{
+	p->policy = *policy;
 }
 
 void

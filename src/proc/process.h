@@ -50,6 +50,8 @@ struct process_ops {
 	 * process_kick; else it failed as `err` says, which counts like a process that died young.
 	 */
 	int (*prepare)(void *owner, struct process_launch *ret_launch, struct errmsg *err);
+	/* It was spawned; `changed` to starting came before. */
+	void (*started)(void *owner, pid_t pid);
 	/* The state was written. `why` is the row's comment. */
 	void (*changed)(
 	    void *owner, enum process_state from, enum process_state to, const char *why);
@@ -106,6 +108,8 @@ void process_kick(struct process *p);
  * stopped; does not change what is wanted.
  */
 int process_adopt(struct process *p, pid_t pid, uint64_t start_ticks);
+/* Other limits from now on. */
+void process_set_policy(struct process *p, const struct process_policy *policy);
 /* SIGKILL now, whatever the state. */
 void process_kill(struct process *p);
 
@@ -114,7 +118,6 @@ const char *process_state_name(enum process_state state);
 bool process_is_wanted(const struct process *p);
 /* True while there is a pid: starting, ready, stopping, adopted. */
 bool process_runs(const struct process *p);
-/* Unproven or proven: may answer. */
 pid_t process_pid(const struct process *p); /* 0: none */
 uint64_t process_start_ticks(const struct process *p);
 /* Starts after the first one in this supervisor's life that the supervisor made by itself. */

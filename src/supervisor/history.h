@@ -1,0 +1,30 @@
+/*
+ * What happened: each event goes into the database, into the log, and to those who follow (`holdfast events -f`). One function writes
+ * it, so the three never differ.
+ */
+#ifndef SUPERVISOR_HISTORY_H
+#define SUPERVISOR_HISTORY_H
+
+#include <jansson.h>
+
+#include "ctl/ctl.h"
+#include "store/store.h"
+
+struct history;
+
+/* `store` may be NULL at first (history_attach later): events are then kept in order until it comes. */
+struct history *history_new(void);
+void history_free(struct history **h);
+void history_attach(struct history *h, struct store *store);
+
+/*
+ * Notes one event. `detail` is taken over; NULL: {}. The text is for people: what happened and, where something is wrong, what is done
+ * about it.
+ */
+void history_add(struct history *h, enum event_kind kind, const char *subject, json_t *detail,
+    const char *fmt, ...) ATTR_PRINTF(5, 6);
+
+/* The handler of the control command `events`. */
+void history_on_events(struct history *h, struct ctl_request *req, const json_t *args);
+
+#endif

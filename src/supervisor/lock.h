@@ -1,0 +1,19 @@
+/* One supervisor a data folder: DIR/holdfast.lock, held by flock for as long as the process lives. */
+#ifndef SUPERVISOR_LOCK_H
+#define SUPERVISOR_LOCK_H
+
+#include "base/errmsg.h"
+
+/*
+ * Makes the folder (0700) with log/ when missing, checks that it can be written, and locks it. *ret_fd is to be kept
+ * open. -EBUSY: another supervisor holds it, with its pid in the text; others: as errno, with what to do.
+ */
+int lock_folder(const char *dir, int *ret_fd, struct errmsg *err) ATTR_WARN_UNUSED;
+
+/*
+ * The password of our own redis user, made once from the kernel's random bytes and kept in DIR/secret (0600): 64 hex
+ * digits. free() it.
+ */
+int lock_secret(const char *dir, char **ret_secret, struct errmsg *err) ATTR_WARN_UNUSED;
+
+#endif

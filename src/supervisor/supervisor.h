@@ -1,0 +1,14 @@
+/*
+ * The supervisor: one loop that starts, proves, watches, restarts and stops every instance, keeps what must survive in SQLite, and answers the
+ * control socket. It never decides who is master by itself while sentinels answer: they decide, it makes their word come true.
+ */
+#ifndef SUPERVISOR_SUPERVISOR_H
+#define SUPERVISOR_SUPERVISOR_H
+
+#include "conf/conf.h"
+
+/* Runs until it was told to stop (SIGTERM, SIGINT). Takes over `conf`. `sources` are read again at a reload and outlive
+ * the call. The exit code of the process: 0 stopped in order, 1 failed, 78 bad configuration. Says its errors itself. */
+int supervisor_run(struct conf *conf, const struct conf_sources *sources);
+
+#endif

@@ -1,0 +1,223 @@
+/*
+ * What the files of this room share: the supervisor and its units. A unit is one instance: a redis, a sentinel, a proxy or an HTTP worker.
+ *
+ *   supervisor.c  life of the whole: lock, state, signals, end       plan.c     the order of start and stop (a table)
+ *   unit.c        one instance: process, log, readiness              servers.c  redis and sentinel: files, probes
+ *   workers.c     proxy and http: sockets, channel                   roles.c    who is master; who follows whom
+ *   resume.c      what was before: adoption, the deciding of a master   health.c   ready or not, and why; status
+ *   control.c     the control commands                               reload.c   a changed configuration
+ */
+#ifndef SUPERVISOR_SUPERVISOR_PRIV_H
+#define SUPERVISOR_SUPERVISOR_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "conf/conf.h"
+#include "ctl/ctl.h"
+#include "instance/failover.h"
+#include "instance/probe.h"
+#include "ipc/channel.h"
+#include "net/loop.h"
+#include "proc/logfile.h"
+#include "proc/process.h"
+#include "store/store.h"
+#include "supervisor/history.h"
+#include "supervisor/ring.h"
+#include "topo/topo.h"
+#include "topo/watcher.h"
+
+enum unit_kind { UNIT_REDIS, UNIT_SENTINEL, UNIT_PROXY, UNIT_HTTP, UNIT_KINDS };
+
+struct supervisor;
+
+struct unit {
+	struct supervisor *sup; /* borrowed */
+	enum unit_kind kind;
+	unsigned number;    /* from 1 */
+	char name[32];      /* redis-1 */
+	struct endpoint at; /* redis, sentinel: where it is reached; fixed for this supervisor's life */
+	char *dir;          /* owned; redis, sentinel: its folder */
+	struct process *process; /* owned */
+	struct logfile *log;     /* owned */
+	bool log_failing;        /* said so once */
+	bool held_down;          /* an operator stopped it */
+	bool leaving;            /* to be freed once it has stopped (fewer workers wanted) */
+	char last_exit[160];     /* how it last ended, "" */
+
+	struct probe *probe; /* owned; redis, sentinel */
+	bool linked;         /* redis: its replication link was up when last seen */
+	bool was_synced;     /* redis: it has had a whole copy of the present master's data */
+	uint64_t wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
+
+	struct channel *channel; /* owned; proxy, http; NULL while it does not run */
+	bool accepting;          /* worker said `ready` */
+	bool routes;             /* worker said `route` last, for `route_to` */
+	struct topo_master route_to;
+	char no_route[128]; /* why not, in its words */
+};
+
+/* A listening socket that workers inherit. Bound once, at start. */
+struct door {
+	enum unit_kind kind;
+	const char *option; /* "proxy.listen" */
+	struct endpoint at;
+	int fd; /* owned */
+};
+
+enum plan_state {
+	PLAN_MASTER,
+	PLAN_REPLICAS,
+	PLAN_SENTINELS,
+	PLAN_PROXY,
+	PLAN_HTTP,
+	PLAN_RUNNING,
+	PLAN_STOP_HTTP,
+	PLAN_STOP_PROXY,
+	PLAN_STOP_SENTINELS,
+	PLAN_STOP_REPLICAS,
+	PLAN_STOP_MASTER,
+	PLAN_STOPPED,
+	PLAN_STATE_COUNT
+};
+
+enum health { HEALTH_STARTING, HEALTH_READY, HEALTH_DEGRADED, HEALTH_STOPPING };
+
+struct supervisor {
+	uint32_t magic;
+	struct loop *loop;                  /* owned, as all below unless said */
+	const struct conf_sources *sources; /* borrowed (outlives the run) */
+	struct conf *conf;
+	struct conf **old_confs; /* replaced by reloads; units may still look at their part */
+	size_t old_conf_count;
+	char *address; /* numeric form of holdfast.address */
+	char *self;   /* path of our own program, for workers */
+	char *server; /* path of redis-server */
+	char *sentinel_program;
+	bool sentinel_flag; /* sentinel_program wants --sentinel */
+	char *secret;
+	char boot_id[40];
+	int lock_fd;
+	uint64_t started_ms;
+
+	struct store *store;
+	struct history *history;
+	struct ring *ring;
+	struct list log_followers;
+	struct topo *topo;
+	struct topo_observer observer;
+	struct watcher *watcher;
+	struct ctl_server *ctl;
+	struct list waiters; /* control requests that wait for a unit */
+
+	struct unit **units;
+	size_t unit_count;
+	struct door *doors;
+	size_t door_count;
+
+	unsigned plan; /* enum plan_state; written by fsm_step only */
+	ev_timer plan_patience;
+	bool plan_hurried; /* told to stop twice */
+	enum health health;
+	bool was_ready;
+	bool told_how_to_use;
+
+	struct unit *master; /* borrowed from units: the local master, or NULL */
+	struct topo_master master_at;
+	bool master_known;
+	ev_timer election;          /* armed while the dead master waits for a successor */
+	struct failover *failover;  /* one at a time; NULL: none */
+	struct ctl_request *failover_req; /* borrowed; who asked for it, or NULL */
+	struct unit *failover_then; /* borrowed: stop or restart it once the switchover is done */
+	bool failover_then_restart;
+
+	struct loop_hook check; /* health and plan are looked at once a turn */
+	ev_timer tick;          /* once a second: roles that stay wrong */
+	ev_signal sigterm, sigint, sighup;
+	int exit_code;
+};
+
+/* ---- unit.c ---- */
+struct unit *unit_new(struct supervisor *s, enum unit_kind kind, unsigned number);
+void unit_free(struct unit **u);
+const char *unit_kind_name(enum unit_kind kind);
+struct unit *unit_find(struct supervisor *s, const char *name);
+/* The redis instance that listens there, or NULL. */
+struct unit *unit_at(struct supervisor *s, const struct endpoint *at);
+/* Ready, or adopted and serving. */
+bool unit_is_ready(const struct unit *u);
+/* The word of design.md section 5. */
+const char *unit_state_name(const struct unit *u);
+/* Writes its row of the state database. */
+void unit_store(struct unit *u);
+const struct conf_redis *unit_conf(const struct unit *u);
+struct process_policy unit_policy(const struct supervisor *s, enum unit_kind kind);
+
+/* ---- servers.c: process_ops.prepare and the probes of redis and sentinel ---- */
+int servers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg *err);
+void servers_started(struct unit *u);
+void servers_ended(struct unit *u);
+/* Does the instance's folder hold any data file? */
+bool servers_has_data(const struct unit *u);
+bool servers_is_master(const struct unit *u);
+bool servers_is_synced(const struct unit *u);
+
+/* ---- workers.c ---- */
+int workers_bind(struct supervisor *s, struct errmsg *err);
+int workers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg *err);
+void workers_ended(struct unit *u);
+void workers_tell_master(struct supervisor *s);
+void workers_tell_conf(struct supervisor *s);
+void workers_hold(struct supervisor *s, uint64_t hold_ms);
+bool workers_route(const struct unit *u);
+
+/* ---- roles.c ---- */
+void roles_init(struct supervisor *s);
+void roles_fini(struct supervisor *s);
+/* May this redis start now, and as what? 0 with *ret_follow (NULL: as master), or -EAGAIN. */
+int roles_for_start(struct unit *u, const struct endpoint **ret_follow);
+void roles_on_exit(struct unit *u);
+void roles_on_seen(struct unit *u);
+void roles_tick(struct supervisor *s);
+void roles_set_master(struct supervisor *s, const struct topo_master *master, const char *why);
+/* Begins a switchover; `req` may be NULL; `then` (may be NULL) is stopped or restarted after it. 0 or -errno with `err`. */
+int roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, struct unit *then,
+    bool restart, struct errmsg *err);
+
+/* ---- resume.c ---- */
+/* Reads what was before and decides who is master. 0 or -errno. */
+int resume_decide(struct supervisor *s, struct errmsg *err);
+/* Takes over what still runs; returns how many. */
+size_t resume_adopt(struct supervisor *s);
+
+/* ---- plan.c ---- */
+extern const struct fsm plan_fsm;
+void plan_begin(struct supervisor *s);
+void plan_stop(struct supervisor *s);
+/* Looks whether the present step is done. */
+void plan_check(struct supervisor *s);
+
+/* ---- health.c ---- */
+void health_check(struct supervisor *s);
+json_t *health_status(struct supervisor *s);
+
+/* ---- control.c ---- */
+int control_open(struct supervisor *s, struct errmsg *err);
+void control_close(struct supervisor *s);
+/* A unit changed: requests that wait for it may be answered. */
+void control_unit_changed(struct unit *u);
+void control_log_line(struct supervisor *s, const struct unit *u, uint64_t seq, struct slice line);
+
+/* ---- reload.c ---- */
+/* `req` may be NULL (SIGHUP). */
+void reload(struct supervisor *s, struct ctl_request *req);
+/* Brings the number of workers to what is wanted. */
+void reload_workers(struct supervisor *s);
+
+/* ---- supervisor.c ---- */
+/* Health and plan are looked at before this turn of the loop ends. */
+void supervisor_touch(struct supervisor *s);
+
+#endif

@@ -1,0 +1,262 @@
+/*
+ * Proxy and HTTP workers: our own program in another role. We own their listening sockets, so that a worker that dies refuses no connection;
+ * they hear from us over a channel (ipc/channel.h) what to listen on, how to be, and who is master.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "instance/redis_conf.h"
+#include "net/listener.h"
+#include "supervisor/supervisor_priv.h"
+
+static int
+bind_doors(struct supervisor *s, enum unit_kind kind, const char *option,
+    const struct conf_list *addresses, struct errmsg *err)
+{
+	for (size_t i = 0; i < addresses->count; i++) {
+		struct door door = { .kind = kind, .option = option, .fd = -1 };
+		int rc = endpoint_parse(addresses->items[i], 0, &door.at, err);
+
+		if (rc == 0) {
+			rc = listener_bind(&door.at, &door.fd, err);
+		}
+		if (rc < 0) {
+			errmsg_prefix(err, "%s", option);
+			return rc;
+		}
+		s->doors = xreallocarray(s->doors, s->door_count + 1, sizeof(*s->doors));
+		s->doors[s->door_count++] = door;
+	}
+	return 0;
+}
+
+int
+workers_bind(struct supervisor *s, struct errmsg *err)
+{
+	int rc = bind_doors(s, UNIT_PROXY, "proxy.listen", &s->conf->proxy_listen, err);
+
+	return rc < 0 ? rc : bind_doors(s, UNIT_HTTP, "http.listen", &s->conf->http_listen, err);
+}
+
+static void
+on_ready(struct unit *u)
+{
+	u->accepting = true;
+	process_ready(u->process);
+	supervisor_touch(u->sup);
+}
+
+static void
+on_route(struct unit *u, const struct channel_msg *msg)
+{
+	uint64_t port = 0, epoch = 0;
+
+	if (msg->arg_count < 3 || !slice_to_u64(slice_str(msg->args[1]), &port) || port > UINT16_MAX ||
+	    !slice_to_u64(slice_str(msg->args[2]), &epoch)) {
+		return;
+	}
+	u->routes = true;
+	u->route_to.at = endpoint_tcp(msg->args[0], (uint16_t)port);
+	u->route_to.epoch = epoch;
+	supervisor_touch(u->sup);
+}
+
+static void
+on_noroute(struct unit *u, const struct channel_msg *msg)
+{
+	u->routes = false;
+	(void)snprintf(u->no_route, sizeof(u->no_route), "%s",
+	    msg->arg_count > 0 ? msg->args[0] : "no master");
+	supervisor_touch(u->sup);
+}
+
+static void
+on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
+{
+	struct unit *u = owner;
+
+	if (strcmp(msg->verb, "ready") == 0) {
+		on_ready(u);
+	} else if (strcmp(msg->verb, "route") == 0) {
+		on_route(u, msg);
+	} else if (strcmp(msg->verb, "noroute") == 0) {
+		on_noroute(u, msg);
+	}
+}
+
+static void
+on_gone(struct channel *ch, void *owner)
+{
+	struct unit *u = owner;
+
+	/* The process table hears of its end as well; a worker that only closed its channel is of no use. */
+	u->accepting = u->routes = false;
+	channel_close(&u->channel);
+	process_kill(u->process);
+}
+
+static const struct channel_ops channel_ops = { .on_msg = on_msg, .on_gone = on_gone };
+
+static int
+send_conf(struct unit *u)
+{
+	struct buf text;
+	int rc;
+
+	buf_init(&text, CONF_TEXT_MAX);
+	rc = conf_to_ini(u->sup->conf, &text);
+	if (rc == 0) {
+		rc = buf_add(&text, "", 1);
+	}
+	if (rc == 0) {
+		rc = channel_send(u->channel, -1, "config", (const char *)buf_slice(&text).ptr, NULL);
+	}
+	if (buf_len(&text) > 0) {
+		explicit_bzero(text.data, text.cap); /* passwords */
+	}
+	buf_fini(&text);
+	return rc;
+}
+
+static int
+send_master(struct unit *u)
+{
+	const struct topo_master *m = &u->sup->master_at;
+	char port[8], epoch[24];
+
+	if (!u->sup->master_known) {
+		return 0;
+	}
+	(void)snprintf(port, sizeof(port), "%u", m->at.port);
+	(void)snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)m->epoch);
+	return channel_send(u->channel, -1, "master", m->at.host, port, epoch, NULL);
+}
+
+/* All sentinels in one message each, after an empty list; the channel's limit is far above their number. */
+static int
+send_sentinels(struct unit *u)
+{
+	const struct supervisor *s = u->sup;
+	int rc = 0;
+
+	for (size_t i = 0; i < s->unit_count && rc == 0; i++) {
+		if (s->units[i]->kind == UNIT_SENTINEL) {
+			rc = channel_send(u->channel, -1, "sentinels", ENDPOINT_TEXT(&s->units[i]->at), NULL);
+		}
+	}
+	return rc;
+}
+
+static int
+send_all(struct unit *u)
+{
+	const struct supervisor *s = u->sup;
+	int rc = send_conf(u);
+
+	if (rc == 0) {
+		rc = channel_send(u->channel, -1, "secret", INSTANCE_USER, s->secret, NULL);
+	}
+	for (size_t i = 0; i < s->door_count && rc == 0; i++) {
+		if (s->doors[i].kind == u->kind) {
+			rc = channel_send(u->channel, s->doors[i].fd, "listen", s->doors[i].option,
+			    ENDPOINT_TEXT(&s->doors[i].at), NULL);
+		}
+	}
+	if (rc == 0) {
+		rc = send_sentinels(u);
+	}
+	if (rc == 0) {
+		rc = send_master(u);
+	}
+	return rc < 0 ? rc : channel_send(u->channel, -1, "go", NULL);
+}
+
+int
+workers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg *err)
+{
+	int ours = -1, theirs = -1, rc;
+
+	channel_close(&u->channel);
+	u->accepting = u->routes = false;
+	rc = channel_pair(&ours, &theirs);
+	if (rc < 0) {
+		errmsg_set(err, "cannot make a channel: %s", strerror(-rc));
+		return rc;
+	}
+	u->channel = channel_new(u->sup->loop, ours, &channel_ops, u);
+	rc = send_all(u);
+	if (rc < 0) {
+		errmsg_set(err, "cannot tell it its configuration: %s", strerror(-rc));
+		channel_close(&u->channel);
+		(void)close(theirs);
+		return rc;
+	}
+	*ret_launch = (struct process_launch){
+		.program = u->sup->self,
+		.argv = { "holdfast", unit_kind_name(u->kind), "--worker", u->name },
+		.pass_fd = theirs,
+	};
+	return 0;
+}
+
+void
+workers_ended(struct unit *u)
+{
+	channel_close(&u->channel);
+	u->accepting = u->routes = false;
+}
+
+static bool
+is_worker(const struct unit *u)
+{
+	return u->kind == UNIT_PROXY || u->kind == UNIT_HTTP;
+}
+
+void
+workers_tell_master(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		if (is_worker(s->units[i]) && s->units[i]->channel != NULL) {
+			(void)send_master(s->units[i]); /* a worker that does not read is found by its channel */
+		}
+	}
+}
+
+void
+workers_tell_conf(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if (is_worker(u) && u->channel != NULL &&
+		    (send_conf(u) < 0 || channel_send(u->channel, -1, "go", NULL) < 0)) {
+			log_warn("%s: could not be told the changed configuration, it is restarted", u->name);
+			process_restart(u->process);
+		}
+	}
+}
+
+void
+workers_hold(struct supervisor *s, uint64_t hold_ms)
+{
+	char ms[24];
+
+	(void)snprintf(ms, sizeof(ms), "%llu", (unsigned long long)hold_ms);
+	for (size_t i = 0; i < s->unit_count; i++) {
+		if (is_worker(s->units[i]) && s->units[i]->channel != NULL) {
+			(void)channel_send(s->units[i]->channel, -1, "hold", ms, NULL);
+		}
+	}
+}
+
+bool
+workers_route(const struct unit *u)
+{
+	return unit_is_ready(u) && u->routes && u->sup->master_known &&
+	    endpoint_equal(&u->route_to.at, &u->sup->master_at.at);
+}
