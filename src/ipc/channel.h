@@ -6,14 +6,20 @@
  * fd IPC_WORKER_FD; nothing else is in its argv or environment. Verbs are text and unknown verbs
  * are ignored, so that an older worker and a newer supervisor understand each other.
  *
- *   supervisor → worker                          worker → supervisor
- *   config TEXT        whole config as INI       ready               accepting on all its sockets
- *   secret USER PASS   our own redis user        route HOST PORT EP  ROLE-checked, commands go
- * there listen OPTION EP   + fd, e.g. proxy.listen   noroute WHY         no master to send to,
- * holding sentinels EP…      whom to watch             stats KEY=VALUE…    counters (later) master
- * HOST PORT EPOCH hold MS            planned switchover: hold writes until the next `master`, at
- * most MS go                 all is said, begin (first) / apply (after a reload) drain MS stop
- * accepting, answer what was asked, exit 0 within MS
+ *   supervisor → worker
+ *   config TEXT              the whole configuration as INI
+ *   secret USER PASSWORD     our own redis user
+ *   listen OPTION ENDPOINT   + fd; OPTION is e.g. proxy.listen
+ *   sentinels ENDPOINT…      whom to watch
+ *   master HOST PORT EPOCH   who is master, in the supervisor's eyes
+ *   hold MS                  planned switchover: hold requests until the next `master`, at most MS
+ *   go                       all is said: begin (the first time) or apply (after a reload)
+ *   drain MS                 stop accepting, answer what was asked, exit 0 within MS
+ *
+ *   worker → supervisor
+ *   ready                    accepting on all its sockets
+ *   route HOST PORT EPOCH    ROLE was checked, commands go there
+ *   noroute WHY              no master to send to, holding
  */
 #ifndef IPC_CHANNEL_H
 #define IPC_CHANNEL_H
@@ -56,5 +62,8 @@ void channel_close(struct channel **ch);
  * gone), -ENOBUFS (peer does not read), -EMSGSIZE.
  */
 int channel_send(struct channel *ch, int fd, const char *verb, ...) __attribute__((sentinel));
+/* The same with `count` (at most IPC_MAX_ARGS) arguments in an array. */
+int channel_sendv(
+    struct channel *ch, int fd, const char *verb, const char *const *args, size_t count);
 
 #endif
