@@ -312,7 +312,8 @@ act_spawn(void *obj)
 		}
 	}
 	if (rc == 0) {
-		spec = (struct spawn_spec){.path = launch.program != NULL ? launch.program : launch.argv[0],
+		spec = (struct spawn_spec){
+		    .path = launch.program != NULL ? launch.program : launch.argv[0],
 		    .argv = (char *const *)(uintptr_t)launch.argv,
 		    .cwd = launch.cwd,
 		    .out_fd = out_fd,

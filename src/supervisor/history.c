@@ -60,8 +60,7 @@ history_attach(struct history *h, struct store *store)
 static void
 tell_followers(struct history *h, const struct store_event *event)
 {
-	list_for_each_safe(it, next, &h->followers)
-	{
+	list_for_each_safe (it, next, &h->followers) {
 		struct follower *f = CONTAINER_OF(it, struct follower, link);
 		/* a follower that cannot take it is dropped by the server; its on_gone follows */
 		json_t *line = json_pack("{s:o}", "event", store_event_json(event));
@@ -88,20 +87,22 @@ history_add(struct history *h, enum event_kind kind, const char *subject, json_t
 
 	detail_text = detail != NULL ? json_dumps(detail, JSON_COMPACT) : xstrdup("{}");
 	json_decref(detail);
-	rc = h->store == NULL ? -1 :
-				store_event_add(h->store, kind, subject, text, detail_text, &event, &err);
+	rc = h->store == NULL
+		 ? -1
+		 : store_event_add(h->store, kind, subject, text, detail_text, &event, &err);
 	if (rc == 0) {
 		tell_followers(h, &event);
 		h->store_failing = false;
 	} else if (h->store != NULL) {
-		event = (struct store_event){ .time_ms = clock_wall_ms(),
-			.kind = event_kind_name(kind),
-			.subject = subject,
-			.text = text,
-			.detail = detail_text };
+		event = (struct store_event){.time_ms = clock_wall_ms(),
+		    .kind = event_kind_name(kind),
+		    .subject = subject,
+		    .text = text,
+		    .detail = detail_text};
 		tell_followers(h, &event);
 		if (!h->store_failing) {
-			log_error("events cannot be stored, they are in this log only: %s", err.text);
+			log_error(
+			    "events cannot be stored, they are in this log only: %s", err.text);
 			h->store_failing = true;
 		}
 	}
@@ -134,8 +135,8 @@ history_on_events(struct history *h, struct ctl_request *req, const json_t *args
 		ctl_fail(req, CTL_EXIT_FAILED, "the history is not open");
 		return;
 	}
-	if (n > 0 && store_events_each(h->store, STORE_LAST_IN_ORDER, 0, MIN(n, (size_t)EVENTS_MOST),
-			 send_event, req, &err) < 0) {
+	if (n > 0 && store_events_each(h->store, STORE_LAST_IN_ORDER, 0,
+			 MIN(n, (size_t)EVENTS_MOST), send_event, req, &err) < 0) {
 		ctl_fail(req, CTL_EXIT_FAILED, "%s", err.text);
 		return;
 	}
@@ -144,7 +145,7 @@ history_on_events(struct history *h, struct ctl_request *req, const json_t *args
 		return;
 	}
 	f = xcalloc(1, sizeof(*f));
-	*f = (struct follower){ .history = h, .req = req };
+	*f = (struct follower){.history = h, .req = req};
 	list_push(&h->followers, &f->link);
 	ctl_on_gone(req, on_follower_gone, f);
 }

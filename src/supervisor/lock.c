@@ -45,7 +45,8 @@ make_folders(const char *dir)
 static int
 folder_failed(const char *dir, int rc, struct errmsg *err)
 {
-	errmsg_set(err, "cannot use the data folder %s: %s: make it writable, or name another with -d", dir,
+	errmsg_set(err,
+	    "cannot use the data folder %s: %s: make it writable, or name another with -d", dir,
 	    strerror(-rc));
 	return rc;
 }
@@ -53,7 +54,8 @@ folder_failed(const char *dir, int rc, struct errmsg *err)
 int
 lock_folder(const char *dir, int *ret_fd, struct errmsg *err)
 {
-	char *log_dir = xasprintf("%s/log", dir), *path = xasprintf("%s/holdfast.lock", dir), pid[32] = "";
+	char *log_dir = xasprintf("%s/log", dir), *path = xasprintf("%s/holdfast.lock", dir),
+	     pid[32] = "";
 	int rc, fd = -1;
 	struct stat st;
 
@@ -147,8 +149,11 @@ lock_secret(const char *dir, char **ret_secret, struct errmsg *err)
 	}
 	for (size_t i = 0; i < SECRET_TEXT; i++) {
 		if (!isxdigit((unsigned char)text[i])) {
-			errmsg_set(err, "%s does not hold our secret (%zu hex digits): restore it, or remove it "
-					"while nothing runs here", path, SECRET_TEXT);
+			errmsg_set(err,
+			    "%s does not hold our secret (%zu hex digits): restore it, or remove "
+			    "it "
+			    "while nothing runs here",
+			    path, SECRET_TEXT);
 			rc = -EINVAL;
 			goto out;
 		}

@@ -21,24 +21,24 @@ master_settled(void *obj)
 }
 
 static const char *const state_names[PLAN_STATE_COUNT] = {
-	[PLAN_MASTER] = "master",
-	[PLAN_REPLICAS] = "replicas",
-	[PLAN_SENTINELS] = "sentinels",
-	[PLAN_PROXY] = "proxy",
-	[PLAN_HTTP] = "http",
-	[PLAN_RUNNING] = "running",
-	[PLAN_STOP_HTTP] = "stop-http",
-	[PLAN_STOP_PROXY] = "stop-proxy",
-	[PLAN_STOP_SENTINELS] = "stop-sentinels",
-	[PLAN_STOP_REPLICAS] = "stop-replicas",
-	[PLAN_STOP_MASTER] = "stop-master",
-	[PLAN_STOPPED] = "stopped",
+    [PLAN_MASTER] = "master",
+    [PLAN_REPLICAS] = "replicas",
+    [PLAN_SENTINELS] = "sentinels",
+    [PLAN_PROXY] = "proxy",
+    [PLAN_HTTP] = "http",
+    [PLAN_RUNNING] = "running",
+    [PLAN_STOP_HTTP] = "stop-http",
+    [PLAN_STOP_PROXY] = "stop-proxy",
+    [PLAN_STOP_SENTINELS] = "stop-sentinels",
+    [PLAN_STOP_REPLICAS] = "stop-replicas",
+    [PLAN_STOP_MASTER] = "stop-master",
+    [PLAN_STOPPED] = "stopped",
 };
 
 static const char *const event_names[PLAN_EVENT_COUNT] = {
-	[PLAN_DONE] = "done",
-	[PLAN_PATIENCE] = "patience",
-	[PLAN_STOP] = "stop",
+    [PLAN_DONE] = "done",
+    [PLAN_PATIENCE] = "patience",
+    [PLAN_STOP] = "stop",
 };
 
 #define ROW(s, e, g, n, c)                                                                         \
@@ -52,42 +52,43 @@ static const char *const event_names[PLAN_EVENT_COUNT] = {
 	}
 
 static const struct fsm_row rows[] = {
-	ROW(PLAN_MASTER, PLAN_DONE, NULL, PLAN_REPLICAS, "the master answers"),
-	ROW(PLAN_MASTER, PLAN_PATIENCE, master_settled, PLAN_REPLICAS, "goes on without the master"),
-	SAME(PLAN_MASTER, PLAN_PATIENCE, "the master is still loading or starting"),
-	ROW(PLAN_REPLICAS, PLAN_DONE, NULL, PLAN_SENTINELS, "the replicas follow"),
-	ROW(PLAN_REPLICAS, PLAN_PATIENCE, NULL, PLAN_SENTINELS, "goes on while replicas are not in sync"),
-	ROW(PLAN_SENTINELS, PLAN_DONE, NULL, PLAN_PROXY, "the sentinels agree"),
-	ROW(PLAN_SENTINELS, PLAN_PATIENCE, NULL, PLAN_PROXY, "goes on while sentinels do not agree"),
-	ROW(PLAN_PROXY, PLAN_DONE, NULL, PLAN_HTTP, "the proxy routes"),
-	ROW(PLAN_PROXY, PLAN_PATIENCE, NULL, PLAN_HTTP, "goes on while the proxy does not route"),
-	ROW(PLAN_HTTP, PLAN_DONE, NULL, PLAN_RUNNING, "everything was started"),
-	ROW(PLAN_HTTP, PLAN_PATIENCE, NULL, PLAN_RUNNING, "goes on while http does not route"),
-	SAME(PLAN_RUNNING, PLAN_DONE, "runs"),
-	ROW(PLAN_STOP_HTTP, PLAN_DONE, NULL, PLAN_STOP_PROXY, "http has drained"),
-	ROW(PLAN_STOP_PROXY, PLAN_DONE, NULL, PLAN_STOP_SENTINELS, "the proxy has drained"),
-	ROW(PLAN_STOP_SENTINELS, PLAN_DONE, NULL, PLAN_STOP_REPLICAS, "the sentinels have stopped"),
-	ROW(PLAN_STOP_REPLICAS, PLAN_DONE, NULL, PLAN_STOP_MASTER, "the replicas have stopped"),
-	ROW(PLAN_STOP_MASTER, PLAN_DONE, NULL, PLAN_STOPPED, "the master has saved and stopped"),
-	SAME(PLAN_STOPPED, PLAN_DONE, "has stopped"),
-	SAME(PLAN_STOP_HTTP, PLAN_STOP, "is stopping"),
-	SAME(PLAN_STOP_PROXY, PLAN_STOP, "is stopping"),
-	SAME(PLAN_STOP_SENTINELS, PLAN_STOP, "is stopping"),
-	SAME(PLAN_STOP_REPLICAS, PLAN_STOP, "is stopping"),
-	SAME(PLAN_STOP_MASTER, PLAN_STOP, "is stopping"),
-	SAME(PLAN_STOPPED, PLAN_STOP, "has stopped"),
-	ROW(FSM_ANY, PLAN_STOP, NULL, PLAN_STOP_HTTP, "told to stop"),
-	SAME(FSM_ANY, PLAN_PATIENCE, "each process has its own time limit"),
+    ROW(PLAN_MASTER, PLAN_DONE, NULL, PLAN_REPLICAS, "the master answers"),
+    ROW(PLAN_MASTER, PLAN_PATIENCE, master_settled, PLAN_REPLICAS, "goes on without the master"),
+    SAME(PLAN_MASTER, PLAN_PATIENCE, "the master is still loading or starting"),
+    ROW(PLAN_REPLICAS, PLAN_DONE, NULL, PLAN_SENTINELS, "the replicas follow"),
+    ROW(PLAN_REPLICAS, PLAN_PATIENCE, NULL, PLAN_SENTINELS,
+	"goes on while replicas are not in sync"),
+    ROW(PLAN_SENTINELS, PLAN_DONE, NULL, PLAN_PROXY, "the sentinels agree"),
+    ROW(PLAN_SENTINELS, PLAN_PATIENCE, NULL, PLAN_PROXY, "goes on while sentinels do not agree"),
+    ROW(PLAN_PROXY, PLAN_DONE, NULL, PLAN_HTTP, "the proxy routes"),
+    ROW(PLAN_PROXY, PLAN_PATIENCE, NULL, PLAN_HTTP, "goes on while the proxy does not route"),
+    ROW(PLAN_HTTP, PLAN_DONE, NULL, PLAN_RUNNING, "everything was started"),
+    ROW(PLAN_HTTP, PLAN_PATIENCE, NULL, PLAN_RUNNING, "goes on while http does not route"),
+    SAME(PLAN_RUNNING, PLAN_DONE, "runs"),
+    ROW(PLAN_STOP_HTTP, PLAN_DONE, NULL, PLAN_STOP_PROXY, "http has drained"),
+    ROW(PLAN_STOP_PROXY, PLAN_DONE, NULL, PLAN_STOP_SENTINELS, "the proxy has drained"),
+    ROW(PLAN_STOP_SENTINELS, PLAN_DONE, NULL, PLAN_STOP_REPLICAS, "the sentinels have stopped"),
+    ROW(PLAN_STOP_REPLICAS, PLAN_DONE, NULL, PLAN_STOP_MASTER, "the replicas have stopped"),
+    ROW(PLAN_STOP_MASTER, PLAN_DONE, NULL, PLAN_STOPPED, "the master has saved and stopped"),
+    SAME(PLAN_STOPPED, PLAN_DONE, "has stopped"),
+    SAME(PLAN_STOP_HTTP, PLAN_STOP, "is stopping"),
+    SAME(PLAN_STOP_PROXY, PLAN_STOP, "is stopping"),
+    SAME(PLAN_STOP_SENTINELS, PLAN_STOP, "is stopping"),
+    SAME(PLAN_STOP_REPLICAS, PLAN_STOP, "is stopping"),
+    SAME(PLAN_STOP_MASTER, PLAN_STOP, "is stopping"),
+    SAME(PLAN_STOPPED, PLAN_STOP, "has stopped"),
+    ROW(FSM_ANY, PLAN_STOP, NULL, PLAN_STOP_HTTP, "told to stop"),
+    SAME(FSM_ANY, PLAN_PATIENCE, "each process has its own time limit"),
 };
 
 const struct fsm plan_fsm = {
-	.name = "plan",
-	.states = state_names,
-	.state_count = PLAN_STATE_COUNT,
-	.events = event_names,
-	.event_count = PLAN_EVENT_COUNT,
-	.rows = rows,
-	.row_count = ARRAY_LEN(rows),
+    .name = "plan",
+    .states = state_names,
+    .state_count = PLAN_STATE_COUNT,
+    .events = event_names,
+    .event_count = PLAN_EVENT_COUNT,
+    .rows = rows,
+    .row_count = ARRAY_LEN(rows),
 };
 
 /* Is the unit one of those that this state wants up or down? */
@@ -127,7 +128,8 @@ is_settled(const struct supervisor *s, const struct unit *u)
 	enum process_state state = process_state(u->process);
 
 	if (is_stopping(s)) {
-		return !process_runs(u->process) && (state == PROCESS_STOPPED || state == PROCESS_FAILED);
+		return !process_runs(u->process) &&
+		       (state == PROCESS_STOPPED || state == PROCESS_FAILED);
 	}
 	if (!process_is_wanted(u->process) || state == PROCESS_FAILED) {
 		return true;
@@ -217,8 +219,8 @@ void
 plan_check(struct supervisor *s)
 {
 	/* Several steps may be done at once, when everything was adopted or nothing is left to stop. */
-	for (unsigned before = PLAN_STATE_COUNT; before != s->plan && s->plan != PLAN_STOPPED &&
-	     s->plan != PLAN_RUNNING;) {
+	for (unsigned before = PLAN_STATE_COUNT;
+	     before != s->plan && s->plan != PLAN_STOPPED && s->plan != PLAN_RUNNING;) {
 		bool done = true;
 
 		before = s->plan;

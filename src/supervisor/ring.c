@@ -25,7 +25,7 @@ ring_new(size_t max_bytes)
 {
 	struct ring *r = xcalloc(1, sizeof(*r));
 
-	*r = (struct ring){ .max_bytes = max_bytes, .next_seq = 1 };
+	*r = (struct ring){.max_bytes = max_bytes, .next_seq = 1};
 	list_init(&r->entries);
 	return r;
 }
@@ -87,7 +87,7 @@ ring_each(const struct ring *r, const char *name, size_t n,
 	}
 	for (it = it == &r->entries ? it->next : it; n > 0 && it != &r->entries; it = it->next) {
 		const struct entry *e = CONTAINER_OF(it, struct entry, link);
-		struct ring_line line = { .seq = e->seq, .text = { e->text, e->len } };
+		struct ring_line line = {.seq = e->seq, .text = {e->text, e->len}};
 
 		if (name == NULL || strcmp(e->name, name) == 0) {
 			memcpy(line.name, e->name, sizeof(line.name));

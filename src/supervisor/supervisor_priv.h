@@ -36,10 +36,11 @@ struct supervisor;
 struct unit {
 	struct supervisor *sup; /* borrowed */
 	enum unit_kind kind;
-	unsigned number;    /* from 1 */
-	char name[32];      /* redis-1 */
-	struct endpoint at; /* redis, sentinel: where it is reached; fixed for this supervisor's life */
-	char *dir;          /* owned; redis, sentinel: its folder */
+	unsigned number; /* from 1 */
+	char name[32];   /* redis-1 */
+	struct endpoint
+	    at;    /* redis, sentinel: where it is reached; fixed for this supervisor's life */
+	char *dir; /* owned; redis, sentinel: its folder */
 	struct process *process; /* owned */
 	struct logfile *log;     /* owned */
 	bool log_failing;        /* said so once */
@@ -50,7 +51,8 @@ struct unit {
 	struct probe *probe; /* owned; redis, sentinel */
 	bool linked;         /* redis: its replication link was up when last seen */
 	bool was_synced;     /* redis: it has had a whole copy of the present master's data */
-	uint64_t wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
+	uint64_t
+	    wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
 
 	struct channel *channel; /* owned; proxy, http; NULL while it does not run */
 	bool accepting;          /* worker said `ready` */
@@ -93,8 +95,8 @@ struct supervisor {
 	struct conf **old_confs; /* replaced by reloads; units may still look at their part */
 	size_t old_conf_count;
 	char *address; /* numeric form of holdfast.address */
-	char *self;   /* path of our own program, for workers */
-	char *server; /* path of redis-server */
+	char *self;    /* path of our own program, for workers */
+	char *server;  /* path of redis-server */
 	char *sentinel_program;
 	bool sentinel_flag; /* sentinel_program wants --sentinel */
 	char *secret;
@@ -127,8 +129,8 @@ struct supervisor {
 	struct unit *master; /* borrowed from units: the local master, or NULL */
 	struct topo_master master_at;
 	bool master_known;
-	ev_timer election;          /* armed while the dead master waits for a successor */
-	struct failover *failover;  /* one at a time; NULL: none */
+	ev_timer election;                /* armed while the dead master waits for a successor */
+	struct failover *failover;        /* one at a time; NULL: none */
 	struct ctl_request *failover_req; /* borrowed; who asked for it, or NULL */
 	struct unit *failover_then; /* borrowed: stop or restart it once the switchover is done */
 	bool failover_then_restart;

@@ -8,10 +8,10 @@
 #include "supervisor/supervisor_priv.h"
 
 static const char *const kind_names[UNIT_KINDS] = {
-	[UNIT_REDIS] = "redis",
-	[UNIT_SENTINEL] = "sentinel",
-	[UNIT_PROXY] = "proxy",
-	[UNIT_HTTP] = "http",
+    [UNIT_REDIS] = "redis",
+    [UNIT_SENTINEL] = "sentinel",
+    [UNIT_PROXY] = "proxy",
+    [UNIT_HTTP] = "http",
 };
 
 const char *
@@ -31,7 +31,8 @@ prepare(void *owner, struct process_launch *ret_launch, struct errmsg *err)
 {
 	struct unit *u = owner;
 
-	return is_server(u) ? servers_prepare(u, ret_launch, err) : workers_prepare(u, ret_launch, err);
+	return is_server(u) ? servers_prepare(u, ret_launch, err)
+			    : workers_prepare(u, ret_launch, err);
 }
 
 static void
@@ -48,8 +49,8 @@ note_state(struct unit *u, enum process_state from, enum process_state to, const
 		    "ready after %llu ms", (unsigned long long)process_uptime_ms(u->process));
 		break;
 	case PROCESS_STOPPING:
-		history_add(h, EVENT_INSTANCE_STOPPING, u->name, json_pack("{s:i}", "pid", (int)pid),
-		    "told to stop");
+		history_add(h, EVENT_INSTANCE_STOPPING, u->name,
+		    json_pack("{s:i}", "pid", (int)pid), "told to stop");
 		break;
 	case PROCESS_STOPPED:
 		if (from == PROCESS_STOPPING) {
@@ -57,12 +58,14 @@ note_state(struct unit *u, enum process_state from, enum process_state to, const
 		}
 		break;
 	case PROCESS_FAILED:
-		history_add(h, EVENT_INSTANCE_FAILED, u->name, json_pack("{s:s}", "why", u->last_exit),
+		history_add(h, EVENT_INSTANCE_FAILED, u->name,
+		    json_pack("{s:s}", "why", u->last_exit),
 		    "%s (%s): given up; see `holdfast logs %s`, then `holdfast start %s`", why,
 		    u->last_exit, u->name, u->name);
 		break;
 	default:
-		log_info("%s: %s -> %s: %s", u->name, process_state_name(from), process_state_name(to), why);
+		log_info("%s: %s -> %s: %s", u->name, process_state_name(from),
+		    process_state_name(to), why);
 		break;
 	}
 }
@@ -88,8 +91,8 @@ on_started(void *owner, pid_t pid)
 {
 	struct unit *u = owner;
 
-	history_add(u->sup->history, EVENT_INSTANCE_STARTING, u->name, json_pack("{s:i}", "pid", (int)pid),
-	    "started as pid %ld", (long)pid);
+	history_add(u->sup->history, EVENT_INSTANCE_STARTING, u->name,
+	    json_pack("{s:i}", "pid", (int)pid), "started as pid %ld", (long)pid);
 	unit_store(u);
 	if (is_server(u)) {
 		servers_started(u);
@@ -100,7 +103,8 @@ static void
 on_exited(void *owner, pid_t pid, const char *how)
 {
 	struct unit *u = owner;
-	bool wanted = process_is_wanted(u->process) && process_state(u->process) != PROCESS_STOPPING;
+	bool wanted =
+	    process_is_wanted(u->process) && process_state(u->process) != PROCESS_STOPPING;
 
 	(void)snprintf(u->last_exit, sizeof(u->last_exit), "%s", how);
 	if (wanted) {
@@ -126,7 +130,8 @@ on_line(void *owner, struct slice line)
 	int rc = logfile_line(u->log, line);
 
 	if (rc < 0 && !u->log_failing) {
-		log_warn("%s: its log cannot be written, `holdfast logs` still has the last lines: %s",
+		log_warn(
+		    "%s: its log cannot be written, `holdfast logs` still has the last lines: %s",
 		    u->name, strerror(-rc));
 	}
 	u->log_failing = rc < 0;
@@ -134,11 +139,11 @@ on_line(void *owner, struct slice line)
 }
 
 static const struct process_ops process_ops = {
-	.prepare = prepare,
-	.started = on_started,
-	.changed = on_changed,
-	.exited = on_exited,
-	.line = on_line,
+    .prepare = prepare,
+    .started = on_started,
+    .changed = on_changed,
+    .exited = on_exited,
+    .line = on_line,
 };
 
 struct process_policy
@@ -167,7 +172,7 @@ unit_new(struct supervisor *s, enum unit_kind kind, unsigned number)
 	struct unit *u = xcalloc(1, sizeof(*u));
 	char *log_path;
 
-	*u = (struct unit){ .sup = s, .kind = kind, .number = number };
+	*u = (struct unit){.sup = s, .kind = kind, .number = number};
 	(void)snprintf(u->name, sizeof(u->name), "%s-%u", kind_names[kind], number);
 	if (kind == UNIT_REDIS) {
 		u->at = endpoint_tcp(s->address, s->conf->redis[number - 1].port);
@@ -176,7 +181,8 @@ unit_new(struct supervisor *s, enum unit_kind kind, unsigned number)
 	}
 	u->dir = xasprintf("%s/%s", s->conf->data_dir, u->name);
 	log_path = xasprintf("%s/log/%s.log", s->conf->data_dir, u->name);
-	u->log = logfile_new(log_path, s->conf->holdfast_log_file_bytes, s->conf->holdfast_log_files);
+	u->log =
+	    logfile_new(log_path, s->conf->holdfast_log_file_bytes, s->conf->holdfast_log_files);
 	logfile_tail(log_path, 16384, preload_line, u);
 	free(log_path);
 	u->process = process_new(s->loop, u->name, &policy, &process_ops, u);
@@ -245,12 +251,12 @@ unit_store(struct unit *u)
 {
 	struct supervisor *s = u->sup;
 	struct store_instance row = {
-		.pid = process_pid(u->process),
-		.start_ticks = process_start_ticks(u->process),
-		.port = u->at.port,
-		/* An orderly stop of everything is no wish that they stay down. */
-		.wanted_up = !u->held_down,
-		.restarts = process_restarts(u->process),
+	    .pid = process_pid(u->process),
+	    .start_ticks = process_start_ticks(u->process),
+	    .port = u->at.port,
+	    /* An orderly stop of everything is no wish that they stay down. */
+	    .wanted_up = !u->held_down,
+	    .restarts = process_restarts(u->process),
 	};
 	struct errmsg err = ERRMSG_NONE;
 
@@ -261,10 +267,12 @@ unit_store(struct unit *u)
 	(void)snprintf(row.kind, sizeof(row.kind), "%s", kind_names[u->kind]);
 	(void)snprintf(row.boot_id, sizeof(row.boot_id), "%s", s->boot_id);
 	if (u->kind == UNIT_REDIS) {
-		(void)snprintf(row.role, sizeof(row.role), "%s", u == s->master ? "master" : "replica");
+		(void)snprintf(
+		    row.role, sizeof(row.role), "%s", u == s->master ? "master" : "replica");
 	}
 	if (store_instance_put(s->store, &row, &err) < 0) {
-		log_warn("%s: its row is not stored, a supervisor started later may not find it: %s",
+		log_warn(
+		    "%s: its row is not stored, a supervisor started later may not find it: %s",
 		    u->name, err.text);
 	}
 }

@@ -19,7 +19,7 @@ bind_doors(struct supervisor *s, enum unit_kind kind, const char *option,
     const struct conf_list *addresses, struct errmsg *err)
 {
 	for (size_t i = 0; i < addresses->count; i++) {
-		struct door door = { .kind = kind, .option = option, .fd = -1 };
+		struct door door = {.kind = kind, .option = option, .fd = -1};
 		int rc = endpoint_parse(addresses->items[i], 0, &door.at, err);
 
 		if (rc == 0) {
@@ -56,8 +56,8 @@ on_route(struct unit *u, const struct channel_msg *msg)
 {
 	uint64_t port = 0, epoch = 0;
 
-	if (msg->arg_count < 3 || !slice_to_u64(slice_str(msg->args[1]), &port) || port > UINT16_MAX ||
-	    !slice_to_u64(slice_str(msg->args[2]), &epoch)) {
+	if (msg->arg_count < 3 || !slice_to_u64(slice_str(msg->args[1]), &port) ||
+	    port > UINT16_MAX || !slice_to_u64(slice_str(msg->args[2]), &epoch)) {
 		return;
 	}
 	u->routes = true;
@@ -100,7 +100,7 @@ on_gone(struct channel *ch, void *owner)
 	process_kill(u->process);
 }
 
-static const struct channel_ops channel_ops = { .on_msg = on_msg, .on_gone = on_gone };
+static const struct channel_ops channel_ops = {.on_msg = on_msg, .on_gone = on_gone};
 
 static int
 send_conf(struct unit *u)
@@ -114,7 +114,8 @@ send_conf(struct unit *u)
 		rc = buf_add(&text, "", 1);
 	}
 	if (rc == 0) {
-		rc = channel_send(u->channel, -1, "config", (const char *)buf_slice(&text).ptr, NULL);
+		rc = channel_send(
+		    u->channel, -1, "config", (const char *)buf_slice(&text).ptr, NULL);
 	}
 	if (buf_len(&text) > 0) {
 		explicit_bzero(text.data, text.cap); /* passwords */
@@ -146,7 +147,8 @@ send_sentinels(struct unit *u)
 
 	for (size_t i = 0; i < s->unit_count && rc == 0; i++) {
 		if (s->units[i]->kind == UNIT_SENTINEL) {
-			rc = channel_send(u->channel, -1, "sentinels", ENDPOINT_TEXT(&s->units[i]->at), NULL);
+			rc = channel_send(
+			    u->channel, -1, "sentinels", ENDPOINT_TEXT(&s->units[i]->at), NULL);
 		}
 	}
 	return rc;
@@ -197,9 +199,9 @@ workers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg
 		return rc;
 	}
 	*ret_launch = (struct process_launch){
-		.program = u->sup->self,
-		.argv = { "holdfast", unit_kind_name(u->kind), "--worker", u->name },
-		.pass_fd = theirs,
+	    .program = u->sup->self,
+	    .argv = {"holdfast", unit_kind_name(u->kind), "--worker", u->name},
+	    .pass_fd = theirs,
 	};
 	return 0;
 }
@@ -222,7 +224,8 @@ workers_tell_master(struct supervisor *s)
 {
 	for (size_t i = 0; i < s->unit_count; i++) {
 		if (is_worker(s->units[i]) && s->units[i]->channel != NULL) {
-			(void)send_master(s->units[i]); /* a worker that does not read is found by its channel */
+			(void)send_master(
+			    s->units[i]); /* a worker that does not read is found by its channel */
 		}
 	}
 }
@@ -235,7 +238,8 @@ workers_tell_conf(struct supervisor *s)
 
 		if (is_worker(u) && u->channel != NULL &&
 		    (send_conf(u) < 0 || channel_send(u->channel, -1, "go", NULL) < 0)) {
-			log_warn("%s: could not be told the changed configuration, it is restarted", u->name);
+			log_warn("%s: could not be told the changed configuration, it is restarted",
+			    u->name);
 			process_restart(u->process);
 		}
 	}
@@ -258,5 +262,5 @@ bool
 workers_route(const struct unit *u)
 {
 	return unit_is_ready(u) && u->routes && u->sup->master_known &&
-	    endpoint_equal(&u->route_to.at, &u->sup->master_at.at);
+	       endpoint_equal(&u->route_to.at, &u->sup->master_at.at);
 }
