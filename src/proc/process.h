@@ -38,10 +38,10 @@ enum process_state {
 #define PROCESS_ARGV_MAX 12
 
 struct process_launch {
-	const char *argv[PROCESS_ARGV_MAX]; /* borrowed until prepare's caller has spawned; [0] is
-					       the program */
-	const char *cwd;                    /* borrowed; NULL: ours */
-	int pass_fd; /* becomes fd 3; the process table closes our copy. -1: none */
+	const char *program; /* borrowed until the spawn, as all here; NULL: argv[0] */
+	const char *argv[PROCESS_ARGV_MAX];
+	const char *cwd; /* borrowed; NULL: ours */
+	int pass_fd;     /* becomes fd 3; the process table closes our copy. -1: none */
 };
 
 struct process_ops {
