@@ -12,7 +12,7 @@ fi
 sanitize=address,undefined
 mkdir -p fuzz-build && cd fuzz-build || exit 1
 
-if [ ! -f Makefile ] || [ "$HF_SRCDIR/configure" -nt Makefile ]; then
+if [ ! -f Makefile ] || [ -n "$(find "$HF_SRCDIR/configure" -newer Makefile)" ]; then
 	if [ -f "$HF_SRCDIR/config.status" ]; then
 		echo "make fuzz: configure in a folder of its own (mkdir build && cd build && ../configure) first" >&2
 		exit 1

@@ -30,8 +30,9 @@ CASES = [
     ("check_headers.py", "src/net/a.h", HEADER.replace("\n\n", "\n\nsize_t f(void);\n"), HEADER, "alone"),
     ("check_style.py", "src/net/a.c", "int x; // TODO: later\n", "int x; // TODO(#7): later\n", "names an issue"),
     ("check_style.py", "src/net/a.c", "int x; \n", "int x;\n", "blanks"),
-    ("check_style.py", "src/net/a.c", "\t" * 13 + "int x;\n", "int x;\n", "100 columns"),
+    ("check_style.py", "src/net/a.c", "\t" * 20 + "int x;\n", "int x;\n", "160 columns"),
     ("check_style.py", "src/net/a.c", "int x;\n" * 1201, "int x;\n" * 1200, "cut it"),
+    ("check_dist.py", "src/net/a.c", "int x;\n", None, "in no local.mk"),
     ("check_format.py", "src/net/a.c", "int  x;\n", "int x;\n", "clang-format-14 -i"),
 ]
 
@@ -39,7 +40,7 @@ CASES = [
 def run(check, path, content):
     """(exit code, output) of one check on a tree with that one file."""
     with tempfile.TemporaryDirectory() as tree:
-        for name, text in (("tests/lint/layers.txt", LAYERS), (path, content)):
+        for name, text in (("tests/lint/layers.txt", LAYERS), ("Makefile.am", "tests/lint\n"), (path, content)):
             os.makedirs(os.path.dirname(os.path.join(tree, name)), exist_ok=True)
             with open(os.path.join(tree, name), "w", encoding="utf-8") as f:
                 f.write(text)

@@ -4,10 +4,11 @@ lint_checks = \
 	tests/lint/check_banned.py \
 	tests/lint/check_headers.py \
 	tests/lint/check_style.py \
+	tests/lint/check_dist.py \
 	tests/lint/check_format.py \
 	tests/lint/check_lint.py
 TESTS += $(lint_checks)
-EXTRA_DIST += $(lint_checks) tests/lint/lintlib.py tests/lint/layers.txt tests/lint/lint.sh
+EXTRA_DIST += $(lint_checks) tests/lint/lintlib.py tests/lint/layers.txt tests/lint/cppcheck.txt tests/lint/lint.sh
 
 lint: $(BUILT_SOURCES)
 	@$(AM_TESTS_ENVIRONMENT) $(SHELL) $(srcdir)/tests/lint/lint.sh $(lint_checks)

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""Every source file is named in a makefile fragment, so that it is in the tarball and rebuilt when it changes."""
+
+import os
+import re
+
+import lintlib
+
+# what lies beside the sources without being one
+OTHER = re.compile(r"(^|/)(\.|__pycache__/|.*~$|.*\.(o|a|orig|rej|log|trs|replay)$)")
+
+
+def main():
+    makefiles = ["Makefile.am"] + lintlib.files(["src", "tests", "etc"], (".mk",))
+    words = set()
+    for path in makefiles:
+        words.update(re.sub(r"\$\((?:top_)?srcdir\)/", "", lintlib.text(path)).split())
+    paths = lintlib.files(["src", "tests", "etc"], ("",))
+    faults = []
+    for path in paths:
+        stem = os.path.splitext(path)[0]
+        folders = [path[:m.start()] for m in re.finditer("/", path)]
+        if OTHER.search(path) or path in makefiles or path in words or stem in words or words & set(folders):
+            continue
+        if path.startswith("tests/fuzz/") and path.endswith(".dict"):
+            continue  # by wildcard
+        faults.append(f"{path}: in no local.mk, so not in the tarball")
+    lintlib.finish("dist", faults, len(paths))
+
+
+main()
