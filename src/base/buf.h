@@ -61,6 +61,8 @@ buf_room(const struct buf *b)
 void buf_commit(struct buf *b, size_t len);
 /* Drops `len` (at most buf_len) bytes from the front. */
 void buf_consume(struct buf *b, size_t len);
+/* Keeps the first `len` (at most buf_len) bytes, drops what was appended after them. */
+void buf_truncate(struct buf *b, size_t len);
 /* Forgets all bytes, keeps the memory. */
 void buf_clear(struct buf *b);
 /* Gives the memory back when nothing is held. */
