@@ -44,7 +44,7 @@ void http_chunked_init(struct http_chunked *c, size_t extra_max);
  * failure. 1 when the last chunk and its trailer ended, 0 when more is needed, -EBADMSG malformed,
  * -E2BIG too many extension or trailer bytes, -ENOBUFS body over its limit, -ENOMEM.
  */
-int http_chunked_feed(struct http_chunked *c, struct slice in, struct buf *body, size_t *ret_used)
-    ATTR_WARN_UNUSED;
+int http_chunked_feed(
+    struct http_chunked *c, struct slice in, struct buf *body, size_t *ret_used) ATTR_WARN_UNUSED;
 
 #endif

@@ -3,15 +3,15 @@
 #include <string.h>
 
 /* floor(2^32 * |sin(i + 1)|), RFC 1321 section 3.4. */
-static const uint32_t sines[64] = {
-    0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a, 0xa8304613, 0xfd469501,
-    0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122, 0xfd987193, 0xa679438e, 0x49b40821,
-    0xf61e2562, 0xc040b340, 0x265e5a51, 0xe9b6c7aa, 0xd62f105d, 0x02441453, 0xd8a1e681, 0xe7d3fbc8,
-    0x21e1cde6, 0xc33707d6, 0xf4d50d87, 0x455a14ed, 0xa9e3e905, 0xfcefa3f8, 0x676f02d9, 0x8d2a4c8a,
-    0xfffa3942, 0x8771f681, 0x6d9d6122, 0xfde5380c, 0xa4beea44, 0x4bdecfa9, 0xf6bb4b60, 0xbebfbc70,
-    0x289b7ec6, 0xeaa127fa, 0xd4ef3085, 0x04881d05, 0xd9d4d039, 0xe6db99e5, 0x1fa27cf8, 0xc4ac5665,
-    0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
-    0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
+static const uint32_t sines[64] = {0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf,
+    0x4787c62a, 0xa8304613, 0xfd469501, 0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122,
+    0xfd987193, 0xa679438e, 0x49b40821, 0xf61e2562, 0xc040b340, 0x265e5a51, 0xe9b6c7aa, 0xd62f105d,
+    0x02441453, 0xd8a1e681, 0xe7d3fbc8, 0x21e1cde6, 0xc33707d6, 0xf4d50d87, 0x455a14ed, 0xa9e3e905,
+    0xfcefa3f8, 0x676f02d9, 0x8d2a4c8a, 0xfffa3942, 0x8771f681, 0x6d9d6122, 0xfde5380c, 0xa4beea44,
+    0x4bdecfa9, 0xf6bb4b60, 0xbebfbc70, 0x289b7ec6, 0xeaa127fa, 0xd4ef3085, 0x04881d05, 0xd9d4d039,
+    0xe6db99e5, 0x1fa27cf8, 0xc4ac5665, 0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3,
+    0x8f0ccc92, 0xffeff47d, 0x85845dd1, 0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82,
+    0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
 
 static uint32_t
 rotate(uint32_t x, unsigned n)
@@ -42,22 +42,22 @@ block(uint32_t state[4], const uint8_t *p)
 
 	for (size_t i = 0; i < 16; i++, p += 4) {
 		w[i] = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-		    (uint32_t)p[3] << 24;
+		       (uint32_t)p[3] << 24;
 	}
 	for (unsigned i = 0; i < 16; i += 4) {
 		ROUND(F, i, i + 1, i + 2, i + 3, 7, 12, 17, 22, i);
 	}
 	for (unsigned i = 0; i < 16; i += 4) {
-		ROUND(G, (5 * i + 1) % 16, (5 * i + 6) % 16, (5 * i + 11) % 16, (5 * i + 16) % 16, 5,
-		    9, 14, 20, i + 16);
+		ROUND(G, (5 * i + 1) % 16, (5 * i + 6) % 16, (5 * i + 11) % 16, (5 * i + 16) % 16,
+		    5, 9, 14, 20, i + 16);
 	}
 	for (unsigned i = 0; i < 16; i += 4) {
-		ROUND(H, (3 * i + 5) % 16, (3 * i + 8) % 16, (3 * i + 11) % 16, (3 * i + 14) % 16, 4,
-		    11, 16, 23, i + 32);
+		ROUND(H, (3 * i + 5) % 16, (3 * i + 8) % 16, (3 * i + 11) % 16, (3 * i + 14) % 16,
+		    4, 11, 16, 23, i + 32);
 	}
 	for (unsigned i = 0; i < 16; i += 4) {
-		ROUND(I, (7 * i) % 16, (7 * i + 7) % 16, (7 * i + 14) % 16, (7 * i + 21) % 16, 6, 10,
-		    15, 21, i + 48);
+		ROUND(I, (7 * i) % 16, (7 * i + 7) % 16, (7 * i + 14) % 16, (7 * i + 21) % 16, 6,
+		    10, 15, 21, i + 48);
 	}
 	state[0] += a;
 	state[1] += b;

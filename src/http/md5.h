@@ -1,5 +1,5 @@
-/* MD5 (RFC 1321), for one thing only: an entity tag that changes when the body does, in the form that
- * Webdis clients know. Never for anything that needs to resist an attacker. */
+/* MD5 (RFC 1321), for one thing only: an entity tag that changes when the body does, in the form
+ * that Webdis clients know. Never for anything that needs to resist an attacker. */
 #ifndef HTTP_MD5_H
 #define HTTP_MD5_H
 

@@ -105,10 +105,10 @@ run_library(struct slice head, struct collector *c)
 const char *
 http_parser_library(void)
 {
-#define TEXT_OF(x)  #x
-#define TEXT_AS(x)  TEXT_OF(x)
-	return "llhttp " TEXT_AS(LLHTTP_VERSION_MAJOR) "." TEXT_AS(LLHTTP_VERSION_MINOR) "." TEXT_AS(
-	    LLHTTP_VERSION_PATCH);
+#define TEXT_OF(x) #x
+#define TEXT_AS(x) TEXT_OF(x)
+	return "llhttp " TEXT_AS(LLHTTP_VERSION_MAJOR) "." TEXT_AS(
+	    LLHTTP_VERSION_MINOR) "." TEXT_AS(LLHTTP_VERSION_PATCH);
 }
 #else
 static int
@@ -188,7 +188,7 @@ static bool
 is_tchar(uint8_t c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	    (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+	       (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 static bool
@@ -219,7 +219,8 @@ verb_of(struct slice method)
 	return HTTP_VERB_OTHER;
 }
 
-/* METHOD SP target SP HTTP/1.x, so that both libraries refuse the same things with the same words. */
+/* METHOD SP target SP HTTP/1.x, so that both libraries refuse the same things with the same words.
+ */
 static int
 check_line(struct slice line, struct http_request *req, struct http_fault *fault)
 {
@@ -244,7 +245,8 @@ check_line(struct slice line, struct http_request *req, struct http_fault *fault
 	return 0;
 }
 
-/* "http://host/path" becomes "/path"; the host named there replaces Host (RFC 9112 section 3.2.2). */
+/* "http://host/path" becomes "/path"; the host named there replaces Host (RFC 9112 section 3.2.2).
+ */
 static int
 check_target(struct slice url, struct http_request *req, struct http_fault *fault)
 {
@@ -318,8 +320,9 @@ check_headers(struct http_request *req, struct http_fault *fault)
 		struct http_header *h = &req->headers[i];
 
 		if (!is_token(h->name)) {
-			return refuse(fault, 400, "a header's name has a blank or another sign that "
-						  "may not stand there");
+			return refuse(fault, 400,
+			    "a header's name has a blank or another sign that "
+			    "may not stand there");
 		}
 		h->value = trim(h->value);
 		if (slice_caseeq(h->name, "content-length")) {
@@ -374,8 +377,9 @@ http_head_parse(struct slice head, struct http_request *ret_req, struct http_fau
 	if (run_library(head, &c) < 0) {
 		/* The library knows every registered method: a proper line with another one. */
 		return ret_req->verb == HTTP_VERB_OTHER && c.url.ptr == NULL
-		    ? refuse(ret_fault, 501, "unknown method; GET, HEAD, POST, PUT and OPTIONS are served")
-		    : refuse(ret_fault, 400, "the head of the request is malformed");
+			   ? refuse(ret_fault, 501,
+				 "unknown method; GET, HEAD, POST, PUT and OPTIONS are served")
+			   : refuse(ret_fault, 400, "the head of the request is malformed");
 	}
 	if (c.too_many) {
 		return refuse(ret_fault, 431, "too many headers");

@@ -61,8 +61,8 @@ struct http_fault {
  * `head` is a whole head: the request line, headers, and the empty line, each ended by CRLF
  * (reader.h sees to that). 0, or -EBADMSG with `fault` set; ret_req is scratch then.
  */
-int http_head_parse(struct slice head, struct http_request *ret_req, struct http_fault *ret_fault)
-    ATTR_WARN_UNUSED;
+int http_head_parse(
+    struct slice head, struct http_request *ret_req, struct http_fault *ret_fault) ATTR_WARN_UNUSED;
 
 /* The first header of that name (any case), or NULL. */
 const struct http_header *http_header_find(const struct http_request *req, const char *name);

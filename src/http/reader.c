@@ -24,7 +24,7 @@ bool
 http_reader_is_amid(const struct http_reader *r)
 {
 	return (r->state == HTTP_READ_HEAD && r->scanned > 0) || r->state == HTTP_READ_BODY ||
-	    r->state == HTTP_READ_CHUNKS;
+	       r->state == HTTP_READ_CHUNKS;
 }
 
 size_t
@@ -70,8 +70,8 @@ check_size(struct http_reader *r, size_t upto)
 }
 
 /*
- * Looks for the empty line that ends a head. Only CRLF ends a line: what this reader and something in
- * front of it might read differently is refused. *ret_len 0: not there yet.
+ * Looks for the empty line that ends a head. Only CRLF ends a line: what this reader and something
+ * in front of it might read differently is refused. *ret_len 0: not there yet.
  */
 static enum http_got
 find_head_end(struct http_reader *r, struct slice in, size_t *ret_len)
@@ -80,7 +80,7 @@ find_head_end(struct http_reader *r, struct slice in, size_t *ret_len)
 
 	*ret_len = 0;
 	while (r->scanned < in.len &&
-	    (lf = memchr(in.ptr + r->scanned, '\n', in.len - r->scanned)) != NULL) {
+	       (lf = memchr(in.ptr + r->scanned, '\n', in.len - r->scanned)) != NULL) {
 		size_t at = (size_t)(lf - in.ptr), start = r->line_start;
 
 		if (at == start || in.ptr[at - 1] != '\r') {
@@ -109,8 +109,8 @@ find_head_end(struct http_reader *r, struct slice in, size_t *ret_len)
 
 /* The head stands: what comes behind it? */
 static enum http_got
-begin_body(struct http_reader *r, struct slice in, size_t head_len, size_t *used,
-    struct http_request *req)
+begin_body(
+    struct http_reader *r, struct slice in, size_t head_len, size_t *used, struct http_request *req)
 {
 	struct slice rest = {in.ptr + head_len, in.len - head_len};
 

@@ -26,7 +26,7 @@ struct http_limits {
 enum http_got {
 	HTTP_GOT_NOTHING, /* more bytes are needed */
 	HTTP_GOT_HEAD,    /* a head whose body is still to come: a chance to refuse it, or to say
-	                     100 Continue */
+			     100 Continue */
 	HTTP_GOT_REQUEST, /* one whole request */
 	HTTP_GOT_FAULT,   /* refused; stays so */
 };
@@ -53,9 +53,9 @@ void http_reader_init(struct http_reader *r, const struct http_limits *limits);
 void http_reader_fini(struct http_reader *r);
 
 /*
- * Looks at `in` (all bytes that were not used before) and says what was found. *ret_used is how many
- * bytes from the front are done with. ret_req is filled for a head and a request; its slices hold
- * until `in` goes or the next call. Call again until HTTP_GOT_NOTHING or HTTP_GOT_FAULT.
+ * Looks at `in` (all bytes that were not used before) and says what was found. *ret_used is how
+ * many bytes from the front are done with. ret_req is filled for a head and a request; its slices
+ * hold until `in` goes or the next call. Call again until HTTP_GOT_NOTHING or HTTP_GOT_FAULT.
  */
 enum http_got http_reader_next(struct http_reader *r, struct slice in, size_t *ret_used,
     struct http_request *ret_req, struct http_fault *ret_fault) ATTR_WARN_UNUSED;

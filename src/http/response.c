@@ -101,8 +101,8 @@ http_response_body(struct http_response *r, bool etag, size_t length_guess)
 	r->etag = etag;
 	if (etag) {
 		r->etag_at = buf_len(r->out) + strlen("ETag: ");
-		err = buf_add_slice(r->out,
-		    SLICE_LIT("ETag: \"................................\"\r\n"));
+		err = buf_add_slice(
+		    r->out, SLICE_LIT("ETag: \"................................\"\r\n"));
 	}
 	r->length_at = buf_len(r->out) + strlen("Content-Length: ");
 	if (err == 0) {

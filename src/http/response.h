@@ -33,8 +33,8 @@ const char *http_status_text(unsigned status);
 /* Status line, and `Server`. 0 or buf.h's errors. */
 int http_response_begin(struct http_response *r, struct buf *out, unsigned status) ATTR_WARN_UNUSED;
 /* Neither name nor value may come from outside without http_value_is_safe. */
-int http_response_header(struct http_response *r, const char *name, struct slice value)
-    ATTR_WARN_UNUSED;
+int http_response_header(
+    struct http_response *r, const char *name, struct slice value) ATTR_WARN_UNUSED;
 /* Ends the headers: from here the caller appends the body to `out`. length_guess: how long it will
  * probably be. */
 int http_response_body(struct http_response *r, bool etag, size_t length_guess) ATTR_WARN_UNUSED;
@@ -43,8 +43,8 @@ int http_response_body(struct http_response *r, bool etag, size_t length_guess) 
  * tag, the response becomes a 304 without a body. head_only: the body is taken back (HEAD), the
  * headers stay.
  */
-int http_response_end(struct http_response *r, struct slice if_none_match, bool head_only)
-    ATTR_WARN_UNUSED;
+int http_response_end(
+    struct http_response *r, struct slice if_none_match, bool head_only) ATTR_WARN_UNUSED;
 void http_response_abort(struct http_response *r);
 
 /* May these bytes stand in a header's value? No control characters (tab excepted). */

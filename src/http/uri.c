@@ -79,7 +79,7 @@ uri_decode_raw(struct slice encoded, uint8_t *into)
 
 		if (c == '%') {
 			c = (uint8_t)(hex_value(encoded.ptr[i + 1]) << 4 |
-			    hex_value(encoded.ptr[i + 2]));
+				      hex_value(encoded.ptr[i + 2]));
 			i += 2;
 		} else if (c == '+') {
 			c = ' ';

@@ -1,7 +1,7 @@
 /*
  * Request targets: split first, decode after, so that an encoded %2f, %2e or %3f is always part of
- * an argument and never a separator. Works on borrowed bytes; a decoded piece may hold any byte, NUL
- * included.
+ * an argument and never a separator. Works on borrowed bytes; a decoded piece may hold any byte,
+ * NUL included.
  */
 #ifndef HTTP_URI_H
 #define HTTP_URI_H
@@ -35,7 +35,8 @@ int uri_decode(struct slice encoded, struct buf *out) ATTR_WARN_UNUSED;
 /* The same into memory of at least uri_decoded_len bytes, which was asked before. */
 void uri_decode_raw(struct slice encoded, uint8_t *into);
 
-/* Takes the next name=value off the front of *query, both still encoded; false when none is left. */
+/* Takes the next name=value off the front of *query, both still encoded; false when none is left.
+ */
 bool uri_next_param(struct slice *query, struct slice *ret_name, struct slice *ret_value);
 
 /* Splits "host", "host:port", "[v6]:port"; the host comes without brackets, the port may be empty.
