@@ -41,7 +41,8 @@ buf_len(const struct buf *b)
 static inline struct slice
 buf_slice(const struct buf *b)
 {
-	return (struct slice){b->data + b->start, b->end - b->start};
+	/* NULL + 0 is undefined in C11, and clang's sanitizer says so */
+	return (struct slice){b->data != NULL ? b->data + b->start : NULL, b->end - b->start};
 }
 
 /* Makes room for at least `len` more bytes at the end. 0, or -ENOBUFS (over max), -ENOMEM. */
@@ -50,7 +51,7 @@ int buf_reserve(struct buf *b, size_t len) ATTR_WARN_UNUSED;
 static inline uint8_t *
 buf_tail(struct buf *b)
 {
-	return b->data + b->end;
+	return b->data != NULL ? b->data + b->end : NULL;
 }
 static inline size_t
 buf_room(const struct buf *b)
