@@ -83,11 +83,11 @@ find_head_end(struct http_reader *r, struct slice in, size_t *ret_len)
 	       (lf = memchr(in.ptr + r->scanned, '\n', in.len - r->scanned)) != NULL) {
 		size_t at = (size_t)(lf - in.ptr), start = r->line_start;
 
-		if (at == start || in.ptr[at - 1] != '\r') {
-			return refuse(r, 400, "a line must end in CR LF");
-		}
 		if (check_size(r, at + 1) == HTTP_GOT_FAULT) {
 			return HTTP_GOT_FAULT;
+		}
+		if (at == start || in.ptr[at - 1] != '\r') {
+			return refuse(r, 400, "a line must end in CR LF");
 		}
 		r->scanned = r->line_start = at + 1;
 		if (at - 1 == start) {

@@ -3,7 +3,9 @@
 # `make fuzz` searches for new ones. A new target is one line here, a corpus folder and a dictionary.
 fuzz_targets = \
 	tests/fuzz/fuzz_endpoint \
-	tests/fuzz/fuzz_jsontext
+	tests/fuzz/fuzz_http_request \
+	tests/fuzz/fuzz_jsontext \
+	tests/fuzz/fuzz_uri
 
 fuzz_replays = $(fuzz_targets:=.replay)
 SUFFIXES += .replay
