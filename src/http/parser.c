@@ -6,12 +6,10 @@
 
 #ifdef HAVE_LLHTTP
 #include <llhttp.h>
-typedef llhttp_t lib_parser;
-typedef llhttp_settings_t lib_settings;
+#define LIB_PARSER llhttp_t
 #else
 #include <http_parser.h>
-typedef struct http_parser lib_parser;
-typedef struct http_parser_settings lib_settings;
+#define LIB_PARSER struct http_parser
 #endif
 
 /* What the library's callbacks collect. */
@@ -41,14 +39,14 @@ extend(struct slice *s, const char *at, size_t len)
 }
 
 static int
-on_url(lib_parser *p, const char *at, size_t len)
+on_url(LIB_PARSER *p, const char *at, size_t len)
 {
 	extend(&((struct collector *)p->data)->url, at, len);
 	return 0;
 }
 
 static int
-on_name(lib_parser *p, const char *at, size_t len)
+on_name(LIB_PARSER *p, const char *at, size_t len)
 {
 	struct collector *c = p->data;
 	struct http_request *req = c->req;
@@ -66,7 +64,7 @@ on_name(lib_parser *p, const char *at, size_t len)
 }
 
 static int
-on_value(lib_parser *p, const char *at, size_t len)
+on_value(LIB_PARSER *p, const char *at, size_t len)
 {
 	struct collector *c = p->data;
 
@@ -78,7 +76,7 @@ on_value(lib_parser *p, const char *at, size_t len)
 }
 
 static int
-on_head_done(lib_parser *p)
+on_head_done(LIB_PARSER *p)
 {
 	return 1; /* no body for the library: reader.c reads it, under its own limits */
 }
@@ -114,11 +112,11 @@ http_parser_library(void)
 static int
 run_library(struct slice head, struct collector *c)
 {
-	static const lib_settings settings = {.on_url = on_url,
+	static const struct http_parser_settings settings = {.on_url = on_url,
 	    .on_header_field = on_name,
 	    .on_header_value = on_value,
 	    .on_headers_complete = on_head_done};
-	lib_parser p;
+	LIB_PARSER p;
 
 	/* Its own limit is for callers who feed it without one; the reader has counted already. */
 	http_parser_set_max_header_size(INT_MAX);
