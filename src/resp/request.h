@@ -8,8 +8,10 @@
  * is handed on in pieces as it comes, so that nothing large is ever held. Works on borrowed bytes,
  * allocates nothing (inline commands are rewritten as RESP into a buffer of the caller, shared by
  * all its clients). Every violation is worded as Redis words it; after RESP_REQUEST_BAD the scanner
- * is of no more use: the client is to be closed. A scanner that waits holds a few words only, so
- * ten thousand idle clients cost nothing.
+ * is of no more use: the client is to be closed. It is stricter than Redis in one thing: Redis skips
+ * the two bytes where CRLF belongs without a look; here they must be CRLF, for what is sent on goes
+ * over a connection that others share. A scanner that waits holds a few words only, so ten thousand
+ * idle clients cost nothing.
  */
 #ifndef RESP_REQUEST_H
 #define RESP_REQUEST_H
@@ -28,7 +30,7 @@
 #define RESP_BULK_MAX   ((uint64_t)512 * 1024 * 1024)
 #define RESP_ARGS_MAX   ((uint64_t)1024 * 1024)
 /* What a reader must be able to hold unconsumed for the scanner (conn_set_limits). */
-#define RESP_REQUEST_HELD (RESP_INLINE_MAX + 1024)
+#define RESP_REQUEST_HELD (RESP_INLINE_MAX + RESP_WHOLE_MAX + 1024)
 
 struct resp_limits {
 	size_t whole_max;   /* a larger request comes in pieces; at most RESP_WHOLE_MAX */
@@ -54,9 +56,9 @@ struct resp_request {
 	bool last;        /* no more of this request follows (always so with WHOLE) */
 	uint64_t argc;    /* arguments announced */
 	size_t kept;      /* arguments in argv: min(argc, RESP_ARGV_KEPT); BEGIN: those complete */
+	size_t used;      /* bytes of `in` done with, blank lines included */
 	struct slice argv[RESP_ARGV_KEPT];
-	size_t used;       /* bytes of `in` done with, blank lines included */
-	const char *error; /* BAD only; borrowed, static or in the scanner: "Protocol error: …" */
+	char error[64]; /* BAD only: "Protocol error: …", to be sent behind "-ERR " */
 };
 
 /* Embedded in the session. */
@@ -66,7 +68,6 @@ struct resp_request_scanner {
 	uint64_t total;     /* in pieces: bytes so far */
 	uint32_t need;      /* not worth looking before so many bytes are there */
 	bool streaming;
-	char error[47];
 };
 
 void resp_request_init(struct resp_request_scanner *s);
