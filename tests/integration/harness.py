@@ -452,14 +452,11 @@ class Cluster:
     # --- the end ---
 
     def unexpected_deaths(self, events):
-        """Exits by a signal, or with a code, that neither the test nor the supervisor asked for."""
+        """What ended, or had to be killed, without the test or the operator asking for it."""
         seen = {}
         for e in events:
-            if e["kind"] != "instance.exited":
-                continue
-            detail = e.get("detail") or {}
-            if detail.get("signal") or detail.get("code"):
-                seen.setdefault(e["subject"], []).append(e["text"])
+            if e["kind"] in ("instance.exited", "instance.killed"):
+                seen.setdefault(e["subject"], []).append(f"{e['kind']}: {e['text']}")
         return [f"{name}: {text}" for name, texts in seen.items() for text in texts[self.deaths.get(name, 0):]]
 
     def finish(self):

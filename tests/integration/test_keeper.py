@@ -14,18 +14,18 @@ def idle(make_cluster):
 
 
 def test_a_daemon_that_hides_from_its_parent_is_found_and_ended(idle):
-    run = idle.spawn("sh", "-c", "setsid sh -c 'setsid sleep 600 & exit 0' & exit 0")
+    run = idle.spawn("sh", "-c", "setsid sh -c 'setsid tail -f /dev/null & exit 0' & exit 0")
     assert run.wait() == 0
-    left = wait_until(lambda: [p for p in idle.keeper.left() if "sleep 600" in procs.cmdline(p)], "the hidden sleeper")
+    left = wait_until(lambda: [p for p in idle.keeper.left() if "tail -f /dev/null" in procs.cmdline(p)], "the hidden sleeper")
     pid = left[0]
     idle.keeper.close()
     assert not procs.alive(pid)
 
 
 def test_how_an_orphan_ended_is_known(idle):
-    run = idle.spawn("sh", "-c", "setsid sleep 600 & exit 7")
+    run = idle.spawn("sh", "-c", "setsid tail -f /dev/null & exit 7")
     assert run.wait() == 7
-    (pid,) = wait_until(lambda: [p for p in idle.keeper.left() if procs.cmdline(p) == "sleep 600"], "the orphan")
+    (pid,) = wait_until(lambda: [p for p in idle.keeper.left() if procs.cmdline(p) == "tail -f /dev/null"], "the orphan")
     os.kill(pid, signal.SIGTERM)
     assert wait_until(lambda: idle.keeper.exit_of(pid), "its end") == signal.SIGTERM
 
