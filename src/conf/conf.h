@@ -43,7 +43,7 @@ struct conf_list {
 /* One redis.config.NAME = VALUE. Lists are sorted by name; a repeated name keeps its order. */
 struct conf_directive {
 	char *name;  /* owned, lower case */
-	char *value; /* owned: what follows the name in redis.conf; has no control characters */
+	char *value; /* owned: what follows the name in redis.conf, for "" write two quotes */
 };
 
 struct conf_directives {
