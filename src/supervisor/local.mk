@@ -1,2 +1,15 @@
 noinst_LIBRARIES += src/supervisor/libsupervisor.a
-src_supervisor_libsupervisor_a_SOURCES =
+src_supervisor_libsupervisor_a_SOURCES = \
+	src/supervisor/control.c \
+	src/supervisor/health.c \
+	src/supervisor/history.c src/supervisor/history.h \
+	src/supervisor/lock.c src/supervisor/lock.h \
+	src/supervisor/plan.c \
+	src/supervisor/reload.c \
+	src/supervisor/resume.c \
+	src/supervisor/ring.c src/supervisor/ring.h \
+	src/supervisor/roles.c \
+	src/supervisor/servers.c \
+	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
+	src/supervisor/unit.c \
+	src/supervisor/workers.c

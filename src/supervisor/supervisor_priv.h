@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <jansson.h>
 
@@ -19,6 +20,7 @@
 #include "ctl/ctl.h"
 #include "instance/failover.h"
 #include "instance/probe.h"
+#include "instance/sentinel_conf.h"
 #include "ipc/channel.h"
 #include "net/loop.h"
 #include "proc/logfile.h"
@@ -39,8 +41,10 @@ struct unit {
 	unsigned number; /* from 1 */
 	char name[32];   /* redis-1 */
 	struct endpoint
-	    at;    /* redis, sentinel: where it is reached; fixed for this supervisor's life */
-	char *dir; /* owned; redis, sentinel: its folder */
+	    at;        /* redis, sentinel: where it is reached; fixed for this supervisor's life */
+	char *program; /* owned; redis, sentinel: what it was last started with */
+	char *conf_path;         /* owned; redis, sentinel */
+	char *dir;               /* owned; redis, sentinel: its folder */
 	struct process *process; /* owned */
 	struct logfile *log;     /* owned */
 	bool log_failing;        /* said so once */
@@ -94,11 +98,10 @@ struct supervisor {
 	struct conf *conf;
 	struct conf **old_confs; /* replaced by reloads; units may still look at their part */
 	size_t old_conf_count;
-	char *address; /* numeric form of holdfast.address */
-	char *self;    /* path of our own program, for workers */
-	char *server;  /* path of redis-server */
-	char *sentinel_program;
-	bool sentinel_flag; /* sentinel_program wants --sentinel */
+	const char *name; /* borrowed from the first conf: also Sentinel's master name */
+	const char *node; /* likewise: this host */
+	char *address;    /* numeric form of holdfast.address */
+	char *self;       /* path of our own program, for workers */
 	char *secret;
 	char boot_id[40];
 	int lock_fd;
@@ -129,6 +132,9 @@ struct supervisor {
 	struct unit *master; /* borrowed from units: the local master, or NULL */
 	struct topo_master master_at;
 	bool master_known;
+	bool succession; /* the master died and a replica is to take over: it must not start */
+	struct sentinel_move *moves; /* instances whose address changed since the last run */
+	size_t move_count;
 	ev_timer election;                /* armed while the dead master waits for a successor */
 	struct failover *failover;        /* one at a time; NULL: none */
 	struct ctl_request *failover_req; /* borrowed; who asked for it, or NULL */
@@ -154,16 +160,20 @@ bool unit_is_ready(const struct unit *u);
 const char *unit_state_name(const struct unit *u);
 /* Writes its row of the state database. */
 void unit_store(struct unit *u);
+/* Its part of the configuration, and the configuration that has it. */
 const struct conf_redis *unit_conf(const struct unit *u);
+const struct conf *unit_conf_of(const struct unit *u);
 struct process_policy unit_policy(const struct supervisor *s, enum unit_kind kind);
 
 /* ---- servers.c: process_ops.prepare and the probes of redis and sentinel ---- */
 int servers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg *err);
 void servers_started(struct unit *u);
 void servers_ended(struct unit *u);
-/* Does the instance's folder hold any data file? */
-bool servers_has_data(const struct unit *u);
+/* When a data file (snapshot or append-only) of its folder last changed; 0: it has none, so the instance would start empty. */
+time_t servers_data_time(const struct unit *u);
+/* Ready, and ROLE says master. */
 bool servers_is_master(const struct unit *u);
+/* Ready, and its link to the present master stands. */
 bool servers_is_synced(const struct unit *u);
 
 /* ---- workers.c ---- */
@@ -180,10 +190,12 @@ void roles_init(struct supervisor *s);
 void roles_fini(struct supervisor *s);
 /* May this redis start now, and as what? 0 with *ret_follow (NULL: as master), or -EAGAIN. */
 int roles_for_start(struct unit *u, const struct endpoint **ret_follow);
+/* A redis that should run has ended. */
 void roles_on_exit(struct unit *u);
-void roles_on_seen(struct unit *u);
+/* Once a second: an instance whose role stays wrong is set right. */
 void roles_tick(struct supervisor *s);
-void roles_set_master(struct supervisor *s, const struct topo_master *master, const char *why);
+/* Is the instance what the present master makes of it, as far as it was seen? */
+bool roles_is_right(const struct unit *u);
 /* Begins a switchover; `req` may be NULL; `then` (may be NULL) is stopped or restarted after it. 0 or -errno with `err`. */
 int roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, struct unit *then,
     bool restart, struct errmsg *err);
@@ -208,9 +220,11 @@ json_t *health_status(struct supervisor *s);
 /* ---- control.c ---- */
 int control_open(struct supervisor *s, struct errmsg *err);
 void control_close(struct supervisor *s);
+/* The switchover that a stop or restart of this unit needed has failed. */
+void control_switch_failed(struct supervisor *s, struct unit *u, const char *why);
 /* A unit changed: requests that wait for it may be answered. */
 void control_unit_changed(struct unit *u);
-void control_log_line(struct supervisor *s, const struct unit *u, uint64_t seq, struct slice line);
+void control_log_line(struct supervisor *s, const struct unit *u, struct slice line);
 
 /* ---- reload.c ---- */
 /* `req` may be NULL (SIGHUP). */

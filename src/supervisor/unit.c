@@ -126,16 +126,16 @@ static void
 on_line(void *owner, struct slice line)
 {
 	struct unit *u = owner;
-	uint64_t seq = ring_add(u->sup->ring, u->name, line);
 	int rc = logfile_line(u->log, line);
 
+	(void)ring_add(u->sup->ring, u->name, line);
 	if (rc < 0 && !u->log_failing) {
 		log_warn(
 		    "%s: its log cannot be written, `holdfast logs` still has the last lines: %s",
 		    u->name, strerror(-rc));
 	}
 	u->log_failing = rc < 0;
-	control_log_line(u->sup, u, seq, line);
+	control_log_line(u->sup, u, line);
 }
 
 static const struct process_ops process_ops = {
@@ -206,6 +206,8 @@ unit_free(struct unit **up)
 	process_free(&u->process);
 	logfile_free(&u->log);
 	free(u->dir);
+	free(u->program);
+	free(u->conf_path);
 	free(u);
 }
 
@@ -277,20 +279,28 @@ unit_store(struct unit *u)
 	}
 }
 
-const struct conf_redis *
-unit_conf(const struct unit *u)
+const struct conf *
+unit_conf_of(const struct unit *u)
 {
 	const struct supervisor *s = u->sup;
 
-	assert(u->kind == UNIT_REDIS);
-	if (u->number <= s->conf->redis_instances) {
-		return &s->conf->redis[u->number - 1];
+	if (u->kind != UNIT_REDIS || u->number <= s->conf->redis_instances) {
+		return s->conf;
 	}
 	/* A reload that names fewer instances takes effect at the next start of everything. */
 	for (size_t i = s->old_conf_count; i > 0; i--) {
 		if (u->number <= s->old_confs[i - 1]->redis_instances) {
-			return &s->old_confs[i - 1]->redis[u->number - 1];
+			return s->old_confs[i - 1];
 		}
 	}
-	return NULL;
+	return s->conf;
+}
+
+const struct conf_redis *
+unit_conf(const struct unit *u)
+{
+	const struct conf *conf = unit_conf_of(u);
+
+	assert(u->kind == UNIT_REDIS && u->number <= conf->redis_instances);
+	return &conf->redis[u->number - 1];
 }

@@ -1,0 +1,234 @@
+/* Ready or not, and why: looked at once a turn when anything changed, told in events, in `status`, and at the first time on the terminal. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "supervisor/supervisor_priv.h"
+
+static const char *const health_names[] = {
+    [HEALTH_STARTING] = "starting",
+    [HEALTH_READY] = "ready",
+    [HEALTH_DEGRADED] = "degraded",
+    [HEALTH_STOPPING] = "stopping",
+};
+
+static void ATTR_PRINTF(2, 3) add_reason(json_t *reasons, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)json_array_append_new(reasons, json_string(text));
+}
+
+static void
+check_unit(const struct supervisor *s, const struct unit *u, json_t *reasons)
+{
+	if (u->leaving || u->held_down) {
+		return; /* wanted down */
+	}
+	if (process_state(u->process) == PROCESS_FAILED) {
+		add_reason(reasons, "%s has failed: %s", u->name, u->last_exit);
+	} else if (!unit_is_ready(u)) {
+		add_reason(reasons, "%s is %s", u->name, unit_state_name(u));
+	} else if (u->kind == UNIT_REDIS && u == s->master && !servers_is_master(u)) {
+		add_reason(reasons, "%s is named master but does not answer as one", u->name);
+	} else if (u->kind == UNIT_REDIS && u != s->master && !servers_is_synced(u)) {
+		add_reason(reasons, "%s is not in sync with the master", u->name);
+	} else if ((u->kind == UNIT_PROXY || u->kind == UNIT_HTTP) && !workers_route(u)) {
+		add_reason(reasons, "%s does not route: %s", u->name,
+		    u->no_route[0] != '\0' ? u->no_route : "it is connecting");
+	}
+}
+
+/* All that keeps us from being ready: the caller's reference. */
+static json_t *
+find_reasons(const struct supervisor *s)
+{
+	json_t *reasons = json_array();
+	struct topo_master agreed;
+
+	for (size_t i = 0; i < s->unit_count; i++) {
+		check_unit(s, s->units[i], reasons);
+	}
+	if (s->master == NULL || s->master->held_down) {
+		add_reason(reasons, "there is no master");
+	}
+	if (!watcher_agreed(s->watcher, &agreed) || !endpoint_equal(&agreed.at, &s->master_at.at)) {
+		add_reason(reasons, "the sentinels do not all name the same master");
+	}
+	return reasons;
+}
+
+/* At most a screenful: what runs where, and what to try next. */
+static void
+say_how_to_use(struct supervisor *s)
+{
+	const char *proxy = s->conf->proxy_listen.count > 0 ? s->conf->proxy_listen.items[0] : NULL;
+	const char *http = s->conf->http_listen.count > 0 ? s->conf->http_listen.items[0] : NULL;
+	struct endpoint ep;
+
+	if (s->told_how_to_use) {
+		return;
+	}
+	s->told_how_to_use = true;
+	(void)printf("\nholdfast %s is ready after %.1f s: %s on %s\n\n", PACKAGE_VERSION,
+	    (double)(clock_mono_ms() - s->started_ms) / 1000., s->name, s->node);
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+
+		if (u->kind == UNIT_REDIS || u->kind == UNIT_SENTINEL) {
+			(void)printf("  %-12s %-22s %s\n", u->name, ENDPOINT_TEXT(&u->at),
+			    u->kind == UNIT_SENTINEL ? ""
+			    : u == s->master         ? "master"
+						     : "replica");
+		}
+	}
+	for (size_t i = 0; i < s->door_count; i++) {
+		(void)printf("  %-12s %-22s %s\n", unit_kind_name(s->doors[i].kind),
+		    ENDPOINT_TEXT(&s->doors[i].at),
+		    s->doors[i].kind == UNIT_PROXY ? "always leads to the master"
+						   : "Redis over HTTP");
+	}
+	(void)printf("  %-12s %s\n\n", "data", s->conf->data_dir);
+	(void)printf("From another terminal:\n");
+	if (proxy != NULL && endpoint_parse(proxy, 0, &ep, NULL) == 0 && ep.kind == ENDPOINT_TCP) {
+		(void)printf("  redis-cli -h %s -p %u set hello world\n", ep.host, ep.port);
+	}
+	if (http != NULL && endpoint_parse(http, 0, &ep, NULL) == 0 && ep.kind == ENDPOINT_TCP) {
+		(void)printf("  curl http://%s:%u/GET/hello\n", ep.host, ep.port);
+	}
+	(void)printf("  holdfast status -d %s\n", s->conf->data_dir);
+	(void)printf("Ctrl-C stops everything in order.\n\n");
+	(void)fflush(stdout);
+}
+
+static void
+set_health(struct supervisor *s, enum health health, json_t *reasons)
+{
+	if (s->health == health) {
+		return;
+	}
+	s->health = health;
+	if (health == HEALTH_READY) {
+		history_add(s->history, EVENT_SUPERVISOR_READY, s->node,
+		    json_pack("{s:I}", "uptime_ms", (json_int_t)(clock_mono_ms() - s->started_ms)),
+		    "ready: %s takes writes, all instances are ready",
+		    s->master != NULL ? s->master->name : "the master");
+		s->was_ready = true;
+		say_how_to_use(s);
+	} else if (health == HEALTH_DEGRADED) {
+		const char *first = json_string_value(json_array_get(reasons, 0));
+
+		history_add(s->history, EVENT_SUPERVISOR_DEGRADED, s->node,
+		    json_pack("{s:O}", "reasons", reasons), "degraded: %s%s",
+		    first != NULL ? first : "", json_array_size(reasons) > 1 ? ", and more" : "");
+	}
+}
+
+void
+health_check(struct supervisor *s)
+{
+	json_t *reasons;
+
+	if (s->plan > PLAN_RUNNING) {
+		s->health = HEALTH_STOPPING;
+		return;
+	}
+	reasons = find_reasons(s);
+	if (json_array_size(reasons) == 0 && s->plan == PLAN_RUNNING) {
+		set_health(s, HEALTH_READY, reasons);
+	} else if (s->was_ready || s->plan == PLAN_RUNNING) {
+		set_health(s, HEALTH_DEGRADED, reasons);
+	}
+	json_decref(reasons);
+}
+
+static json_t *
+role_json(const struct supervisor *s, const struct unit *u)
+{
+	const struct probe_view *v = u->probe != NULL ? probe_get(u->probe) : NULL;
+
+	if (u->kind != UNIT_REDIS || !unit_is_ready(u) || v == NULL || !v->answering ||
+	    probe_role_name(v->role) == NULL) {
+		return json_null();
+	}
+	return json_string(probe_role_name(v->role));
+}
+
+/* Bytes that a replica is behind the master as both were last seen. */
+static json_t *
+lag_json(const struct supervisor *s, const struct unit *u)
+{
+	const struct probe_view *mine, *its;
+
+	if (u->kind != UNIT_REDIS || u == s->master || s->master == NULL || !servers_is_synced(u) ||
+	    !servers_is_master(s->master)) {
+		return json_null();
+	}
+	mine = probe_get(u->probe);
+	its = probe_get(s->master->probe);
+	return json_integer(
+	    its->offset > mine->offset ? (json_int_t)(its->offset - mine->offset) : 0);
+}
+
+static uint16_t
+unit_port(const struct supervisor *s, const struct unit *u)
+{
+	if (u->at.port != 0) {
+		return u->at.port;
+	}
+	for (size_t i = 0; i < s->door_count; i++) {
+		if (s->doors[i].kind == u->kind && s->doors[i].at.kind == ENDPOINT_TCP) {
+			return s->doors[i].at.port;
+		}
+	}
+	return 0;
+}
+
+static json_t *
+unit_json(const struct supervisor *s, const struct unit *u)
+{
+	json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "name", u->name, "kind", unit_kind_name(u->kind),
+	    "state", unit_state_name(u), "wanted", u->leaving || u->held_down ? "down" : "up");
+	pid_t pid = process_pid(u->process);
+
+	(void)json_object_set_new(o, "pid", pid != 0 ? json_integer(pid) : json_null());
+	(void)json_object_set_new(o, "port", json_integer(unit_port(s, u)));
+	(void)json_object_set_new(o, "role", role_json(s, u));
+	(void)json_object_set_new(o, "restarts", json_integer(process_restarts(u->process)));
+	(void)json_object_set_new(
+	    o, "uptime_ms", json_integer((json_int_t)process_uptime_ms(u->process)));
+	(void)json_object_set_new(o, "lag_bytes", lag_json(s, u));
+	(void)json_object_set_new(o, "modules", json_array());
+	if (u->kind == UNIT_REDIS && !unit_is_ready(u) && u == s->master && s->succession) {
+		(void)json_object_set_new(o, "note", json_string("waits for its successor"));
+	} else if (process_state(u->process) == PROCESS_FAILED) {
+		(void)json_object_set_new(o, "note", json_string(u->last_exit));
+	}
+	return o;
+}
+
+json_t *
+health_status(struct supervisor *s)
+{
+	json_t *instances = json_array(), *master = json_null();
+
+	for (size_t i = 0; i < s->unit_count; i++) {
+		if (!s->units[i]->leaving) {
+			(void)json_array_append_new(instances, unit_json(s, s->units[i]));
+		}
+	}
+	if (s->master_known) {
+		master = json_pack("{s:s?,s:s,s:i,s:I}", "name",
+		    s->master != NULL ? s->master->name : NULL, "host", s->master_at.at.host,
+		    "port", (int)s->master_at.at.port, "epoch", (json_int_t)s->master_at.epoch);
+	}
+	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:I}", "name", s->name, "node", s->node,
+	    "version", PACKAGE_VERSION, "state", health_names[s->health], "reasons",
+	    s->plan <= PLAN_RUNNING ? find_reasons(s) : json_array(), "master", master, "instances",
+	    instances, "uptime_ms", (json_int_t)(clock_mono_ms() - s->started_ms));
+}

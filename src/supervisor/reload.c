@@ -1,0 +1,207 @@
+/* A changed configuration, while everything runs: read all, check all, compare, apply what can change alive, say what needs a restart. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "supervisor/supervisor_priv.h"
+#include "topo/link.h"
+#include "topo/reply.h"
+
+static void
+reject(struct supervisor *s, struct ctl_request *req, const struct conf_faults *faults)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < faults->count; i++) {
+		log_error("configuration: %s", faults->items[i]);
+		(void)json_array_append_new(list, json_string(faults->items[i]));
+	}
+	history_add(s->history, EVENT_CONFIG_REJECTED, s->node, json_pack("{s:O}", "faults", list),
+	    "the changed configuration has %zu faults, the old one stays: %s", faults->count,
+	    faults->count > 0 ? faults->items[0] : "");
+	if (req != NULL) {
+		ctl_fail_with(req, CTL_EXIT_CONFIG, json_pack("{s:O}", "faults", list),
+		    "the configuration has %zu faults, the old one stays", faults->count);
+	}
+	json_decref(list);
+}
+
+static void
+apply_to_supervisor(struct supervisor *s)
+{
+	enum log_level level = LOG_NOTICE;
+
+	(void)log_level_parse(s->conf->holdfast_log_level, &level);
+	log_setup(level, strcmp(s->conf->holdfast_log_format, "json") == 0, NULL);
+	store_events_keep(s->store, s->conf->holdfast_events_max);
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct process_policy policy = unit_policy(s, s->units[i]->kind);
+
+		process_set_policy(s->units[i]->process, &policy);
+		logfile_set_limits(s->units[i]->log, s->conf->holdfast_log_file_bytes,
+		    s->conf->holdfast_log_files);
+	}
+}
+
+static void
+on_set(void *arg, const struct redisReply *reply, int error)
+{
+	struct unit *u = arg;
+
+	if (error != 0 || reply_is_error(reply)) {
+		log_warn(
+		    "%s: a changed setting was not taken, it takes effect at its next start: %s",
+		    u->name, error != 0 ? strerror(-error) : LOG_QUOTE(reply_text(reply)));
+	}
+}
+
+static void
+set_on_sentinels(struct supervisor *s, const char *name, uint64_t value)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if (u->kind == UNIT_SENTINEL && u->probe != NULL && unit_is_ready(u)) {
+			(void)link_send(probe_link(u->probe), 0, on_set, u, "SENTINEL", "SET",
+			    s->name, name, text, NULL);
+		}
+	}
+}
+
+static void
+set_on_redis(struct supervisor *s, const struct conf_change *change)
+{
+	const char *name = strrchr(change->option, '.') + 1;
+	char *directive = xstrdup(name), *value = xstrdup(change->to);
+
+	for (char *p = directive; *p != '\0'; p++) {
+		*p = *p == '_' ? '-' : *p; /* maxmemory_policy */
+	}
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if (u->kind == UNIT_REDIS && u->probe != NULL && unit_is_ready(u) &&
+		    (change->redis == 0 || change->redis == u->number)) {
+			(void)link_send(probe_link(u->probe), 0, on_set, u, "CONFIG", "SET",
+			    directive, value, NULL);
+		}
+	}
+	free(directive);
+	free(value);
+}
+
+/* One change that may be applied alive. False: it needs a restart after all. */
+static bool
+apply_alive(struct supervisor *s, const struct conf_change *change)
+{
+	switch (change->target) {
+	case CONF_REDIS:
+		if (change->to[0] == '\0') {
+			return false; /* a directive that left the file: its default is the server's to know */
+		}
+		set_on_redis(s, change);
+		return true;
+	case CONF_SENTINEL:
+		set_on_sentinels(s, "quorum", s->conf->sentinel_quorum);
+		set_on_sentinels(s, "down-after-milliseconds", s->conf->sentinel_down_after_ms);
+		set_on_sentinels(s, "failover-timeout", s->conf->sentinel_failover_timeout_ms);
+		return true;
+	default:
+		return true; /* applied as a whole below */
+	}
+}
+
+static size_t
+count_kind(const struct supervisor *s, enum unit_kind kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->unit_count; i++) {
+		n += s->units[i]->kind == kind && !s->units[i]->leaving ? 1 : 0;
+	}
+	return n;
+}
+
+static void
+set_worker_count(struct supervisor *s, enum unit_kind kind, unsigned wanted)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if (u->kind == kind && u->number > wanted && !u->leaving) {
+			u->leaving = true;
+			(void)store_instance_delete(s->store, u->name, NULL);
+			process_down(u->process);
+		} else if (u->kind == kind && u->number <= wanted && u->leaving) {
+			u->leaving = false;
+			process_up(u->process);
+		}
+	}
+	while (count_kind(s, kind) < wanted) {
+		process_up(unit_new(s, kind, (unsigned)count_kind(s, kind) + 1)->process);
+	}
+}
+
+void
+reload_workers(struct supervisor *s)
+{
+	set_worker_count(
+	    s, UNIT_PROXY, s->conf->proxy_listen.count > 0 ? s->conf->proxy_workers : 0);
+	set_worker_count(s, UNIT_HTTP, s->conf->http_listen.count > 0 ? s->conf->http_workers : 0);
+}
+
+static void
+apply(struct supervisor *s, struct conf *conf, json_t *applied, json_t *restart)
+{
+	struct conf_changes changes;
+
+	conf_diff(s->conf, conf, &changes);
+	s->old_confs = xreallocarray(s->old_confs, s->old_conf_count + 1, sizeof(*s->old_confs));
+	s->old_confs[s->old_conf_count++] = s->conf;
+	s->conf = conf;
+	for (size_t i = 0; i < changes.count; i++) {
+		const struct conf_change *c = &changes.items[i];
+		bool alive = c->alive && apply_alive(s, c);
+
+		(void)json_array_append_new(alive ? applied : restart,
+		    json_pack("{s:s,s:s,s:s,s:s}", "option", c->option, "from", c->from, "to",
+			c->to, "restart", alive ? "" : conf_target_name(c->target)));
+	}
+	if (changes.count > 0) {
+		apply_to_supervisor(s);
+		workers_tell_conf(s);
+		reload_workers(s);
+	}
+	conf_changes_fini(&changes);
+}
+
+void
+reload(struct supervisor *s, struct ctl_request *req)
+{
+	json_t *applied = json_array(), *restart = json_array();
+	struct conf_faults faults;
+	struct conf *conf;
+
+	conf_faults_init(&faults);
+	if (conf_load(s->sources, &conf, &faults) < 0) {
+		reject(s, req, &faults);
+	} else {
+		apply(s, conf, applied, restart);
+		history_add(s->history, EVENT_CONFIG_RELOADED, s->node,
+		    json_pack("{s:O,s:O}", "applied", applied, "restart_needed", restart),
+		    "configuration read again: %zu changes applied, %zu need a restart",
+		    json_array_size(applied), json_array_size(restart));
+		if (req != NULL) {
+			ctl_done(req,
+			    json_pack("{s:O,s:O}", "applied", applied, "restart_needed", restart));
+		}
+	}
+	conf_faults_fini(&faults);
+	json_decref(applied);
+	json_decref(restart);
+}

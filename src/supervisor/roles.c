@@ -1,0 +1,386 @@
+/*
+ * Who is master, and who follows whom. The sentinels decide; what they say arrives in topo, and here it becomes true: the state database, the
+ * workers and the instances are told. A dead master waits for its successor before it may start again, as a replica.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "supervisor/supervisor_priv.h"
+#include "topo/link.h"
+#include "topo/reply.h"
+
+/* A role that is wrong for so long is set right. Sentinel needs about 10 s for the same. */
+#define WRONG_ROLE_MS 3000
+
+static bool
+sentinels_are_busy(const struct supervisor *s)
+{
+	for (size_t i = 0; i < watcher_count(s->watcher); i++) {
+		const struct watcher_sentinel *v = watcher_get(s->watcher, i);
+
+		if (v->knows && (v->failover || v->o_down)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+store_master(struct supervisor *s)
+{
+	struct store_master row = {.port = s->master_at.at.port, .epoch = s->master_at.epoch};
+	struct errmsg err = ERRMSG_NONE;
+
+	(void)snprintf(row.cluster, sizeof(row.cluster), "%s", s->name);
+	(void)snprintf(
+	    row.instance, sizeof(row.instance), "%s", s->master != NULL ? s->master->name : "");
+	(void)snprintf(row.host, sizeof(row.host), "%s", s->master_at.at.host);
+	if (store_master_put(s->store, &row, &err) < 0) {
+		log_error(
+		    "the master is not stored, a full restart will ask the sentinels' files: %s",
+		    err.text);
+	}
+}
+
+static void
+end_succession(struct supervisor *s)
+{
+	s->succession = false;
+	ev_timer_stop(loop_ev(s->loop), &s->election);
+}
+
+/* topo has a master of another address or epoch. */
+static void
+on_master(void *arg, const struct topo_master *master)
+{
+	struct supervisor *s = arg;
+	struct unit *before = s->master;
+	bool first = !s->master_known;
+	bool moved = first || !endpoint_equal(&s->master_at.at, &master->at);
+
+	s->master_at = *master;
+	s->master_known = true;
+	s->master = unit_at(s, &master->at);
+	store_master(s);
+	workers_tell_master(s);
+	supervisor_touch(s);
+	if (!moved) {
+		return;
+	}
+	if (!first) {
+		history_add(s->history, EVENT_MASTER_ELECTED,
+		    s->master != NULL ? s->master->name : "elsewhere",
+		    json_pack("{s:s,s:i,s:I,s:s?}", "host", master->at.host, "port",
+			(int)master->at.port, "epoch", (json_int_t)master->epoch, "before",
+			before != NULL ? before->name : NULL),
+		    "is master at %s, epoch %llu", ENDPOINT_TEXT(&master->at),
+		    (unsigned long long)master->epoch);
+	}
+	end_succession(s);
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if (u->kind != UNIT_REDIS) {
+			continue;
+		}
+		u->was_synced = u->was_synced && u == s->master;
+		u->wrong_since_ms = 0;
+		unit_store(u);
+		if (u->probe != NULL && process_runs(u->process)) {
+			probe_ask(u->probe);
+		}
+		process_kick(u->process); /* the dead one may start, as a replica */
+	}
+}
+
+/* The time for a successor is over. */
+static void
+on_election_over(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	struct supervisor *s = w->data;
+
+	if (sentinels_are_busy(s)) {
+		return; /* they are at it: the timer repeats */
+	}
+	end_succession(s);
+	history_add(s->history, EVENT_FAILOVER_FAILED, s->master->name, NULL,
+	    "no replica took over in time, it is started again as master with its own data");
+	process_kick(s->master->process);
+}
+
+void
+roles_init(struct supervisor *s)
+{
+	ev_init(&s->election, on_election_over);
+	s->election.data = s;
+	s->observer = (struct topo_observer){.on_master = on_master, .arg = s};
+	list_init(&s->observer.link);
+	topo_watch(s->topo, &s->observer);
+}
+
+void
+roles_fini(struct supervisor *s)
+{
+	ev_timer_stop(loop_ev(s->loop), &s->election);
+	topo_unwatch(&s->observer);
+	failover_cancel(&s->failover);
+}
+
+int
+roles_for_start(struct unit *u, const struct endpoint **ret_follow)
+{
+	const struct supervisor *s = u->sup;
+
+	if (!s->master_known || (u == s->master && s->succession)) {
+		return -EAGAIN;
+	}
+	*ret_follow = u == s->master ? NULL : &s->master_at.at;
+	return 0;
+}
+
+/* Is there a replica that has the master's data, and a majority of sentinels to promote it? */
+static bool
+has_heir(const struct supervisor *s)
+{
+	size_t connected = 0, heirs = 0;
+
+	for (size_t i = 0; i < watcher_count(s->watcher); i++) {
+		connected += watcher_get(s->watcher, i)->connected ? 1 : 0;
+	}
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+
+		heirs +=
+		    u->kind == UNIT_REDIS && u != s->master && unit_is_ready(u) && u->was_synced
+			? 1
+			: 0;
+	}
+	return heirs > 0 && connected > watcher_count(s->watcher) / 2;
+}
+
+void
+roles_on_exit(struct unit *u)
+{
+	struct supervisor *s = u->sup;
+	double wait_s;
+
+	if (u != s->master || s->plan != PLAN_RUNNING || s->succession) {
+		return;
+	}
+	if (!has_heir(s)) {
+		history_add(s->history, EVENT_MASTER_LOST, u->name, NULL,
+		    "no replica in sync or no majority of sentinels: it is started again with its "
+		    "data");
+		return;
+	}
+	s->succession = true;
+	wait_s = (double)(s->conf->sentinel_down_after_ms + s->conf->sentinel_failover_timeout_ms) /
+		 1000.;
+	ev_timer_set(&s->election, wait_s, wait_s);
+	ev_timer_start(loop_ev(s->loop), &s->election);
+	history_add(s->history, EVENT_MASTER_LOST, u->name, NULL,
+	    "the sentinels elect a successor; it comes back as a replica");
+}
+
+bool
+roles_is_right(const struct unit *u)
+{
+	const struct supervisor *s = u->sup;
+	const struct probe_view *v = u->probe != NULL ? probe_get(u->probe) : NULL;
+
+	if (v == NULL || !v->answering || v->loading || v->role == PROBE_UNKNOWN ||
+	    !s->master_known) {
+		return true; /* nothing is known that would be wrong */
+	}
+	if (u == s->master) {
+		return v->role == PROBE_MASTER;
+	}
+	return v->role == PROBE_REPLICA && endpoint_equal(&v->master, &s->master_at.at);
+}
+
+static void
+on_corrected(void *arg, const struct redisReply *reply, int error)
+{
+	struct unit *u = arg;
+
+	if (error != 0 || reply_is_error(reply)) {
+		log_warn("%s: could not be told its role, tried again: %s", u->name,
+		    error != 0 ? strerror(-error) : LOG_QUOTE(reply_text(reply)));
+	}
+	probe_ask(u->probe);
+}
+
+static void
+correct(struct unit *u)
+{
+	struct supervisor *s = u->sup;
+	const struct endpoint *at = &s->master_at.at;
+	char port[8];
+	int rc;
+
+	(void)snprintf(port, sizeof(port), "%u", at->port);
+	if (u == s->master) {
+		rc = link_send(
+		    probe_link(u->probe), 0, on_corrected, u, "REPLICAOF", "NO", "ONE", NULL);
+	} else {
+		rc = link_send(
+		    probe_link(u->probe), 0, on_corrected, u, "REPLICAOF", at->host, port, NULL);
+	}
+	if (rc == 0) {
+		history_add(s->history, EVENT_ROLE_CORRECTED, u->name,
+		    json_pack("{s:s}", "master", ENDPOINT_TEXT(at)),
+		    u == s->master ? "the sentinels name it master but it was a replica: promoted"
+				   : "did not follow the master that the sentinels name: told to");
+	}
+}
+
+void
+roles_tick(struct supervisor *s)
+{
+	uint64_t now = clock_mono_ms();
+	struct topo_master named;
+
+	/* Only what a majority says, and nothing while a failover is under way. */
+	if (s->plan != PLAN_RUNNING || s->failover != NULL || s->succession ||
+	    sentinels_are_busy(s) || !watcher_majority(s->watcher, &named) ||
+	    !endpoint_equal(&named.at, &s->master_at.at)) {
+		for (size_t i = 0; i < s->unit_count; i++) {
+			s->units[i]->wrong_since_ms = 0;
+		}
+		return;
+	}
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if (u->kind != UNIT_REDIS || !unit_is_ready(u) || roles_is_right(u)) {
+			u->wrong_since_ms = 0;
+		} else if (u->wrong_since_ms == 0) {
+			u->wrong_since_ms = now;
+		} else if (now - u->wrong_since_ms >= WRONG_ROLE_MS) {
+			u->wrong_since_ms = now;
+			correct(u);
+		}
+	}
+}
+
+/* ---- planned switchover ---- */
+
+static void
+on_hold(void *owner, uint64_t ms)
+{
+	workers_hold(owner, ms);
+}
+
+static void
+on_promoted(void *owner, size_t i, const struct topo_master *master)
+{
+	struct supervisor *s = owner;
+
+	(void)topo_offer(s->topo, master, TOPO_FROM_SUPERVISOR);
+}
+
+/* What the switchover was for. */
+static void
+after_switch(struct supervisor *s, int error)
+{
+	struct unit *then = s->failover_then;
+
+	s->failover_then = NULL;
+	if (then == NULL || error != 0) {
+		return;
+	}
+	if (s->failover_then_restart) {
+		process_restart(then->process);
+	} else {
+		then->held_down = true;
+		process_down(then->process);
+	}
+}
+
+static void
+on_switched(void *owner, int error, const struct topo_master *master, const char *text)
+{
+	struct supervisor *s = owner;
+	struct ctl_request *req = s->failover_req;
+
+	s->failover = NULL;
+	s->failover_req = NULL;
+	if (master != NULL) {
+		(void)topo_offer(s->topo, master, TOPO_FROM_SUPERVISOR);
+	}
+	if (error == 0) {
+		history_add(s->history, EVENT_FAILOVER_DONE,
+		    s->master != NULL ? s->master->name : "elsewhere", NULL, "%s",
+		    text != NULL && text[0] != '\0' ? text : "takes writes");
+	} else {
+		history_add(s->history, EVENT_FAILOVER_FAILED,
+		    s->master != NULL ? s->master->name : "elsewhere", NULL, "%s", text);
+	}
+	if (req != NULL && error == 0) {
+		ctl_done(req, json_pack("{s:{s:s,s:s,s:i,s:I}}", "master", "name",
+				  s->master != NULL ? s->master->name : "", "host",
+				  s->master_at.at.host, "port", (int)s->master_at.at.port, "epoch",
+				  (json_int_t)s->master_at.epoch));
+	} else if (req != NULL) {
+		ctl_fail(req, CTL_EXIT_FAILED, "%s", text);
+	} else if (error != 0 && s->failover_then != NULL) {
+		control_switch_failed(s, s->failover_then, text);
+	}
+	after_switch(s, error);
+	supervisor_touch(s);
+}
+
+static const struct failover_ops failover_ops = {
+    .on_hold = on_hold,
+    .on_promoted = on_promoted,
+    .on_done = on_switched,
+};
+
+int
+roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, struct unit *then,
+    bool restart, struct errmsg *err)
+{
+	struct failover_node nodes[FAILOVER_MAX_NODES];
+	struct failover_spec spec = {.master_name = s->name,
+	    .watcher = s->watcher,
+	    .nodes = nodes,
+	    .to = to != NULL ? to->name : NULL};
+
+	if (s->failover != NULL) {
+		errmsg_set(
+		    err, "a failover is already under way: wait for it (`holdfast events -f`)");
+		return -EBUSY;
+	}
+	if (s->master == NULL || !servers_is_master(s->master)) {
+		errmsg_set(
+		    err, "there is no master here that could hand over: see `holdfast status`");
+		return -ENOENT;
+	}
+	for (size_t i = 0; i < s->unit_count && spec.count < ARRAY_LEN(nodes); i++) {
+		struct unit *u = s->units[i];
+
+		if (u->kind != UNIT_REDIS) {
+			continue;
+		}
+		if (u == s->master) {
+			spec.master = spec.count;
+		}
+		nodes[spec.count++] = (struct failover_node){.name = u->name,
+		    .at = u->at,
+		    .link = u->probe != NULL && unit_is_ready(u) ? probe_link(u->probe) : NULL};
+	}
+	s->failover = failover_start(s->loop, &spec, &failover_ops, s, err);
+	if (s->failover == NULL) {
+		return -EAGAIN;
+	}
+	s->failover_req = req;
+	s->failover_then = then;
+	s->failover_then_restart = restart;
+	history_add(s->history, EVENT_FAILOVER_STARTED, s->master->name,
+	    json_pack("{s:s?}", "to", to != NULL ? to->name : NULL), "hands over%s%s",
+	    to != NULL ? " to " : "", to != NULL ? to->name : "");
+	return 0;
+}

@@ -1,0 +1,283 @@
+/* Redis and Sentinel instances: what their files must say before a start, and what their probes say afterwards. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "instance/redis_conf.h"
+#include "supervisor/supervisor_priv.h"
+
+static void
+set_launch(struct unit *u, const char *conf_name, const char *argv0, bool sentinel_flag,
+    struct process_launch *ret_launch)
+{
+	free(u->conf_path);
+	u->conf_path = xasprintf("%s/%s", u->dir, conf_name);
+	*ret_launch = (struct process_launch){
+	    .program = u->program,
+	    .argv = {argv0, u->conf_path, sentinel_flag ? "--sentinel" : NULL},
+	    .cwd = u->dir,
+	    .pass_fd = -1,
+	};
+}
+
+static int
+prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *err)
+{
+	struct supervisor *s = u->sup;
+	const struct endpoint *follow = NULL;
+	struct redis_spec *spec;
+	char *program = NULL;
+	int rc;
+
+	rc = roles_for_start(u, &follow);
+	if (rc == 0) {
+		rc = conf_find_server(unit_conf(u)->server, &program, err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	free(u->program);
+	u->program = program;
+	spec = redis_spec_new(unit_conf_of(u), u->number - 1, s->address, s->secret);
+	spec->port = u->at.port; /* fixed for our life, whatever a reload says */
+	rc = redis_conf_write(spec, follow, err);
+	redis_spec_free(&spec);
+	if (rc == 0) {
+		set_launch(u, "redis.conf", "redis-server", false, ret_launch);
+	}
+	return rc;
+}
+
+/* The file of a sentinel that has none, or none that can be used. */
+static int
+create_sentinel_conf(struct unit *u, const struct sentinel_spec *spec, struct errmsg *err)
+{
+	struct supervisor *s = u->sup;
+	char *key = xasprintf("%s.id", u->name), *id = NULL;
+	int rc;
+
+	if (store_meta_get(s->store, key, &id, NULL) < 0) {
+		id = NULL;
+	}
+	rc = sentinel_conf_create(spec, &s->master_at, id, err);
+	free(id);
+	free(key);
+	return rc;
+}
+
+static int
+prepare_sentinel_conf(struct unit *u, const struct sentinel_spec *spec, struct errmsg *err)
+{
+	struct supervisor *s = u->sup;
+	struct sentinel_memory memory;
+	struct errmsg why = ERRMSG_NONE;
+	int rc = sentinel_conf_read(u->dir, spec->master_name, &memory, &why);
+
+	if (rc == 0) {
+		rc = sentinel_conf_adjust(spec, s->moves, s->move_count, &why);
+	}
+	if (rc == -EINVAL) {
+		history_add(s->history, EVENT_STATE_DAMAGED, u->name,
+		    json_pack("{s:s}", "why", why.text),
+		    "its sentinel.conf is damaged, set aside and made anew: %s", why.text);
+		rc = sentinel_conf_set_aside(u->dir, err);
+		if (rc < 0) {
+			return rc;
+		}
+		rc = -ENOENT;
+	}
+	if (rc == -ENOENT) {
+		return create_sentinel_conf(u, spec, err);
+	}
+	if (rc < 0) {
+		*err = why;
+	}
+	return rc;
+}
+
+static int
+prepare_sentinel(struct unit *u, struct process_launch *ret_launch, struct errmsg *err)
+{
+	struct supervisor *s = u->sup;
+	char *server = NULL, *program = NULL;
+	struct sentinel_spec *spec;
+	bool flag = false;
+	int rc;
+
+	rc = conf_find_server(s->conf->redis_server, &server, err);
+	if (rc == 0) {
+		rc = conf_find_sentinel(s->conf->sentinel_server, server, &program, &flag, err);
+	}
+	free(server);
+	if (rc < 0) {
+		return rc;
+	}
+	free(u->program);
+	u->program = program;
+	spec = sentinel_spec_new(s->conf, u->number - 1, s->address, s->secret);
+	spec->port = u->at.port;
+	rc = prepare_sentinel_conf(u, spec, err);
+	sentinel_spec_free(&spec);
+	if (rc == 0) {
+		set_launch(u, "sentinel.conf", "redis-sentinel", flag, ret_launch);
+	}
+	return rc;
+}
+
+int
+servers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg *err)
+{
+	return u->kind == UNIT_REDIS ? prepare_redis(u, ret_launch, err)
+				     : prepare_sentinel(u, ret_launch, err);
+}
+
+static void
+note_link(struct unit *u, const struct probe_view *view)
+{
+	struct supervisor *s = u->sup;
+	bool linked =
+	    view->answering && view->role == PROBE_REPLICA && view->sync == PROBE_SYNC_CONNECTED;
+
+	if (linked && s->master_known && endpoint_equal(&view->master, &s->master_at.at)) {
+		u->was_synced = true;
+	}
+	if (linked == u->linked) {
+		return;
+	}
+	u->linked = linked;
+	if (linked) {
+		history_add(s->history, EVENT_LINK_UP, u->name,
+		    json_pack("{s:s}", "master", ENDPOINT_TEXT(&view->master)), "follows %s",
+		    ENDPOINT_TEXT(&view->master));
+	} else if (view->answering && view->role == PROBE_REPLICA) {
+		history_add(s->history, EVENT_LINK_DOWN, u->name,
+		    json_pack("{s:s}", "master", ENDPOINT_TEXT(&view->master)),
+		    "lost its link to %s, redis connects it again", ENDPOINT_TEXT(&view->master));
+	}
+}
+
+static void
+on_redis_change(struct probe *p, void *owner, const struct probe_view *view)
+{
+	struct unit *u = owner;
+
+	if (view->loading) {
+		process_progress(u->process);
+	} else if (view->answering && view->role != PROBE_UNKNOWN) {
+		process_ready(u->process);
+	}
+	note_link(u, view);
+	supervisor_touch(u->sup);
+}
+
+static void
+on_sentinel_change(struct probe *p, void *owner, const struct probe_view *view)
+{
+	struct unit *u = owner;
+	struct errmsg err = ERRMSG_NONE;
+	char *key;
+
+	if (view->answering && view->knows) {
+		process_ready(u->process);
+	}
+	if (view->id[0] != '\0') {
+		/* If its file is ever lost, the same id saves the others a phantom. */
+		key = xasprintf("%s.id", u->name);
+		if (store_meta_put(u->sup->store, key, view->id, false, &err) < 0) {
+			log_debug("%s: id not stored: %s", u->name, err.text);
+		}
+		free(key);
+	}
+	supervisor_touch(u->sup);
+}
+
+static const struct probe_ops redis_probe_ops = {.on_change = on_redis_change};
+static const struct probe_ops sentinel_probe_ops = {.on_change = on_sentinel_change};
+
+void
+servers_started(struct unit *u)
+{
+	struct supervisor *s = u->sup;
+	bool redis = u->kind == UNIT_REDIS;
+	struct probe_spec spec = {
+	    .kind = redis ? PROBE_REDIS : PROBE_SENTINEL,
+	    .at = u->at,
+	    .user = redis ? INSTANCE_USER : NULL,
+	    .password = redis ? s->secret : NULL,
+	    .master_name = s->name,
+	};
+
+	u->linked = false;
+	u->was_synced = false;
+	u->wrong_since_ms = 0;
+	if (u->probe == NULL) {
+		u->probe =
+		    probe_new(s->loop, &spec, redis ? &redis_probe_ops : &sentinel_probe_ops, u);
+	} else {
+		probe_rest(u->probe, false);
+	}
+}
+
+void
+servers_ended(struct unit *u)
+{
+	u->linked = false;
+	if (u->probe != NULL) {
+		probe_rest(u->probe, true);
+	}
+}
+
+bool
+servers_is_master(const struct unit *u)
+{
+	const struct probe_view *v = u->probe != NULL ? probe_get(u->probe) : NULL;
+
+	return v != NULL && unit_is_ready(u) && v->answering && !v->loading &&
+	       v->role == PROBE_MASTER;
+}
+
+bool
+servers_is_synced(const struct unit *u)
+{
+	const struct probe_view *v = u->probe != NULL ? probe_get(u->probe) : NULL;
+
+	return v != NULL && unit_is_ready(u) && v->answering && u->linked && u->sup->master_known &&
+	       endpoint_equal(&v->master, &u->sup->master_at.at);
+}
+
+/* The newest change of a regular file in the folder, in seconds; 0: there is none. */
+static time_t
+newest_in(const char *path, const char *only)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	time_t newest = 0;
+	struct stat st;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if ((only == NULL || strcmp(entry->d_name, only) == 0) &&
+		    fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_size > 0) {
+			newest = MAX(newest, st.st_mtime);
+		}
+	}
+	if (dir != NULL) {
+		(void)closedir(dir);
+	}
+	return newest;
+}
+
+time_t
+servers_data_time(const struct unit *u)
+{
+	char *aof = xasprintf("%s/appendonlydir", u->dir);
+	time_t newest = MAX(newest_in(aof, NULL), newest_in(u->dir, "dump.rdb"));
+
+	free(aof);
+	return newest;
+}

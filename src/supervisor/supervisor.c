@@ -1,0 +1,390 @@
+#include "supervisor/supervisor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/listener.h"
+#include "supervisor/lock.h"
+#include "supervisor/supervisor_priv.h"
+
+#define SUPERVISOR_MAGIC 0x53555056U
+#define RING_BYTES       ((size_t)512 * 1024)
+#define TICK_S           1.
+
+void
+supervisor_touch(struct supervisor *s)
+{
+	loop_hook_ask(s->loop, &s->check);
+}
+
+/* Units that were to leave and have stopped go now, outside their own callbacks. */
+static void
+free_left(struct supervisor *s)
+{
+	for (size_t i = s->unit_count; i > 0; i--) {
+		struct unit *u = s->units[i - 1];
+
+		if (u->leaving && !process_runs(u->process) &&
+		    process_state(u->process) == PROCESS_STOPPED) {
+			memmove(&s->units[i - 1], &s->units[i],
+			    (s->unit_count - i) * sizeof(*s->units));
+			s->unit_count--;
+			unit_free(&u);
+		}
+	}
+}
+
+static void
+on_check(void *arg)
+{
+	struct supervisor *s = OBJ_CAST((struct supervisor *)arg, SUPERVISOR_MAGIC);
+
+	free_left(s);
+	plan_check(s);
+	health_check(s);
+}
+
+static void
+on_tick(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	roles_tick(w->data);
+}
+
+static void
+on_stop_signal(struct ev_loop *ev, ev_signal *w, int revents)
+{
+	struct supervisor *s = w->data;
+
+	if (s->plan <= PLAN_RUNNING) {
+		history_add(s->history, EVENT_SUPERVISOR_STOPPING, s->node,
+		    json_pack("{s:s}", "signal", strsignal(w->signum)),
+		    "told to stop (%s): stopping in order", strsignal(w->signum));
+		failover_cancel(&s->failover);
+	}
+	plan_stop(s);
+}
+
+static void
+on_reload_signal(struct ev_loop *ev, ev_signal *w, int revents)
+{
+	reload(w->data, NULL);
+}
+
+static void
+on_watch_change(void *owner, size_t i, const struct watcher_sentinel *view)
+{
+	supervisor_touch(owner);
+}
+
+static const struct watcher_ops watcher_ops = {.on_change = on_watch_change};
+
+static void
+start_watcher(struct supervisor *s)
+{
+	struct endpoint sentinels[WATCHER_MAX_SENTINELS];
+	struct watcher_spec spec = {.name = s->name, .sentinels = sentinels};
+
+	for (size_t i = 0; i < s->unit_count && spec.count < ARRAY_LEN(sentinels); i++) {
+		if (s->units[i]->kind == UNIT_SENTINEL) {
+			sentinels[spec.count++] = s->units[i]->at;
+		}
+	}
+	s->watcher = watcher_new(s->loop, s->topo, &spec, &watcher_ops, s);
+}
+
+static void
+read_boot_id(struct supervisor *s)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd != -1 ? read(fd, s->boot_id, sizeof(s->boot_id) - 1) : -1;
+
+	s->boot_id[n > 0 ? n : 0] = '\0';
+	s->boot_id[strcspn(s->boot_id, "\n")] = '\0';
+	if (fd != -1) {
+		(void)close(fd);
+	}
+}
+
+/* Workers are our own program. The path is for `ps`; when the file was replaced meanwhile, /proc still has the one we are. */
+static void
+find_self(struct supervisor *s)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	path[n > 0 ? n : 0] = '\0';
+	s->self = xstrdup(n > 0 && access(path, X_OK) == 0 ? path : "/proc/self/exe");
+}
+
+static int
+find_address(struct supervisor *s, struct errmsg *err)
+{
+	struct endpoint ep = endpoint_tcp(s->conf->holdfast_address, 1);
+	struct sockaddr_storage addr;
+	char host[NI_MAXHOST];
+	socklen_t len;
+	int rc;
+
+	rc = endpoint_resolve(&ep, false, &addr, &len, err);
+	if (rc < 0) {
+		errmsg_prefix(err, "holdfast.address");
+		return rc;
+	}
+	if (getnameinfo(
+		(struct sockaddr *)&addr, len, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0) {
+		errmsg_set(
+		    err, "holdfast.address '%s' has no numeric form", s->conf->holdfast_address);
+		return -EINVAL;
+	}
+	s->address = xstrdup(host);
+	return 0;
+}
+
+static int
+open_store(struct supervisor *s, struct errmsg *err)
+{
+	char *path = xasprintf("%s/state.db", s->conf->data_dir);
+	struct store_report report;
+	int rc = store_open(path, &s->store, &report, err);
+
+	free(path);
+	if (rc < 0) {
+		return rc;
+	}
+	store_events_keep(s->store, s->conf->holdfast_events_max);
+	history_attach(s->history, s->store);
+	if (report.opened == STORE_RESET) {
+		history_add(s->history, EVENT_STATE_DAMAGED, s->node,
+		    json_pack("{s:s,s:s}", "why", report.why, "set_aside", report.set_aside),
+		    "the state database was damaged (%s), it is set aside as %s and made anew from "
+		    "what the "
+		    "sentinels and servers say",
+		    report.why, report.set_aside);
+	} else if (report.migrated_from != 0) {
+		history_add(s->history, EVENT_STATE_MIGRATED, s->node,
+		    json_pack("{s:i}", "from", (int)report.migrated_from),
+		    "state database brought up from schema %u", report.migrated_from);
+	}
+	return 0;
+}
+
+static void
+make_units(struct supervisor *s)
+{
+	for (unsigned i = 1; i <= s->conf->redis_instances; i++) {
+		(void)unit_new(s, UNIT_REDIS, i);
+	}
+	for (unsigned i = 1; i <= s->conf->sentinel_instances; i++) {
+		(void)unit_new(s, UNIT_SENTINEL, i);
+	}
+	for (unsigned i = 1; i <= s->conf->proxy_workers && s->conf->proxy_listen.count > 0; i++) {
+		(void)unit_new(s, UNIT_PROXY, i);
+	}
+	for (unsigned i = 1; i <= s->conf->http_workers && s->conf->http_listen.count > 0; i++) {
+		(void)unit_new(s, UNIT_HTTP, i);
+	}
+}
+
+/* A port that somebody else holds is said now, not by a server that dies of it again and again. */
+static int
+probe_ports(struct supervisor *s, struct errmsg *err)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+		int rc;
+
+		if (u->at.port == 0 || process_runs(u->process)) {
+			continue;
+		}
+		rc = listener_probe(&u->at, err);
+		if (rc < 0) {
+			errmsg_prefix(err, "%s", u->name);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int
+check_programs(struct supervisor *s, struct errmsg *err)
+{
+	char *server = NULL, *sentinel = NULL;
+	bool flag;
+	int rc = 0;
+
+	for (unsigned i = 0; i < s->conf->redis_instances && rc == 0; i++) {
+		free(server);
+		server = NULL;
+		rc = conf_find_server(s->conf->redis[i].server, &server, err);
+	}
+	if (rc == 0) {
+		rc = conf_find_sentinel(s->conf->sentinel_server, server, &sentinel, &flag, err);
+	}
+	free(server);
+	free(sentinel);
+	return rc;
+}
+
+static void
+watch_signals(struct supervisor *s)
+{
+	ev_signal_init(&s->sigterm, on_stop_signal, SIGTERM);
+	ev_signal_init(&s->sigint, on_stop_signal, SIGINT);
+	ev_signal_init(&s->sighup, on_reload_signal, SIGHUP);
+	s->sigterm.data = s->sigint.data = s->sighup.data = s;
+	ev_signal_start(loop_ev(s->loop), &s->sigterm);
+	ev_signal_start(loop_ev(s->loop), &s->sigint);
+	ev_signal_start(loop_ev(s->loop), &s->sighup);
+}
+
+/* From the lock to the first process. */
+static int
+begin(struct supervisor *s, struct errmsg *err)
+{
+	int rc;
+
+	rc = lock_folder(s->conf->data_dir, &s->lock_fd, err);
+	if (rc == 0) {
+		rc = find_address(s, err);
+	}
+	if (rc == 0) {
+		rc = check_programs(s, err);
+	}
+	if (rc == 0) {
+		rc = lock_secret(s->conf->data_dir, &s->secret, err);
+	}
+	if (rc == 0) {
+		rc = open_store(s, err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	watch_signals(s);
+	make_units(s);
+	history_add(s->history, EVENT_SUPERVISOR_STARTED, s->node,
+	    json_pack("{s:i,s:s}", "pid", (int)getpid(), "dir", s->conf->data_dir),
+	    "started as pid %ld in %s", (long)getpid(), s->conf->data_dir);
+	start_watcher(s);
+	roles_init(s);
+	(void)resume_adopt(s);
+	rc = resume_decide(s, err);
+	if (rc == 0) {
+		rc = probe_ports(s, err);
+	}
+	if (rc == 0) {
+		rc = workers_bind(s, err);
+	}
+	if (rc == 0) {
+		rc = control_open(s, err);
+	}
+	return rc;
+}
+
+static void
+finish(struct supervisor *s)
+{
+	control_close(s);
+	if (s->watcher != NULL) {
+		roles_fini(s);
+	}
+	watcher_free(&s->watcher);
+	for (size_t i = s->unit_count; i > 0; i--) {
+		unit_free(&s->units[i - 1]);
+	}
+	loop_hook_cancel(&s->check);
+	history_free(&s->history);
+	store_close(&s->store);
+	topo_free(&s->topo);
+	ring_free(&s->ring);
+	loop_free(&s->loop);
+	for (size_t i = 0; i < s->door_count; i++) {
+		(void)close(s->doors[i].fd);
+		if (s->doors[i].at.kind == ENDPOINT_UNIX) {
+			(void)unlink(s->doors[i].at.host);
+		}
+	}
+	if (s->lock_fd != -1) {
+		(void)close(s->lock_fd);
+	}
+	for (size_t i = 0; i < s->old_conf_count; i++) {
+		conf_free(&s->old_confs[i]);
+	}
+	conf_free(&s->conf);
+	if (s->secret != NULL) {
+		explicit_bzero(s->secret, strlen(s->secret));
+	}
+	free(s->secret);
+	free(s->old_confs);
+	free(s->units);
+	free(s->doors);
+	free(s->moves);
+	free(s->self);
+	free(s->address);
+	s->magic = 0;
+	free(s);
+}
+
+static struct supervisor *
+make(struct conf *conf, const struct conf_sources *sources)
+{
+	struct supervisor *s = xcalloc(1, sizeof(*s));
+
+	*s = (struct supervisor){.magic = SUPERVISOR_MAGIC,
+	    .sources = sources,
+	    .conf = conf,
+	    .name = conf->holdfast_name,
+	    .node = conf->holdfast_node,
+	    .lock_fd = -1,
+	    .started_ms = clock_mono_ms()};
+	s->loop = loop_new();
+	s->history = history_new();
+	s->ring = ring_new(RING_BYTES);
+	s->topo = topo_new();
+	list_init(&s->waiters);
+	list_init(&s->log_followers);
+	loop_hook_init(&s->check, on_check, s);
+	read_boot_id(s);
+	find_self(s);
+	return s;
+}
+
+int
+supervisor_run(struct conf *conf, const struct conf_sources *sources)
+{
+	struct supervisor *s = make(conf, sources);
+	struct errmsg err = ERRMSG_NONE;
+	enum log_level level = LOG_NOTICE;
+	int code = 0;
+
+	(void)log_level_parse(conf->holdfast_log_level, &level);
+	log_setup(level, strcmp(conf->holdfast_log_format, "json") == 0, NULL);
+	if (begin(s, &err) < 0) {
+		(void)fprintf(stderr, "holdfast: %s\n", err.text);
+		code = 1;
+	} else {
+		ev_timer_init(&s->tick, on_tick, TICK_S, TICK_S);
+		s->tick.data = s;
+		ev_timer_start(loop_ev(s->loop), &s->tick);
+		plan_begin(s);
+		loop_run(s->loop);
+		/* An orderly stop of everything is no wish that anything stays down. */
+		for (size_t i = 0; i < s->unit_count; i++) {
+			s->units[i]->held_down = false;
+			unit_store(s->units[i]);
+		}
+		history_add(
+		    s->history, EVENT_SUPERVISOR_STOPPED, s->node, NULL, "everything has stopped");
+	}
+	finish(s);
+	return code;
+}
