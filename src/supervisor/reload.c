@@ -130,12 +130,17 @@ count_kind(const struct supervisor *s, enum unit_kind kind)
 static void
 set_worker_count(struct supervisor *s, enum unit_kind kind, unsigned wanted)
 {
+	struct errmsg err = ERRMSG_NONE;
+
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
 
 		if (u->kind == kind && u->number > wanted && !u->leaving) {
 			u->leaving = true;
-			(void)store_instance_delete(s->store, u->name, NULL);
+			if (store_instance_delete(s->store, u->name, &err) < 0) {
+				log_warn("%s: its row stays in the state database: %s", u->name,
+				    err.text);
+			}
 			process_down(u->process);
 		} else if (u->kind == kind && u->number <= wanted && u->leaving) {
 			u->leaving = false;

@@ -72,10 +72,10 @@ ring_add(struct ring *r, const char *name, struct slice text)
 }
 
 void
-ring_each(const struct ring *r, const char *name, size_t n,
+ring_each(struct ring *r, const char *name, size_t n,
     void (*fn)(void *arg, const struct ring_line *line), void *arg)
 {
-	const struct list *it = &r->entries;
+	struct list *it = &r->entries;
 	size_t found = 0;
 
 	/* Back to the first line to show, then forwards. */

@@ -23,7 +23,7 @@ void ring_free(struct ring **r);
 /* The line's number. */
 uint64_t ring_add(struct ring *r, const char *name, struct slice text);
 /* The last `n` lines of `name` (NULL: of all), oldest first. */
-void ring_each(const struct ring *r, const char *name, size_t n,
+void ring_each(struct ring *r, const char *name, size_t n,
     void (*fn)(void *arg, const struct ring_line *line), void *arg);
 
 #endif

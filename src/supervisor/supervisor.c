@@ -81,12 +81,10 @@ on_reload_signal(struct ev_loop *ev, ev_signal *w, int revents)
 }
 
 static void
-on_watch_change(void *owner, size_t i, const struct watcher_sentinel *view)
+on_watch_change(void *arg, size_t i, const struct watcher_sentinel *view)
 {
-	supervisor_touch(owner);
+	supervisor_touch(arg);
 }
-
-static const struct watcher_ops watcher_ops = {.on_change = on_watch_change};
 
 static void
 start_watcher(struct supervisor *s)
@@ -99,7 +97,10 @@ start_watcher(struct supervisor *s)
 			sentinels[spec.count++] = s->units[i]->at;
 		}
 	}
-	s->watcher = watcher_new(s->loop, s->topo, &spec, &watcher_ops, s);
+	s->watcher = watcher_new(s->loop, s->topo, &spec);
+	s->watch = (struct watcher_observer){.on_change = on_watch_change, .arg = s};
+	list_init(&s->watch.link);
+	watcher_watch(s->watcher, &s->watch);
 }
 
 static void
@@ -296,6 +297,9 @@ finish(struct supervisor *s)
 	control_close(s);
 	if (s->watcher != NULL) {
 		roles_fini(s);
+	}
+	if (s->watcher != NULL) {
+		watcher_unwatch(&s->watch);
 	}
 	watcher_free(&s->watcher);
 	for (size_t i = s->unit_count; i > 0; i--) {

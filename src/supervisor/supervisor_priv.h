@@ -114,6 +114,7 @@ struct supervisor {
 	struct topo *topo;
 	struct topo_observer observer;
 	struct watcher *watcher;
+	struct watcher_observer watch;
 	struct ctl_server *ctl;
 	struct list waiters; /* control requests that wait for a unit */
 
