@@ -2,5 +2,5 @@ noinst_LIBRARIES += src/topo/libtopo.a
 src_topo_libtopo_a_SOURCES = \
 	src/topo/link.h \
 	src/topo/reply.h \
-	src/topo/topo.h \
+	src/topo/topo.c src/topo/topo.h \
 	src/topo/watcher.h

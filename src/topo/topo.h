@@ -39,6 +39,13 @@ void topo_free(struct topo **t);
 bool topo_master(const struct topo *t, struct topo_master *ret_master);
 /* True when it changed the snapshot (observers were told before this returns). */
 bool topo_offer(struct topo *t, const struct topo_master *master, enum topo_source source);
+/*
+ * Takes `master` although its epoch is lower: the sentinels were set up anew and count from the
+ * start again. Only for who knows that a majority of them says so. True when it changed the
+ * snapshot.
+ */
+bool topo_restart(struct topo *t, const struct topo_master *master);
+/* Observers may come, go, and offer inside on_master. */
 void topo_watch(struct topo *t, struct topo_observer *o);
 void topo_unwatch(struct topo_observer *o);
 
