@@ -147,46 +147,60 @@ enqueue(struct channel *ch, const char *bytes, size_t len, int fd)
 	return 0;
 }
 
-int
-channel_send(struct channel *ch, int fd, const char *verb, ...)
+static char *
+add_word(char *to, const char *word)
 {
-	size_t len = 0, count = 0;
-	char *bytes;
-	va_list ap;
+	size_t size = strlen(word) + 1;
+
+	memcpy(to, word, size);
+	return to + size;
+}
+
+int
+channel_sendv(struct channel *ch, int fd, const char *verb, const char *const *args, size_t count)
+{
+	size_t len = strlen(verb) + 1;
+	char *bytes, *to;
 	int err;
 
 	if (ch->gone || ch->fd == -1) {
 		return -EPIPE;
 	}
-	va_start(ap, verb);
-	for (const char *word = verb; word != NULL; word = va_arg(ap, const char *)) {
-		len += strlen(word) + 1;
-		count++;
+	for (size_t i = 0; i < count; i++) {
+		len += strlen(args[i]) + 1;
 	}
-	va_end(ap);
-	if (len > IPC_MAX_BYTES ||
-	    count > IPC_MAX_ARGS) { /* the verb, and a NULL behind the last */
+	if (len > IPC_MAX_BYTES || count > IPC_MAX_ARGS) {
 		return -EMSGSIZE;
 	}
 	bytes = xcalloc(1, len);
-	len = 0;
-	va_start(ap, verb);
-	for (const char *word = verb; word != NULL; word = va_arg(ap, const char *)) {
-		size_t size = strlen(word) + 1;
-
-		memcpy(bytes + len, word, size);
-		len += size;
+	to = add_word(bytes, verb);
+	for (size_t i = 0; i < count; i++) {
+		to = add_word(to, args[i]);
 	}
-	va_end(ap);
 	err = list_is_empty(&ch->queue) ? send_now(ch->fd, bytes, len, fd) : -EAGAIN;
 	if (err == -EAGAIN) {
 		err = enqueue(ch, bytes, len, fd);
 	} else if (err == -EPIPE || err == -ECONNRESET) {
 		err = lose_peer(ch);
 	}
-	explicit_bzero(bytes, len);
+	explicit_bzero(bytes, len); /* `secret`, `config` */
 	free(bytes);
 	return err;
+}
+
+int
+channel_send(struct channel *ch, int fd, const char *verb, ...)
+{
+	const char *args[IPC_MAX_ARGS + 1];
+	size_t count = 0;
+	va_list ap;
+
+	va_start(ap, verb);
+	while (count <= IPC_MAX_ARGS && (args[count] = va_arg(ap, const char *)) != NULL) {
+		count++;
+	}
+	va_end(ap);
+	return channel_sendv(ch, fd, verb, args, count);
 }
 
 /* All descriptors that came along; those beyond what a message may carry are closed. True when none
@@ -239,7 +253,7 @@ split(const char *bytes, size_t len, struct channel_msg *ret_msg)
 	}
 	ret_msg->verb = bytes;
 	for (at = strlen(bytes) + 1; at < len; at += strlen(bytes + at) + 1) {
-		if (ret_msg->arg_count == IPC_MAX_ARGS - 1) {
+		if (ret_msg->arg_count == IPC_MAX_ARGS) {
 			return false;
 		}
 		ret_msg->args[ret_msg->arg_count++] = bytes + at;

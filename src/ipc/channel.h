@@ -36,8 +36,8 @@
 struct channel;
 
 struct channel_msg {
-	const char *verb;               /* borrowed, as all below, until the callback returns */
-	const char *args[IPC_MAX_ARGS]; /* NULL after the last */
+	const char *verb;                   /* borrowed, as all below, until the callback returns */
+	const char *args[IPC_MAX_ARGS + 1]; /* NULL after the last */
 	size_t arg_count;
 	int fds[4]; /* the callee's; those left >= 0 are closed after the callback */
 	size_t fd_count;

@@ -159,6 +159,23 @@ verb_alone_arrives(void **state)
 }
 
 static void
+as_many_arguments_as_allowed_and_no_more(void **state)
+{
+	struct fixture *f = *state;
+	const char *args[IPC_MAX_ARGS + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(args); i++) {
+		args[i] = "a";
+	}
+	assert_int_equal(
+	    channel_sendv(f->ours, -1, "sentinels", args, IPC_MAX_ARGS + 1), -EMSGSIZE);
+	assert_int_equal(channel_sendv(f->ours, -1, "sentinels", args, IPC_MAX_ARGS), 0);
+	run_until(f, 1);
+	assert_int_equal(f->arg_count, IPC_MAX_ARGS);
+	assert_string_equal(f->verb, "sentinels");
+}
+
+static void
 descriptor_arrives_and_works(void **state)
 {
 	struct fixture *f = *state;
@@ -414,6 +431,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	    T(verb_and_arguments_arrive),
 	    T(verb_alone_arrives),
+	    T(as_many_arguments_as_allowed_and_no_more),
 	    T(descriptor_arrives_and_works),
 	    T(descriptor_that_nobody_takes_is_closed),
 	    T(datagrams_that_are_no_messages_are_dropped),
