@@ -1,1 +1,8 @@
 # Unit tests of src/supervisor
+unit_tests += tests/unit/test_supervisor_lock
+tests_unit_test_supervisor_lock_SOURCES = tests/unit/test_supervisor_lock.c tests/unit/scratch.h
+tests_unit_test_supervisor_lock_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_supervisor_ring
+tests_unit_test_supervisor_ring_SOURCES = tests/unit/test_supervisor_ring.c
+tests_unit_test_supervisor_ring_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
