@@ -11,8 +11,7 @@
 #include "base/mem.h"
 #include "conf/conf_priv.h"
 
-/* The control socket's path has to fit into struct sockaddr_un: 108 bytes with the NUL. */
-#define DATA_DIR_MAX (107 - sizeof("/control.sock") + 1)
+#define DATA_DIR_MAX 1024
 
 static char *
 absolute(const char *dir, struct errmsg *err)
@@ -73,9 +72,9 @@ conf_data_dir_for(bool root, const char *dir, char *const *env, char **ret_dir, 
 	}
 	if (strlen(path) > DATA_DIR_MAX) {
 		errmsg_set(err,
-		    "the path of the data folder is too long for a socket in it (%zu bytes, at "
-		    "most %zu): "
-		    "choose a shorter one with -d or HOLDFAST_DIR",
+		    "the path of the data folder is too long (%zu bytes, at most %d): choose a "
+		    "shorter one with -d or "
+		    "HOLDFAST_DIR",
 		    strlen(path), DATA_DIR_MAX);
 		free(path);
 		return -EINVAL;

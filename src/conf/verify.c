@@ -290,12 +290,12 @@ verify_numbers(const struct conf *conf, const struct conf_settings *s)
 		    is_default(where) ? conf_where(s, "sentinel", "instances", 0) : where,
 		    conf->sentinel_quorum, sentinels, sentinels);
 	}
-	if (sentinels % 2 == 0) {
+	/* With peers the number of hosts decides, which may be even while a cluster grows. */
+	if (conf->peer_count == 0 && sentinels % 2 == 0) {
 		conf_faults_add(s->faults,
-		    "%s: sentinel.instances %u makes %u sentinels, which survive no more deaths "
-		    "than %u: choose an odd number",
-		    conf_where(s, "sentinel", "instances", 0), conf->sentinel_instances, sentinels,
-		    sentinels - 1);
+		    "%s: sentinel.instances %u survives no more deaths than %u would: choose an "
+		    "odd number",
+		    conf_where(s, "sentinel", "instances", 0), sentinels, sentinels - 1);
 	}
 	if (conf->http_database >= conf->redis_databases) {
 		where = conf_where(s, "http", "database", 0);
