@@ -96,7 +96,7 @@ void ctl_fail(struct ctl_request *req, int exit_code, const char *fmt, ...) ATTR
 /* The same with further members, e.g. {"faults":[…]} (reference taken over). */
 void ctl_fail_with(struct ctl_request *req, int exit_code, json_t *fields, const char *fmt, ...)
     ATTR_PRINTF(4, 5);
-/* Called once if the client leaves before the end; see above. */
+/* Called once if the client leaves before the end; see above. Only before the handler returns. */
 void ctl_on_gone(struct ctl_request *req, ctl_gone_fn *fn, void *arg);
 /* The command's name; static. */
 const char *ctl_request_name(const struct ctl_request *req);
@@ -115,7 +115,7 @@ const struct ctl_command_info *ctl_command_at(size_t index);
 const struct ctl_command_info *ctl_command_find(const char *name);
 /* 0, or -EINVAL with the reason; `args` may be NULL (none given). */
 int ctl_args_check(
-    const struct ctl_command_info *info, const json_t *args, struct errmsg *err) ATTR_WARN_UNUSED;
+    const struct ctl_command_info *info, json_t *args, struct errmsg *err) ATTR_WARN_UNUSED;
 
 /* --- client ---------------------------------------------------------------------------------- */
 
@@ -142,7 +142,8 @@ enum { CTL_END = 0, CTL_LINE = 1 };
  */
 int ctl_client_next(struct ctl_client *c, uint64_t timeout_ms, json_t **ret_line,
     struct errmsg *err) ATTR_WARN_UNUSED;
-/* Send, and wait for the end; lines of a stream are skipped. 0 or as above. */
+/* Send, and wait for the end; lines of a stream are skipped. 0 or as above; *ret_reply is NULL when
+ * there was no answer. */
 int ctl_client_call(struct ctl_client *c, const char *cmd, json_t *args, uint64_t timeout_ms,
     json_t **ret_reply, struct errmsg *err) ATTR_WARN_UNUSED;
 /* The exit code that goes with the last error. */

@@ -1,1 +1,4 @@
 # Unit tests of src/ctl
+unit_tests += tests/unit/test_ctl
+tests_unit_test_ctl_SOURCES = tests/unit/test_ctl.c tests/unit/scratch.h
+tests_unit_test_ctl_LDADD = $(LIBS_CTL) $(UNIT_LIBS)
