@@ -12,7 +12,7 @@
  * What a sentinel says is offered to topo (TOPO_FROM_SENTINEL). Whether all of them say the same is
  * for the owner to ask (watcher_agreed). One case cannot be settled by the higher epoch: sentinels
  * that were set up anew begin at epoch 0 again. When a majority, none contradicting, has named one
- * master at a lower epoch for WATCHER_RESET_MS, topo is told to start again from there.
+ * master at a lower epoch for restart_ms, topo is told to start again from there.
  *
  * The watcher owns its links, borrows the topo, and logs nothing above debug.
  */
@@ -30,7 +30,6 @@
 #include "topo/topo.h"
 
 #define WATCHER_MAX_SENTINELS 64
-#define WATCHER_RESET_MS      5000
 
 struct link;
 struct watcher;
@@ -61,11 +60,13 @@ struct watcher_spec {
 	const char *user;     /* of the sentinels; NULL: default */
 	const char *password; /* NULL: none */
 	uint64_t poll_ms;     /* 0: 1000 */
+	uint64_t restart_ms;  /* 0: 5000; see above */
 };
 
 /*
  * Somebody who wants to know. Embedded in its owner; either function may be NULL. In them the
- * watcher may be asked, other observers may come and go, but the watcher is not freed.
+ * watcher may be asked, other observers may come and go, but the watcher is not freed
+ * (nor in an observer of its topo).
  */
 struct watcher_observer {
 	struct list link;
