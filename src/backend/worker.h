@@ -5,6 +5,8 @@
  *   holdfast ROLE --worker NAME             sockets, config and secret come over the channel
  *   holdfast ROLE --sentinel HOST:PORT …    alone: binds itself, options as -s SECTION.KEY=VALUE
  *
+ * The command line itself is read in cli/worker.c.
+ *
  * A role (proxy, httpd) gives its operations and keeps its own state; it never sees the channel.
  * When the supervisor dies the worker goes on serving. SIGTERM: no more is accepted, what was asked
  * is answered, exit 0.
@@ -33,8 +35,8 @@ struct worker_door {
 };
 
 struct worker_ops {
-	const char *role;                /* "proxy" or "http": for usage and messages */
-	const struct worker_door *doors; /* static; the first is what --listen sets */
+	const char *role; /* "proxy" or "http": the log's name of one that runs alone */
+	const struct worker_door *doors; /* static */
 	/* All is known, begin: *ret_state is passed to all below. 0 or negative errno with `err`.
 	 */
 	int (*start)(struct worker *w, void **ret_state, struct errmsg *err);
@@ -48,8 +50,16 @@ struct worker_ops {
 	void (*stop)(void *state);
 };
 
-/* Runs until told to stop; returns the exit code. argv[0] is the role's word. */
-int worker_main(int argc, char **argv, const struct worker_ops *ops);
+/* How a worker is started: by its supervisor (name), or alone (conf and sentinels). */
+struct worker_args {
+	const char *name;             /* borrowed: --worker; NULL: alone */
+	struct conf *conf;            /* alone: taken over; else NULL */
+	const char *const *sentinels; /* alone: HOST:PORT each, borrowed */
+	size_t sentinel_count;
+};
+
+/* Runs until told to stop; returns the exit code. Says its errors itself. */
+int worker_main(const struct worker_args *args, const struct worker_ops *ops);
 
 struct loop *worker_loop(const struct worker *w);
 struct backend *worker_backend(const struct worker *w);

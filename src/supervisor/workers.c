@@ -138,20 +138,21 @@ send_master(struct unit *u)
 	return channel_send(u->channel, -1, "master", m->at.host, port, epoch, NULL);
 }
 
-/* All sentinels in one message each, after an empty list; the channel's limit is far above their number. */
 static int
 send_sentinels(struct unit *u)
 {
 	const struct supervisor *s = u->sup;
-	int rc = 0;
+	char texts[IPC_MAX_ARGS][ENDPOINT_TEXT_SIZE];
+	const char *list[IPC_MAX_ARGS];
+	size_t count = 0;
 
-	for (size_t i = 0; i < s->unit_count && rc == 0; i++) {
+	for (size_t i = 0; i < s->unit_count && count < ARRAY_LEN(list); i++) {
 		if (s->units[i]->kind == UNIT_SENTINEL) {
-			rc = channel_send(
-			    u->channel, -1, "sentinels", ENDPOINT_TEXT(&s->units[i]->at), NULL);
+			list[count] = endpoint_format(&s->units[i]->at, texts[count]);
+			count++;
 		}
 	}
-	return rc;
+	return channel_sendv(u->channel, -1, "sentinels", list, count);
 }
 
 static int

@@ -1,0 +1,499 @@
+#include "backend/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "ipc/channel.h"
+#include "net/listener.h"
+#include "topo/watcher.h"
+
+#define WORKER_MAGIC     0x574f524bU
+#define DRAIN_DEFAULT_MS 5000
+#define SECRET_MAX       256
+
+struct door_watch {
+	struct worker *worker;     /* borrowed */
+	struct listener *listener; /* owned */
+	unsigned door;
+};
+
+struct worker {
+	uint32_t magic;
+	const struct worker_ops *ops; /* borrowed (static) */
+	void *state;                  /* owned by the role */
+	bool started, draining;
+	char *name;              /* owned */
+	struct loop *loop;       /* owned, as all below */
+	struct channel *channel; /* NULL: alone, or the supervisor is gone */
+	bool supervised;
+	struct topo *topo;
+	struct watcher *watcher;
+	struct backend *backend;
+	struct backend_watcher route_watch;
+	struct conf *conf;      /* in effect */
+	struct conf *next_conf; /* arrived, waits for `go` */
+	char *user, *secret;
+	char *master_name; /* the watcher keeps it by reference */
+	struct door_watch **doors;
+	size_t door_count;
+	struct endpoint sentinels[WATCHER_MAX_SENTINELS];
+	size_t sentinel_count;
+	ev_signal sigterm, sigint;
+	ev_timer drain_end;
+	int exit_code;
+};
+
+/* ---- what the supervisor is told ---- */
+
+static void
+on_route(void *arg, const struct endpoint *master)
+{
+	struct worker *w = OBJ_CAST((struct worker *)arg, WORKER_MAGIC);
+	struct topo_master known;
+	char port[8], epoch[24];
+
+	if (w->channel == NULL) {
+		log_notice("commands go to %s", ENDPOINT_TEXT(master));
+		return;
+	}
+	(void)snprintf(port, sizeof(port), "%u", master->port);
+	(void)snprintf(epoch, sizeof(epoch), "%llu",
+	    topo_master(w->topo, &known) ? (unsigned long long)known.epoch : 0);
+	(void)channel_send(w->channel, -1, "route", master->host, port, epoch, NULL);
+}
+
+static void
+on_noroute(void *arg, const char *why)
+{
+	struct worker *w = OBJ_CAST((struct worker *)arg, WORKER_MAGIC);
+
+	if (w->channel == NULL) {
+		log_warn("no master to send to, commands are held: %s", why);
+		return;
+	}
+	(void)channel_send(w->channel, -1, "noroute", why, NULL);
+}
+
+/* ---- the end ---- */
+
+void
+worker_drained(struct worker *w)
+{
+	loop_stop(w->loop);
+}
+
+static void
+on_drain_end(struct ev_loop *ev, ev_timer *t, int revents)
+{
+	struct worker *w = OBJ_CAST((struct worker *)t->data, WORKER_MAGIC);
+
+	log_warn("some clients did not finish in time, they are closed");
+	worker_drained(w);
+}
+
+static void
+drain(struct worker *w, uint64_t longest_ms)
+{
+	if (w->draining) {
+		return;
+	}
+	w->draining = true;
+	for (size_t i = 0; i < w->door_count; i++) {
+		listener_free(&w->doors[i]->listener);
+	}
+	if (!w->started) {
+		worker_drained(w);
+		return;
+	}
+	ev_timer_set(&w->drain_end, (double)longest_ms / 1000., 0.);
+	ev_timer_start(loop_ev(w->loop), &w->drain_end);
+	w->ops->drain(w->state);
+}
+
+static void
+on_stop_signal(struct ev_loop *ev, ev_signal *s, int revents)
+{
+	struct worker *w = OBJ_CAST((struct worker *)s->data, WORKER_MAGIC);
+
+	drain(w, DRAIN_DEFAULT_MS);
+}
+
+/* ---- beginning ---- */
+
+static void
+on_accept(void *owner, int fd)
+{
+	struct door_watch *d = owner;
+
+	d->worker->ops->accept(d->worker->state, fd, d->door);
+}
+
+/* Begins to accept on `fd`, which is ours from here. */
+static int
+open_door(struct worker *w, const char *option, int fd)
+{
+	for (unsigned i = 0; w->ops->doors[i].option != NULL; i++) {
+		struct door_watch *d;
+
+		if (strcmp(w->ops->doors[i].option, option) != 0) {
+			continue;
+		}
+		d = xcalloc(1, sizeof(*d));
+		*d = (struct door_watch){.worker = w, .door = i};
+		d->listener = listener_new(w->loop, fd, on_accept, d);
+		listener_pause(d->listener, !w->started);
+		w->doors = xreallocarray(w->doors, w->door_count + 1, sizeof(struct door_watch *));
+		w->doors[w->door_count++] = d;
+		return 0;
+	}
+	(void)close(fd);
+	return -EINVAL;
+}
+
+static void
+configure_backend(struct worker *w)
+{
+	const struct backend_conf conf = {
+	    .hold_ms = w->conf->proxy_hold_ms, .client_name = "holdfast"};
+	enum log_level level = LOG_NOTICE;
+
+	(void)log_level_parse(w->conf->holdfast_log_level, &level);
+	log_setup(level, strcmp(w->conf->holdfast_log_format, "json") == 0, w->name);
+	if (w->backend == NULL) {
+		w->backend = backend_new(w->loop, w->topo, &conf);
+		backend_set_secret(w->backend, w->user, w->secret);
+	} else {
+		backend_configure(w->backend, &conf);
+	}
+}
+
+static int
+start(struct worker *w, struct errmsg *err)
+{
+	struct watcher_spec spec = {.sentinels = w->sentinels, .count = w->sentinel_count};
+	int rc;
+
+	if (w->conf == NULL) {
+		errmsg_set(err, "no configuration came from the supervisor");
+		return -EINVAL;
+	}
+	configure_backend(w);
+	w->master_name = xstrdup(w->conf->holdfast_name);
+	spec.name = w->master_name;
+	w->watcher = watcher_new(w->loop, w->topo, &spec);
+	rc = w->ops->start(w, &w->state, err);
+	if (rc < 0) {
+		return rc;
+	}
+	w->started = true;
+	for (size_t i = 0; i < w->door_count; i++) {
+		listener_pause(w->doors[i]->listener, false);
+	}
+	if (w->channel != NULL) {
+		(void)channel_send(w->channel, -1, "ready", NULL);
+	}
+	w->route_watch =
+	    (struct backend_watcher){.on_route = on_route, .on_noroute = on_noroute, .arg = w};
+	list_init(&w->route_watch.link);
+	backend_watch(w->backend, &w->route_watch);
+	return 0;
+}
+
+static void
+on_go(struct worker *w)
+{
+	struct errmsg err = ERRMSG_NONE;
+
+	if (w->next_conf != NULL) {
+		struct conf *old = w->conf;
+
+		w->conf = w->next_conf;
+		w->next_conf = NULL;
+		if (w->started) {
+			configure_backend(w);
+			if (w->ops->apply != NULL) {
+				w->ops->apply(w->state);
+			}
+		}
+		conf_free(&old);
+	}
+	if (!w->started && !w->draining && start(w, &err) < 0) {
+		log_error("cannot begin: %s", err.text);
+		w->exit_code = 1;
+		loop_stop(w->loop);
+	}
+}
+
+/* ---- messages ---- */
+
+static void
+on_config(struct worker *w, struct channel_msg *msg)
+{
+	struct errmsg err = ERRMSG_NONE;
+	struct conf *conf;
+
+	if (msg->arg_count < 1 || conf_from_ini(slice_str(msg->args[0]), &conf, &err) < 0) {
+		log_error("the supervisor's configuration cannot be read, the old one stays: %s",
+		    err.text);
+		return;
+	}
+	conf_free(&w->next_conf);
+	w->next_conf = conf;
+}
+
+static void
+on_secret(struct worker *w, struct channel_msg *msg)
+{
+	if (msg->arg_count < 2 || strlen(msg->args[1]) > SECRET_MAX || w->backend != NULL) {
+		return;
+	}
+	free(w->user);
+	free(w->secret);
+	w->user = xstrdup(msg->args[0]);
+	w->secret = xstrdup(msg->args[1]);
+}
+
+static void
+on_listen(struct worker *w, struct channel_msg *msg)
+{
+	if (msg->arg_count < 2 || msg->fd_count < 1) {
+		return;
+	}
+	if (open_door(w, msg->args[0], msg->fds[0]) < 0) {
+		log_warn("a listening socket for an unknown option is left alone option=%s",
+		    msg->args[0]);
+	}
+	msg->fds[0] = -1;
+}
+
+static void
+on_sentinels(struct worker *w, struct channel_msg *msg)
+{
+	w->sentinel_count = 0;
+	for (size_t i = 0; i < msg->arg_count && w->sentinel_count < WATCHER_MAX_SENTINELS; i++) {
+		if (endpoint_parse(msg->args[i], 0, &w->sentinels[w->sentinel_count], NULL) == 0) {
+			w->sentinel_count++;
+		}
+	}
+	if (w->watcher != NULL) {
+		watcher_set_sentinels(w->watcher, w->sentinels, w->sentinel_count);
+	}
+}
+
+static void
+on_master(struct worker *w, struct channel_msg *msg)
+{
+	struct topo_master master;
+	uint64_t port;
+
+	if (msg->arg_count < 3 || !slice_to_u64(slice_str(msg->args[1]), &port) || port == 0 ||
+	    port > UINT16_MAX || !slice_to_u64(slice_str(msg->args[2]), &master.epoch)) {
+		return;
+	}
+	master.at = endpoint_tcp(msg->args[0], (uint16_t)port);
+	(void)topo_offer(w->topo, &master, TOPO_FROM_SUPERVISOR);
+}
+
+static uint64_t
+first_ms(const struct channel_msg *msg, uint64_t otherwise)
+{
+	uint64_t ms;
+
+	return msg->arg_count > 0 && slice_to_u64(slice_str(msg->args[0]), &ms) ? ms : otherwise;
+}
+
+static void
+on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
+{
+	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
+
+	if (strcmp(msg->verb, "config") == 0) {
+		on_config(w, msg);
+	} else if (strcmp(msg->verb, "secret") == 0) {
+		on_secret(w, msg);
+	} else if (strcmp(msg->verb, "listen") == 0) {
+		on_listen(w, msg);
+	} else if (strcmp(msg->verb, "sentinels") == 0) {
+		on_sentinels(w, msg);
+	} else if (strcmp(msg->verb, "master") == 0) {
+		on_master(w, msg);
+	} else if (strcmp(msg->verb, "hold") == 0 && w->backend != NULL) {
+		backend_hold(w->backend, first_ms(msg, 0));
+	} else if (strcmp(msg->verb, "drain") == 0) {
+		drain(w, first_ms(msg, DRAIN_DEFAULT_MS));
+	} else if (strcmp(msg->verb, "go") == 0) {
+		on_go(w);
+	}
+}
+
+static void
+on_gone(struct channel *ch, void *owner)
+{
+	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
+
+	channel_close(&w->channel);
+	if (!w->started) {
+		loop_stop(w->loop); /* nobody will ever say `go` */
+		w->exit_code = 1;
+		return;
+	}
+	log_warn("the supervisor is gone, serving goes on without it");
+}
+
+static const struct channel_ops channel_ops = {.on_msg = on_msg, .on_gone = on_gone};
+
+/* ---- life ---- */
+
+static int
+begin_alone(struct worker *w, const struct worker_args *args, struct errmsg *err)
+{
+	int rc = 0;
+
+	w->conf = args->conf;
+	for (size_t i = 0; i < args->sentinel_count && i < WATCHER_MAX_SENTINELS && rc == 0; i++) {
+		rc = endpoint_parse(
+		    args->sentinels[i], 26379, &w->sentinels[w->sentinel_count++], err);
+	}
+	for (unsigned i = 0; w->ops->doors[i].option != NULL; i++) {
+		const struct conf_list *list = w->ops->doors[i].addresses(w->conf);
+
+		for (size_t k = 0; k < list->count && rc == 0; k++) {
+			struct endpoint at;
+			int fd = -1;
+
+			rc = endpoint_parse(list->items[k], 0, &at, err);
+			if (rc == 0) {
+				rc = listener_bind(&at, &fd, err);
+			}
+			if (rc == 0) {
+				rc = open_door(w, w->ops->doors[i].option, fd);
+			}
+		}
+	}
+	return rc < 0 ? rc : start(w, err);
+}
+
+static void
+watch_signals(struct worker *w)
+{
+	ev_signal_init(&w->sigterm, on_stop_signal, SIGTERM);
+	ev_signal_init(&w->sigint, on_stop_signal, SIGINT);
+	w->sigterm.data = w->sigint.data = w;
+	ev_signal_start(loop_ev(w->loop), &w->sigterm);
+	/* Under a supervisor Ctrl-C is its business. */
+	if (w->supervised) {
+		(void)signal(SIGINT, SIG_IGN);
+	} else {
+		ev_signal_start(loop_ev(w->loop), &w->sigint);
+	}
+	ev_init(&w->drain_end, on_drain_end);
+	w->drain_end.data = w;
+}
+
+static void
+finish(struct worker *w)
+{
+	for (size_t i = 0; i < w->door_count; i++) {
+		listener_free(&w->doors[i]->listener);
+	}
+	if (w->started) {
+		w->ops->stop(w->state);
+		backend_unwatch(&w->route_watch);
+	}
+	ev_timer_stop(loop_ev(w->loop), &w->drain_end);
+	watcher_free(&w->watcher);
+	backend_free(&w->backend);
+	topo_free(&w->topo);
+	channel_close(&w->channel);
+	ev_signal_stop(loop_ev(w->loop), &w->sigterm);
+	ev_signal_stop(loop_ev(w->loop), &w->sigint);
+	loop_free(&w->loop);
+	for (size_t i = 0; i < w->door_count; i++) {
+		free(w->doors[i]);
+	}
+	free(w->doors);
+	conf_free(&w->conf);
+	conf_free(&w->next_conf);
+	if (w->secret != NULL) {
+		explicit_bzero(w->secret, strlen(w->secret));
+	}
+	free(w->secret);
+	free(w->user);
+	free(w->master_name);
+	free(w->name);
+	w->magic = 0;
+	free(w);
+}
+
+int
+worker_main(const struct worker_args *args, const struct worker_ops *ops)
+{
+	struct worker *w = xcalloc(1, sizeof(*w));
+	struct errmsg err = ERRMSG_NONE;
+	int code;
+
+	*w = (struct worker){.magic = WORKER_MAGIC, .ops = ops, .supervised = args->name != NULL};
+	w->name = xstrdup(args->name != NULL ? args->name : ops->role);
+	log_setup(LOG_NOTICE, false, w->name);
+	w->loop = loop_new();
+	w->topo = topo_new();
+	watch_signals(w);
+	if (w->supervised) {
+		w->channel = channel_new(w->loop, IPC_WORKER_FD, &channel_ops, w);
+		loop_run(w->loop);
+	} else if (begin_alone(w, args, &err) < 0) {
+		(void)fprintf(stderr, "holdfast: %s\n", err.text);
+		w->exit_code = 1;
+	} else {
+		loop_run(w->loop);
+	}
+	code = w->exit_code;
+	finish(w);
+	return code;
+}
+
+struct loop *
+worker_loop(const struct worker *w)
+{
+	return w->loop;
+}
+
+struct backend *
+worker_backend(const struct worker *w)
+{
+	return w->backend;
+}
+
+const struct conf *
+worker_conf(const struct worker *w)
+{
+	return w->conf;
+}
+
+const char *
+worker_name(const struct worker *w)
+{
+	return w->name;
+}
+
+bool
+worker_is_supervised(const struct worker *w)
+{
+	return w->supervised;
+}
+
+void
+worker_pause_doors(struct worker *w, bool paused)
+{
+	for (size_t i = 0; i < w->door_count && !w->draining; i++) {
+		listener_pause(w->doors[i]->listener, paused);
+	}
+}
