@@ -116,14 +116,27 @@ sort_faults(struct conf_faults *faults, const char *file)
 	}
 }
 
+static bool
+has_secret(const struct conf_settings *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		const struct conf_setting *it = &s->items[i];
+
+		if (it->source == SOURCE_FILE && it->opt != NULL &&
+		    (it->opt->flags & CONF_SECRET) != 0 && !it->hidden && it->value[0] != '\0') {
+			return true;
+		}
+	}
+	return false;
+}
+
 int
-conf_load(const struct conf_sources *src, struct conf **ret_conf, struct conf_faults *faults)
+conf_load_anyway(const struct conf_sources *src, struct conf **ret_conf, struct conf_faults *faults)
 {
 	struct conf_settings settings = {.env = src->env, .faults = faults};
 	size_t before = faults->count + faults->dropped;
 	struct errmsg err = ERRMSG_NONE;
 	struct conf *conf;
-	int rc = 0;
 
 	if (src->file != NULL) {
 		conf_gather_file(&settings, src->file);
@@ -132,19 +145,29 @@ conf_load(const struct conf_sources *src, struct conf **ret_conf, struct conf_fa
 	conf_gather_sets(&settings, src->sets, src->set_count);
 	conf = conf_build(&settings);
 	conf->file = xstrdup(src->file);
+	conf->file_has_secret = has_secret(&settings);
 	if (conf_data_dir(src->data_dir, src->env, &conf->data_dir, &err) < 0) {
 		conf_faults_add(faults, "%s", err.text);
 	}
 	conf_verify(conf, &settings);
 	conf_settings_fini(&settings);
 	sort_faults(faults, src->file);
-	if (faults->count + faults->dropped > before) {
+	*ret_conf = conf;
+	return faults->count + faults->dropped > before ? -EINVAL : 0;
+}
+
+int
+conf_load(const struct conf_sources *src, struct conf **ret_conf, struct conf_faults *faults)
+{
+	struct conf *conf = NULL;
+	int rc = conf_load_anyway(src, &conf, faults);
+
+	if (rc < 0) {
 		conf_free(&conf);
-		rc = -EINVAL;
-	} else {
-		*ret_conf = conf;
+		return rc;
 	}
-	return rc;
+	*ret_conf = conf;
+	return 0;
 }
 
 struct conf *

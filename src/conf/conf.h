@@ -98,8 +98,9 @@ struct conf_peer {
 };
 
 struct conf {
-	char *data_dir; /* owned, absolute */
-	char *file;     /* owned: the configuration file, or NULL */
+	char *data_dir;       /* owned, absolute */
+	char *file;           /* owned: the configuration file, or NULL */
+	bool file_has_secret; /* a secret stands in the file itself, not behind @FILE or $NAME */
 
 	/* holdfast_name, redis_port, proxy_listen, …: every option of options.def by its name. */
 #define OPT(section, key, type, ...)       CONF_CTYPE_##type section##_##key;
@@ -145,6 +146,10 @@ struct conf_sources {
  */
 int conf_load(const struct conf_sources *src, struct conf **ret_conf,
     struct conf_faults *faults) ATTR_WARN_UNUSED;
+/* For those who look further in spite of faults: *ret_conf is always set, and what was refused has
+ * its default. */
+int conf_load_anyway(
+    const struct conf_sources *src, struct conf **ret_conf, struct conf_faults *faults);
 /* Defaults alone. */
 struct conf *conf_new_defaults(void);
 void conf_free(struct conf **conf);
@@ -185,6 +190,12 @@ struct conf_change {
 	bool alive;              /* may be applied without a restart */
 	enum conf_target target; /* whose restart it needs otherwise, or who has to be told */
 	unsigned redis;          /* the only redis instance (from 1) that it is about, or 0 */
+	/*
+	 * Of redis, alive: what CONFIG SET takes, in the server's words. The value may be a secret,
+	 * and is NULL when there is none to set: the directive is gone, so that its default counts.
+	 */
+	char *directive; /* owned */
+	char *value;     /* owned */
 };
 
 struct conf_changes {
@@ -193,8 +204,8 @@ struct conf_changes {
 };
 
 /*
- * What differs, in the order of options.def. A directive redis.config.* counts as alive: whether
- * the server takes it with CONFIG SET is the server's to say.
+ * What differs, in the order of options.def. A directive redis.config.* that is there counts as
+ * alive: whether the server takes it with CONFIG SET is the server's to say.
  */
 void conf_diff(
     const struct conf *old_conf, const struct conf *new_conf, struct conf_changes *ret_changes);

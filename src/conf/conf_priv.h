@@ -68,9 +68,6 @@ extern const size_t conf_section_count;
 /* table.c */
 const struct conf_opt *conf_opt_find(const char *section, const char *key);
 const struct conf_section *conf_section_find(const char *name);
-/* Edits (insert, delete, replace, swap of neighbours) from one word to the other; long words are
- * cut. */
-unsigned conf_distance(const char *a, const char *b);
 /* The key of `section` that is nearest to `key`. */
 const char *conf_nearest_key(const char *section, const char *key);
 /* A section that does have exactly that key, or NULL. */

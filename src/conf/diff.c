@@ -1,5 +1,6 @@
 /* What a reload changes. An option of all instances that changed alike is told once; else each
  * instance is named. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,21 @@ add(struct conf_changes *c, char *option, const char *from, const char *to,
 	change->to = xstrdup(to);
 }
 
+/* What the server calls the option, and the value without units; NULL when it is no directive. */
+static void
+set_directive(struct conf_change *change, const struct conf_opt *opt, const void *after)
+{
+	if (opt->scope != SCOPE_REDIS || (opt->flags & CONF_RELOAD) == 0) {
+		return;
+	}
+	change->directive = xstrdup(opt->key);
+	for (char *c = change->directive; *c != '\0'; c++) {
+		*c = *c == '_' ? '-' : *c;
+	}
+	change->value = opt->type == CONF_BYTES ? xasprintf("%" PRIu64, *(const uint64_t *)after)
+						: conf_value_format(opt, after);
+}
+
 /* `option` is taken over. Nothing is added when the texts are the same. */
 static void
 add_option(struct conf_changes *c, const struct conf_opt *opt, char *option, const void *before,
@@ -35,6 +51,7 @@ add_option(struct conf_changes *c, const struct conf_opt *opt, char *option, con
 		    &(struct conf_change){.alive = (opt->flags & CONF_RELOAD) != 0,
 			.target = opt->target,
 			.redis = redis});
+		set_directive(&c->items[c->count - 1], opt, after);
 	} else {
 		free(option);
 	}
@@ -78,16 +95,17 @@ diff_redis_option(
 	}
 }
 
-/* All values of the directive in one text; "" when it is not there. */
+/* All values of the directive in one text, with `between`; NULL when it is not there. */
 static char *
-directive_text(const struct conf_directives *d, const char *name)
+directive_text(const struct conf_directives *d, const char *name, const char *between)
 {
-	char *text = xstrdup("");
+	char *text = NULL;
 
 	for (size_t i = 0; i < d->count; i++) {
 		if (strcmp(d->items[i].name, name) == 0) {
-			char *longer = xasprintf("%s%s%s", text, text[0] != '\0' ? " | " : "",
-			    d->items[i].value[0] != '\0' ? d->items[i].value : "\"\"");
+			char *longer = text == NULL
+					   ? xstrdup(d->items[i].value)
+					   : xasprintf("%s%s%s", text, between, d->items[i].value);
 
 			free(text);
 			text = longer;
@@ -96,14 +114,26 @@ directive_text(const struct conf_directives *d, const char *name)
 	return text;
 }
 
+/* For people: an empty value is not the same as none. */
+static const char *
+shown_directive(const char *text, bool secret)
+{
+	if (text == NULL) {
+		return "(not set)";
+	}
+	return secret ? HIDDEN : text[0] != '\0' ? text : "\"\"";
+}
+
 /* Adds the change of one directive in one list; says whether there was one. */
 static bool
 diff_directive(struct conf_changes *c, const char *name, const struct conf_directives *a,
     const struct conf_directives *b, unsigned redis, bool dry)
 {
 	static const char *const secrets[] = {"pass", "auth", "secret"};
-	char *from = directive_text(a, name), *to = directive_text(b, name), *option;
-	bool changed = strcmp(from, to) != 0, secret = false;
+	char *from = directive_text(a, name, " | "), *to = directive_text(b, name, " | ");
+	bool changed = (from == NULL) != (to == NULL) || (from != NULL && strcmp(from, to) != 0);
+	bool secret = false;
+	char *option;
 
 	for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
 		secret = secret || strstr(name, secrets[i]) != NULL;
@@ -111,8 +141,13 @@ diff_directive(struct conf_changes *c, const char *name, const struct conf_direc
 	if (changed && !dry) {
 		option = redis != 0 ? xasprintf("redis-%u.config.%s", redis, name)
 				    : xasprintf("redis.config.%s", name);
-		add(c, option, secret ? HIDDEN : from, secret ? HIDDEN : to,
-		    &(struct conf_change){.alive = true, .target = CONF_REDIS, .redis = redis});
+		add(c, option, shown_directive(from, secret), shown_directive(to, secret),
+		    &(struct conf_change){.alive = to != NULL,
+			.target = CONF_REDIS,
+			.redis = redis,
+			.directive = xstrdup(name),
+			/* CONFIG SET takes the repeated ones in one value, one behind the other. */
+			.value = directive_text(b, name, " ")});
 	}
 	free(from);
 	free(to);
@@ -287,6 +322,8 @@ conf_changes_fini(struct conf_changes *changes)
 		free(changes->items[i].option);
 		free(changes->items[i].from);
 		free(changes->items[i].to);
+		free(changes->items[i].directive);
+		free(changes->items[i].value);
 	}
 	free(changes->items);
 	*changes = (struct conf_changes){0};

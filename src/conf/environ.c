@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/nearest.h"
 
 #define PREFIX     "HOLDFAST_"
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
@@ -151,7 +152,7 @@ nearest_variable(const char *name, char *nearest, size_t size)
 		for (char *c = candidate; *c != '\0'; c++) {
 			*c = (char)toupper((unsigned char)*c);
 		}
-		distance = conf_distance(name, candidate);
+		distance = nearest_distance(name, candidate);
 		if (distance < least) {
 			least = distance;
 			(void)snprintf(nearest, size, "%s", candidate);
@@ -178,7 +179,7 @@ is_meant_for_us(const char *name)
 		unsigned allowed = strlen(conf_sections[i].name) > 4 ? 2 : 1;
 
 		meant = name[strlen(word)] == '_' &&
-			conf_distance(word, conf_sections[i].name) <= allowed;
+			nearest_distance(word, conf_sections[i].name) <= allowed;
 	}
 	return meant;
 }

@@ -1,10 +1,13 @@
 noinst_LIBRARIES += src/conf/libconf.a
 src_conf_libconf_a_SOURCES = \
 	src/conf/conf.h src/conf/options.def src/conf/conf_priv.h \
+	src/conf/docs_priv.h \
 	src/conf/build.c \
 	src/conf/conf.c \
 	src/conf/diff.c \
 	src/conf/directives.c \
+	src/conf/docs.c \
+	src/conf/docs_man.c \
 	src/conf/environ.c \
 	src/conf/faults.c \
 	src/conf/find.c \

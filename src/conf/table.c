@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
+
 #define ROW(section, key, type, def, min, max, words, flags, target, later, help, more, scope,     \
     offset, item)                                                                                  \
 	{#section, #key, type, def, min, max, words, flags, target, later, help, more, scope,      \
@@ -59,33 +61,6 @@ conf_section_find(const char *name)
 
 #define WORD_MAX 48
 
-unsigned
-conf_distance(const char *a, const char *b)
-{
-	size_t la = strnlen(a, WORD_MAX), lb = strnlen(b, WORD_MAX);
-	unsigned d[WORD_MAX + 1][WORD_MAX + 1];
-
-	for (size_t i = 0; i <= la; i++) {
-		d[i][0] = (unsigned)i;
-	}
-	for (size_t j = 0; j <= lb; j++) {
-		d[0][j] = (unsigned)j;
-	}
-	for (size_t i = 1; i <= la; i++) {
-		for (size_t j = 1; j <= lb; j++) {
-			unsigned same = a[i - 1] == b[j - 1] ? 0 : 1, best;
-
-			best = MIN(d[i - 1][j] + 1, d[i][j - 1] + 1);
-			best = MIN(best, d[i - 1][j - 1] + same);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-				best = MIN(best, d[i - 2][j - 2] + 1);
-			}
-			d[i][j] = best;
-		}
-	}
-	return d[la][lb];
-}
-
 const char *
 conf_nearest_key(const char *section, const char *key)
 {
@@ -98,7 +73,7 @@ conf_nearest_key(const char *section, const char *key)
 		if (strcmp(conf_opts[i].section, section) != 0) {
 			continue;
 		}
-		distance = conf_distance(key, conf_opts[i].key);
+		distance = nearest_distance(key, conf_opts[i].key);
 		if (distance < least) {
 			least = distance;
 			nearest = conf_opts[i].key;
@@ -131,7 +106,7 @@ conf_nearest_section(const char *name)
 	    dash != NULL ? (int)(dash - name) : (int)sizeof(head) - 1, name);
 	for (size_t i = 0; i < conf_section_count; i++) {
 		const char *full = conf_sections[i].name;
-		unsigned distance = conf_distance(head, full);
+		unsigned distance = nearest_distance(head, full);
 
 		if (distance >= least) {
 			continue;

@@ -73,7 +73,8 @@ static void
 all_instances_are_one_change(void **state)
 {
 	assert_changes(*state, "", "[redis]\nport = 7001\nmaxmemory = 1mb\nconfig.hz = 5\n",
-	    "redis.port 6381>7001 redis; redis.maxmemory 0>1 MiB alive; redis.config.hz >5 alive");
+	    "redis.port 6381>7001 redis; redis.maxmemory 0>1 MiB alive; redis.config.hz (not "
+	    "set)>5 alive");
 }
 
 static void
@@ -100,6 +101,57 @@ repeated_directives(void **state)
 {
 	assert_changes(*state, "[redis]\nconfig.save = 1 1\nconfig.save = 2 2\n",
 	    "[redis]\nconfig.save = \"\"\n", "redis.config.save 1 1 | 2 2>\"\" alive");
+}
+
+static void
+a_directive_that_left_needs_a_restart(void **state)
+{
+	assert_changes(*state, "[redis]\nconfig.hz = 5\n", "", "redis.config.hz 5>(not set) redis");
+}
+
+static const struct conf_change *
+only_change(
+    struct fixture *f, const char *before, const char *after, struct conf_changes *ret_changes)
+{
+	struct conf *old;
+
+	assert_loads(f, before, NULL, NULL);
+	old = f->conf;
+	f->conf = NULL;
+	assert_loads(f, after, NULL, NULL);
+	conf_diff(old, f->conf, ret_changes);
+	conf_free(&old);
+	assert_int_equal(ret_changes->count, 1);
+	return ret_changes->items;
+}
+
+/* The server gets its own words: no units, no dashes turned, the secret itself. */
+static void
+servers_get_their_own_words(void **state)
+{
+	static const char *const cases[][3] = {
+	    {"[redis]\nmaxmemory = 5 MiB\n", "maxmemory", "5242880"},
+	    {"[redis]\nmaxmemory_policy = allkeys-lru\n", "maxmemory-policy", "allkeys-lru"},
+	    {"[redis]\nappendonly = off\n", "appendonly", "no"},
+	    {"[redis]\nconfig.search.x-y = 1\n", "search.x-y", "1"},
+	    {"[redis]\nconfig.tls-key-file-pass = p\n", "tls-key-file-pass", "p"},
+	    {"[redis]\nconfig.save = 1 1\nconfig.save = 2 2\n", "save", "1 1 2 2"},
+	    {"[redis]\nconfig.save = \"\"\n", "save", ""},
+	};
+	struct conf_changes changes;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct conf_change *c = only_change(*state, "", cases[i][0], &changes);
+
+		assert_true(c->alive);
+		assert_string_equal(c->directive, cases[i][1]);
+		assert_string_equal(c->value, cases[i][2]);
+		conf_changes_fini(&changes);
+	}
+	assert_null(only_change(*state, "[redis]\nconfig.hz = 5\n", "", &changes)->value);
+	conf_changes_fini(&changes);
+	assert_null(only_change(*state, "", "[proxy]\nhold_ms = 5\n", &changes)->directive);
+	conf_changes_fini(&changes);
 }
 
 /* Access rules and peers come from the text that a worker gets, until a file may have them. */
@@ -162,6 +214,8 @@ main(void)
 	    TEST(one_instance_is_named),
 	    TEST(more_instances),
 	    TEST(repeated_directives),
+	    TEST(a_directive_that_left_needs_a_restart),
+	    TEST(servers_get_their_own_words),
 	    cmocka_unit_test(access_rules),
 	    cmocka_unit_test(peers_make_one_instance_each),
 	};

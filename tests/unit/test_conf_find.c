@@ -155,17 +155,6 @@ defaults_fit_their_rows(void **state)
 	}
 }
 
-static void
-distances(void **state)
-{
-	assert_int_equal(conf_distance("listen", "listen"), 0);
-	assert_int_equal(conf_distance("lisen", "listen"), 1);
-	assert_int_equal(conf_distance("porxy", "proxy"), 1);
-	assert_int_equal(conf_distance("", "abc"), 3);
-	assert_int_equal(conf_distance("abc", ""), 3);
-	assert_int_equal(conf_distance("kitten", "sitting"), 3);
-}
-
 int
 main(void)
 {
@@ -176,7 +165,6 @@ main(void)
 	    TEST(sentinels),
 	    cmocka_unit_test(data_dir_by_user),
 	    cmocka_unit_test(defaults_fit_their_rows),
-	    cmocka_unit_test(distances),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
