@@ -76,23 +76,15 @@ set_on_sentinels(struct supervisor *s, const char *name, uint64_t value)
 static void
 set_on_redis(struct supervisor *s, const struct conf_change *change)
 {
-	const char *name = strrchr(change->option, '.') + 1;
-	char *directive = xstrdup(name), *value = xstrdup(change->to);
-
-	for (char *p = directive; *p != '\0'; p++) {
-		*p = *p == '_' ? '-' : *p; /* maxmemory_policy */
-	}
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
 
 		if (u->kind == UNIT_REDIS && u->probe != NULL && unit_is_ready(u) &&
 		    (change->redis == 0 || change->redis == u->number)) {
 			(void)link_send(probe_link(u->probe), 0, on_set, u, "CONFIG", "SET",
-			    directive, value, NULL);
+			    change->directive, change->value, NULL);
 		}
 	}
-	free(directive);
-	free(value);
 }
 
 /* One change that may be applied alive. False: it needs a restart after all. */
@@ -101,7 +93,7 @@ apply_alive(struct supervisor *s, const struct conf_change *change)
 {
 	switch (change->target) {
 	case CONF_REDIS:
-		if (change->to[0] == '\0') {
+		if (change->directive == NULL || change->value == NULL) {
 			return false; /* a directive that left the file: its default is the server's to know */
 		}
 		set_on_redis(s, change);
