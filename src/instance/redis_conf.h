@@ -5,7 +5,8 @@
  * the lines of directives that belong to us are replaced, the rest stays as it is, comments, ACL
  * users and what an operator has set by hand included. Directives that come from the configuration
  * (redis.config.*, maxmemory, …) are remembered in a comment of the file, so that one that has
- * left the configuration leaves the file too. The new file replaces the old one in one step, mode
+ * left the configuration leaves the file too. The user `default` keeps what an operator gave it; its
+ * password is the configuration's, if that names one. The new file replaces the old one in one step, mode
  * 0600; an unchanged file is not touched. Our secret stands in it, as masterauth has to anyway.
  *
  * Nothing here starts or asks a server.
@@ -44,7 +45,8 @@ struct redis_spec {
 	const char *password;                     /* of the user default; NULL: none needed */
 	const struct redis_directive *directives; /* from the configuration; a name may repeat */
 	size_t directive_count;
-	void *owned; /* by redis_spec_new; not for others */
+	unsigned replicas; /* how many replicas the master is to have */
+	void *owned;       /* by redis_spec_new; not for others */
 };
 
 /*
@@ -54,10 +56,6 @@ struct redis_spec {
 struct redis_spec *redis_spec_new(
     const struct conf *conf, size_t i, const char *address, const char *secret);
 void redis_spec_free(struct redis_spec **spec);
-
-/* May this directive be passed through? 0, or -EINVAL with the reason: it is ours, or would break
- * us. */
-int redis_conf_check(const struct redis_directive *directive, struct errmsg *err) ATTR_WARN_UNUSED;
 
 /*
  * Makes spec->dir/redis.conf say what the instance has to be at its next start: a replica of

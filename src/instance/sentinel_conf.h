@@ -26,7 +26,7 @@ struct conf;
 
 /* Settings. All pointers are borrowed. */
 struct sentinel_spec {
-	const char *name;        /* sentinel-1: for messages */
+	const char *name;        /* sentinel-1: for messages; owned by sentinel_spec_new, as dir */
 	const char *dir;         /* absolute; holds sentinel.conf */
 	const char *const *bind; /* addresses */
 	size_t bind_count;
@@ -37,7 +37,6 @@ struct sentinel_spec {
 	uint64_t down_after_ms, failover_timeout_ms;
 	unsigned parallel_syncs;
 	const char *user, *secret; /* with which it enters the redis instances */
-	void *owned;               /* by sentinel_spec_new; not for others */
 };
 
 /* The spec of sentinel `i` (from 0). The conf and the two strings must outlive it. */
@@ -73,12 +72,14 @@ int sentinel_conf_parse(struct slice text, const char *master_name,
     struct sentinel_memory *ret_memory, struct errmsg *err) ATTR_WARN_UNUSED;
 
 /*
- * Writes a file where there is none (-EEXIST: there is one). `master` is the present master and
- * epoch. `id`: 40 hexadecimal digits, or NULL for a new one; the id of a lost file, if known,
- * saves the other sentinels a phantom.
+ * Writes a file where there is none (-EEXIST: there is one) that remembers all of `memory`: the present master and
+ * epoch, its own id (must be set: sentinel_conf_new_id), and the replicas and other sentinels if they are known, so that it need
+ * not wait to hear of them. The id of a lost file, if known, saves the other sentinels a phantom.
  */
-int sentinel_conf_create(const struct sentinel_spec *spec, const struct topo_master *master,
-    const char *id, struct errmsg *err) ATTR_WARN_UNUSED;
+int sentinel_conf_create(const struct sentinel_spec *spec, const struct sentinel_memory *memory,
+    struct errmsg *err) ATTR_WARN_UNUSED;
+/* 40 random hexadecimal digits. */
+void sentinel_conf_new_id(char ret_id[SENTINEL_ID_SIZE]);
 
 /* An instance's address that changed in the configuration. */
 struct sentinel_move {

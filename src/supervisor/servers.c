@@ -53,21 +53,46 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 	return rc;
 }
 
-/* The file of a sentinel that has none, or none that can be used. */
+/* The id of a sentinel, the same for all its life: from the state database, else a new one that is stored. */
+static void
+find_id(struct supervisor *s, const struct unit *u, char ret_id[SENTINEL_ID_SIZE])
+{
+	char *key = xasprintf("%s.id", u->name), *id = NULL;
+	struct errmsg err = ERRMSG_NONE;
+
+	if (store_meta_get(s->store, key, &id, NULL) == 0 && strlen(id) == SENTINEL_ID_SIZE - 1) {
+		(void)snprintf(ret_id, SENTINEL_ID_SIZE, "%s", id);
+	} else {
+		sentinel_conf_new_id(ret_id);
+		if (store_meta_put(s->store, key, ret_id, true, &err) < 0) {
+			log_warn("%s: its id is not stored: %s", u->name, err.text);
+		}
+	}
+	free(id);
+	free(key);
+}
+
+/* The file of a sentinel that has none: it is told at once whom there is, instead of waiting to hear of them. */
 static int
 create_sentinel_conf(struct unit *u, const struct sentinel_spec *spec, struct errmsg *err)
 {
 	struct supervisor *s = u->sup;
-	char *key = xasprintf("%s.id", u->name), *id = NULL;
-	int rc;
+	struct sentinel_memory memory = {.master = s->master_at};
 
-	if (store_meta_get(s->store, key, &id, NULL) < 0) {
-		id = NULL;
+	find_id(s, u, memory.id);
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *other = s->units[i];
+
+		if (other->kind == UNIT_REDIS && other != s->master &&
+		    memory.replica_count < SENTINEL_MAX_KNOWN) {
+			memory.replicas[memory.replica_count++] = other->at;
+		} else if (other->kind == UNIT_SENTINEL && other != u &&
+			   memory.sentinel_count < SENTINEL_MAX_KNOWN) {
+			memory.sentinels[memory.sentinel_count].at = other->at;
+			find_id(s, other, memory.sentinels[memory.sentinel_count++].id);
+		}
 	}
-	rc = sentinel_conf_create(spec, &s->master_at, id, err);
-	free(id);
-	free(key);
-	return rc;
+	return sentinel_conf_create(spec, &memory, err);
 }
 
 static int
