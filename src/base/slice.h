@@ -27,7 +27,7 @@ slice_eq(struct slice s, const char *text)
 {
 	size_t len = strlen(text);
 
-	return s.len == len && memcmp(s.ptr, text, len) == 0;
+	return s.len == len && (len == 0 || memcmp(s.ptr, text, len) == 0);
 }
 
 /* As slice_eq, but without regard to ASCII case. */
@@ -36,7 +36,7 @@ slice_caseeq(struct slice s, const char *text)
 {
 	size_t len = strlen(text);
 
-	return s.len == len && strncasecmp((const char *)s.ptr, text, len) == 0;
+	return s.len == len && (len == 0 || strncasecmp((const char *)s.ptr, text, len) == 0);
 }
 
 /* The whole slice as a decimal number without sign, blanks or leading '+'; false when it is not one

@@ -53,14 +53,17 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 	return rc;
 }
 
-/* The id of a sentinel, the same for all its life: from the state database, else a new one that is stored. */
+/* The id of a sentinel, the same for all its life: from its file, the state database, else a new one that is stored. */
 static void
 find_id(struct supervisor *s, const struct unit *u, char ret_id[SENTINEL_ID_SIZE])
 {
 	char *key = xasprintf("%s.id", u->name), *id = NULL;
+	struct sentinel_memory memory;
 	struct errmsg err = ERRMSG_NONE;
 
-	if (store_meta_get(s->store, key, &id, NULL) == 0 && strlen(id) == SENTINEL_ID_SIZE - 1) {
+	if (sentinel_conf_read(u->dir, s->name, &memory, NULL) == 0 && memory.id[0] != '\0') {
+		(void)snprintf(ret_id, SENTINEL_ID_SIZE, "%s", memory.id);
+	} else if (store_meta_get(s->store, key, &id, NULL) == 0 && strlen(id) == SENTINEL_ID_SIZE - 1) {
 		(void)snprintf(ret_id, SENTINEL_ID_SIZE, "%s", id);
 	} else {
 		sentinel_conf_new_id(ret_id);

@@ -1,1 +1,8 @@
 # Unit tests of src/instance
+unit_tests += tests/unit/test_redis_conf
+tests_unit_test_redis_conf_SOURCES = tests/unit/test_redis_conf.c
+tests_unit_test_redis_conf_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_sentinel_conf
+tests_unit_test_sentinel_conf_SOURCES = tests/unit/test_sentinel_conf.c tests/unit/scratch.h
+tests_unit_test_sentinel_conf_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
