@@ -28,34 +28,42 @@ buf_reserve(struct buf *b, size_t len)
 	size_t held = buf_len(b), want, cap;
 	uint8_t *data;
 
-	if (b->cap - b->end >= len && b->data != NULL) {
+	if (b->data != NULL && b->cap - b->end >= len && (b->max == 0 || held + len <= b->max)) {
 		return 0;
 	}
 	if (__builtin_add_overflow(held, len, &want) || (b->max != 0 && want > b->max)) {
 		return -ENOBUFS;
 	}
-	/* Moving is cheaper than growing when at least half of the memory is consumed space. */
-	if (b->start >= b->cap / 2 && b->cap >= want && b->data != NULL) {
+	/*
+	 * Moving pays while at most half is held: the next move is then half the memory away. A
+	 * fuller buffer grows, else a slow reader's queue would be moved for every few bytes.
+	 */
+	if (b->data != NULL && b->cap >= want &&
+	    (held <= b->cap / 2 || (b->max != 0 && b->cap >= b->max))) {
 		memmove(b->data, b->data + b->start, held);
 		b->start = 0;
 		b->end = held;
 		return 0;
 	}
 	cap = MAX(b->cap, (size_t)BUF_FIRST_BYTES);
+	if (b->data != NULL && cap >= want) {
+		want = cap > SIZE_MAX / 2 ? cap : cap * 2;
+	}
 	while (cap < want) {
 		cap = cap > SIZE_MAX / 2 ? want : cap * 2;
 	}
 	if (b->max != 0) {
 		cap = MIN(cap, b->max);
 	}
-	data = malloc(cap);
+	/* realloc of a big block moves pages, not bytes */
+	data = b->start == 0 ? realloc(b->data, cap) : malloc(cap);
 	if (data == NULL) {
 		return -ENOMEM;
 	}
-	if (held > 0) {
+	if (b->start > 0) {
 		memcpy(data, b->data + b->start, held);
+		free(b->data);
 	}
-	free(b->data);
 	b->data = data;
 	b->start = 0;
 	b->end = held;

@@ -33,6 +33,39 @@ fsm_step(const struct fsm *m, void *obj, unsigned *state, unsigned event)
 	return NULL;
 }
 
+/* Whether an earlier row always takes this state's event before row `at` is asked. */
+static bool
+is_shadowed(const struct fsm *m, size_t at, unsigned state)
+{
+	for (size_t i = 0; i < at; i++) {
+		const struct fsm_row *row = &m->rows[i];
+
+		if (row->event == m->rows[at].event && row->guard == NULL &&
+		    (row->state == state || row->state == FSM_ANY)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A row for any state is drawn from each state that it is reached from. */
+static int
+dump_arrows(const struct fsm *m, size_t at, struct buf *out)
+{
+	const struct fsm_row *row = &m->rows[at];
+	int err = 0;
+
+	for (unsigned from = 0; err == 0 && from < m->state_count; from++) {
+		unsigned to = row->next == FSM_SAME ? from : row->next;
+
+		if (row->state == from || (row->state == FSM_ANY && !is_shadowed(m, at, from))) {
+			err = buf_addf(out, "    %s --> %s: %s%s\n", m->states[from], m->states[to],
+			    m->events[row->event], row->guard != NULL ? " [guarded]" : "");
+		}
+	}
+	return err;
+}
+
 int
 fsm_dump(const struct fsm *m, bool mermaid, struct buf *out)
 {
@@ -41,17 +74,13 @@ fsm_dump(const struct fsm *m, bool mermaid, struct buf *out)
 	for (size_t i = 0; err == 0 && i < m->row_count; i++) {
 		const struct fsm_row *row = &m->rows[i];
 		const char *from = row->state == FSM_ANY ? "*" : m->states[row->state];
-		const char *to = row->next == FSM_SAME ? from : m->states[row->next];
-		const char *guard = row->guard != NULL ? " [guarded]" : "";
+		const char *to = row->next == FSM_SAME ? "=" : m->states[row->next];
 
-		if (mermaid && row->state != FSM_ANY) {
-			err = buf_addf(
-			    out, "    %s --> %s: %s%s\n", from, to, m->events[row->event], guard);
-		} else if (!mermaid) {
-			err = buf_addf(out, "%-12s %-14s -> %-12s %s%s\n", from,
-			    m->events[row->event], row->next == FSM_SAME ? "=" : to, row->comment,
-			    guard);
-		}
+		err = mermaid
+			  ? dump_arrows(m, i, out)
+			  : buf_addf(out, "%-12s %-14s -> %-12s %s%s\n", from,
+				m->events[row->event], to, row->comment != NULL ? row->comment : "",
+				row->guard != NULL ? " [guarded]" : "");
 	}
 	return err;
 }

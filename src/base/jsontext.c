@@ -63,6 +63,9 @@ jsontext_add_string(struct buf *b, struct slice s)
 	size_t plain = 0; /* start of the run that needs no change */
 	int err;
 
+	if (s.len == 0) {
+		return buf_add(b, "\"\"", 2); /* an empty slice may have no pointer to add to */
+	}
 	err = buf_add(b, "\"", 1);
 	for (size_t i = 0; err == 0 && i < s.len;) {
 		uint8_t c = s.ptr[i];

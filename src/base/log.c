@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,10 +58,15 @@ log_level_parse(const char *word, enum log_level *ret_level)
 static void ATTR_PRINTF(2, 0) write_line(enum log_level level, const char *fmt, va_list ap)
 {
 	char stamp[CLOCK_RFC3339_SIZE], text[2048];
+	int err = 0, saved = errno;
 	struct buf b;
-	int err = 0;
 
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	for (char *c = text; *c != '\0'; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+			*c = '?';
+		}
+	}
 	(void)clock_rfc3339(clock_wall_ms(), stamp, sizeof(stamp));
 	buf_init(&b, 0);
 	if (state.json) {
@@ -81,6 +87,7 @@ static void ATTR_PRINTF(2, 0) write_line(enum log_level level, const char *fmt, 
 		(void)n; /* nowhere left to complain */
 	}
 	buf_fini(&b);
+	errno = saved;
 }
 
 void
@@ -134,7 +141,8 @@ log_quote(struct slice bytes, char *text, size_t size)
 	for (size_t i = 0; i < bytes.len; i++) {
 		uint8_t c = bytes.ptr[i];
 
-		if (n + 8 > size) {
+		/* room for \xNN now and for ..." and the NUL after it */
+		if (n + 9 > size) {
 			memcpy(text + n, "...", 3);
 			n += 3;
 			break;

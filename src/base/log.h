@@ -5,7 +5,7 @@
  * connections; debug: anything.
  *
  * Text first, then key=value; bytes from outside are quoted with LOG_QUOTE. Secrets are never
- * passed in.
+ * passed in. A line is one line: control bytes in it become '?'. errno is left as it was.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -4,13 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/log.h"
+#include <unistd.h>
 
 static void ATTR_NORETURN
 out_of_memory(size_t size)
 {
-	log_error("out of memory, aborting wanted_bytes=%zu", size);
+	char line[96];
+	/* not by log.h, which needs memory itself */
+	int n = snprintf(line, sizeof(line), "out of memory, aborting wanted_bytes=%zu\n", size);
+	ssize_t written = write(STDERR_FILENO, line, (size_t)n);
+
+	(void)written;
 	abort();
 }
 

@@ -22,9 +22,10 @@ struct conn {
 	struct loop *loop; /* borrowed (outlives all) */
 	ev_io io;
 	ev_timer deadline;
-	struct loop_hook flush; /* writes `out`, or shows unconsumed bytes again */
+	struct loop_hook flush;    /* writes `out`, or shows unconsumed bytes again */
+	struct loop_orphan orphan; /* once `closing`: nobody else knows it any more */
 	struct buf in, out;
-	size_t out_high;
+	size_t in_max, out_high;
 	uint64_t sent_total;
 	const struct conn_ops *ops; /* borrowed (static) */
 	void *owner;                /* borrowed (closes the conn before it goes) */
@@ -33,8 +34,10 @@ struct conn {
 	bool eof : 1;        /* the peer sends no more */
 	bool was_full : 1;   /* on_room is owed */
 	bool show_again : 1; /* unconsumed bytes wait for the owner after a pause */
+	bool in_on_data : 1; /* what is unconsumed will be known when on_data returns */
 	bool blocked : 1;    /* the socket is full: EV_WRITE leads to the next flush */
 	bool closing : 1;    /* close once `out` is empty */
+	bool lingering : 1;  /* `out` is sent, the peer was told: waits for it to close */
 };
 
 static void
@@ -45,7 +48,7 @@ update_watch(struct conn *c)
 	if (c->fd == -1) {
 		return;
 	}
-	if (!c->connecting && !c->paused && !c->eof) {
+	if (c->lingering || (!c->connecting && !c->paused && !c->eof)) {
 		events |= EV_READ;
 	}
 	if (c->connecting || c->blocked) {
@@ -82,6 +85,7 @@ shut(struct conn *c)
 	ev_io_stop(loop_ev(c->loop), &c->io);
 	ev_timer_stop(loop_ev(c->loop), &c->deadline);
 	loop_hook_cancel(&c->flush);
+	loop_unorphan(&c->orphan);
 	(void)close(c->fd);
 	c->fd = -1;
 	loop_bury(c->loop, free_now, c);
@@ -98,12 +102,45 @@ end(struct conn *c, int error)
 	}
 }
 
+static void
+end_orphan(void *obj)
+{
+	shut(obj);
+}
+
+/* All is sent: tells the peer, and throws away what it still sends until it closes. */
+static void
+linger(struct conn *c)
+{
+	if (c->eof || shutdown(c->fd, SHUT_WR) == -1) {
+		shut(c);
+		return;
+	}
+	c->lingering = true;
+	buf_fini(&c->in);
+	buf_fini(&c->out);
+	update_watch(c);
+}
+
+static void
+read_nothing(struct conn *c)
+{
+	ssize_t n = read(c->fd, loop_scratch(c->loop), LOOP_SCRATCH_BYTES);
+
+	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR)) {
+		shut(c);
+	}
+}
+
 /* Shows the owner `in`; false when the conn was closed meanwhile. */
 static bool
 deliver(struct conn *c, struct slice in, size_t *ret_used)
 {
-	size_t used = c->ops->on_data(c, c->owner, in);
+	size_t used;
 
+	c->in_on_data = true;
+	used = c->ops->on_data(c, c->owner, in);
+	c->in_on_data = false;
 	if (c->fd == -1 || c->closing) {
 		return false;
 	}
@@ -125,8 +162,8 @@ read_some(struct conn *c)
 		 * costs nothing. */
 		size_t want = MIN(LOOP_SCRATCH_BYTES, MAX(buf_len(&c->in), (size_t)4096));
 
-		if (c->in.max != 0) {
-			want = MIN(want, c->in.max - MIN(c->in.max, buf_len(&c->in)));
+		if (c->in_max != 0) {
+			want = MIN(want, c->in_max - MIN(c->in_max, buf_len(&c->in)));
 		}
 		if (want == 0) {
 			end(c, -ENOBUFS);
@@ -165,7 +202,7 @@ read_some(struct conn *c)
 		return;
 	}
 	if (deliver(c, (struct slice){into, (size_t)n}, &used) && used < (size_t)n) {
-		if (c->in.max != 0 && (size_t)n - used > c->in.max) {
+		if (c->in_max != 0 && !c->paused && (size_t)n - used > c->in_max) {
 			end(c, -ENOBUFS);
 		} else if (buf_add(&c->in, into + used, (size_t)n - used) < 0) {
 			end(c, -ENOMEM);
@@ -200,7 +237,7 @@ flush_out(struct conn *c)
 	if (!c->blocked) {
 		buf_release(&c->out);
 		if (c->closing) {
-			end(c, 0);
+			linger(c);
 			return;
 		}
 	}
@@ -253,13 +290,18 @@ on_connected(struct conn *c)
 		return;
 	}
 	c->connecting = false;
-	ev_timer_stop(loop_ev(c->loop), &c->deadline);
-	update_watch(c);
-	if (c->ops->on_open != NULL && !c->closing) {
-		c->ops->on_open(c, c->owner);
+	if (!c->closing) {
+		/* the deadline of a conn that closes is another one, and stays */
+		ev_timer_stop(loop_ev(c->loop), &c->deadline);
+		if (c->ops->on_open != NULL) {
+			c->ops->on_open(c, c->owner);
+		}
 	}
-	if (c->fd != -1 && buf_len(&c->out) > 0) {
-		conn_flush(c);
+	if (c->fd != -1) {
+		update_watch(c);
+		if (c->closing || buf_len(&c->out) > 0) {
+			loop_hook_ask(c->loop, &c->flush);
+		}
 	}
 }
 
@@ -270,6 +312,10 @@ on_ready(struct ev_loop *ev, ev_io *w, int revents)
 
 	if (c->connecting) {
 		on_connected(c);
+		return;
+	}
+	if (c->lingering) {
+		read_nothing(c);
 		return;
 	}
 	if (revents & EV_READ) {
@@ -300,7 +346,8 @@ make(struct loop *loop, int fd, bool connecting, const struct conn_ops *ops, voi
 	    .ops = ops,
 	    .owner = owner,
 	    .connecting = connecting};
-	buf_init(&c->in, DEFAULT_IN_MAX);
+	c->in_max = DEFAULT_IN_MAX;
+	buf_init(&c->in, 0);
 	buf_init(&c->out, 0);
 	loop_hook_init(&c->flush, on_turn_end, c);
 	ev_io_init(&c->io, on_ready, fd, 0);
@@ -368,7 +415,12 @@ conn_close_after_flush(struct conn **cp, uint64_t timeout_ms)
 	}
 	c->closing = true;
 	c->paused = true;
+	loop_orphan(c->loop, &c->orphan, end_orphan, c);
 	conn_set_deadline(c, timeout_ms);
+	if (timeout_ms == 0) {
+		ev_timer_set(&c->deadline, 0., 0.);
+		ev_timer_start(loop_ev(c->loop), &c->deadline);
+	}
 	loop_hook_ask(c->loop, &c->flush);
 	update_watch(c);
 }
@@ -376,7 +428,7 @@ conn_close_after_flush(struct conn **cp, uint64_t timeout_ms)
 void
 conn_set_limits(struct conn *c, size_t in_max, size_t out_high)
 {
-	c->in.max = in_max;
+	c->in_max = in_max;
 	c->out_high = out_high;
 }
 
@@ -385,6 +437,8 @@ conn_set_deadline(struct conn *c, uint64_t timeout_ms)
 {
 	ev_timer_stop(loop_ev(c->loop), &c->deadline);
 	if (timeout_ms > 0) {
+		/* the loop's time stands still during a turn, and before its first */
+		ev_now_update(loop_ev(c->loop));
 		ev_timer_set(&c->deadline, (double)timeout_ms / 1000., 0.);
 		ev_timer_start(loop_ev(c->loop), &c->deadline);
 	}
@@ -446,7 +500,7 @@ conn_pause(struct conn *c, bool paused)
 		return;
 	}
 	c->paused = paused;
-	if (!paused && buf_len(&c->in) > 0) {
+	if (!paused && (c->in_on_data || buf_len(&c->in) > 0)) {
 		c->show_again = true;
 		loop_hook_ask(c->loop, &c->flush);
 	}
@@ -474,7 +528,7 @@ conn_owner(const struct conn *c)
 char *
 conn_peer(const struct conn *c, char *text)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(addr);
 	char host[128], port[8];
 

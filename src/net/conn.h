@@ -62,11 +62,17 @@ struct conn *conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t
 
 /* Closes at once, unsent bytes are lost, no callback; *c is NULL afterwards. NULL is fine. */
 void conn_close(struct conn **c);
-/* Closes once `out` is sent, at the latest after timeout_ms; reads no more; no further callback; *c
- * is NULL afterwards. */
+/*
+ * Closes once `out` is sent and the peer has had the chance to read it: it is told the end of the
+ * stream, and what it still sends is thrown away until it closes too, since a close with unread bytes
+ * would reset the connection and take our last bytes with it. At the latest after timeout_ms; 0: what
+ * the socket takes at the end of this turn, then closed. No further callback; *c is NULL afterwards.
+ */
 void conn_close_after_flush(struct conn **c, uint64_t timeout_ms);
 
-/* in_max: most unconsumed bytes (default 64 KiB; 0: no limit). out_high: see above (default 1 MiB).
+/*
+ * in_max: most unconsumed bytes (default 64 KiB; 0: no limit); past it the conn ends with -ENOBUFS, but
+ * not for what arrived in the read in which its owner paused it. out_high: see above (default 1 MiB).
  */
 void conn_set_limits(struct conn *c, size_t in_max, size_t out_high);
 /* Ends the conn with -ETIMEDOUT in that many ms unless set anew; 0: no deadline. */

@@ -9,6 +9,8 @@
 
 #include "base/slice.h"
 
+#define HOST_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+
 struct endpoint
 endpoint_tcp(const char *host, uint16_t port)
 {
@@ -32,6 +34,18 @@ parse_unix(const char *path, struct endpoint *ret_ep, struct errmsg *err)
 	(void)snprintf(ep.host, sizeof(ep.host), "%s", path);
 	*ret_ep = ep;
 	return 0;
+}
+
+/* A name or an IPv4 address in letters, digits, '.', '-' and '_'; or an IPv6 address. */
+static bool
+is_host(const char *host, bool must_be_v6)
+{
+	struct in6_addr v6;
+
+	if (must_be_v6 || strchr(host, ':') != NULL) {
+		return inet_pton(AF_INET6, host, &v6) == 1;
+	}
+	return host[0] != '\0' && host[strspn(host, HOST_CHARS)] == '\0';
 }
 
 int
@@ -67,12 +81,14 @@ endpoint_parse(const char *text, uint16_t default_port, struct endpoint *ret_ep,
 		errmsg_set(err, "'%s' has no port of 1 to 65535: write HOST:PORT", text);
 		return -EINVAL;
 	}
-	if (host_end == host || (size_t)(host_end - host) >= sizeof(ep.host) ||
-	    strpbrk(host, " \t/") != NULL) {
-		errmsg_set(err, "'%s' is no address: write HOST:PORT or unix:PATH", text);
+	if ((size_t)(host_end - host) < sizeof(ep.host)) {
+		memcpy(ep.host, host, (size_t)(host_end - host));
+	}
+	if (!is_host(ep.host, text[0] == '[')) {
+		errmsg_set(
+		    err, "'%s' is no address: write HOST:PORT, [IPV6]:PORT or unix:PATH", text);
 		return -EINVAL;
 	}
-	memcpy(ep.host, host, (size_t)(host_end - host));
 	ep.port = (uint16_t)number;
 	*ret_ep = ep;
 	return 0;
@@ -100,11 +116,14 @@ endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 bool
 endpoint_is_loopback(const struct endpoint *ep)
 {
+	struct in6_addr v6;
 	struct in_addr v4;
 
-	if (ep->kind == ENDPOINT_UNIX || strcmp(ep->host, "localhost") == 0 ||
-	    strcmp(ep->host, "::1") == 0) {
+	if (ep->kind == ENDPOINT_UNIX || strcasecmp(ep->host, "localhost") == 0) {
 		return true;
+	}
+	if (inet_pton(AF_INET6, ep->host, &v6) == 1) {
+		return IN6_IS_ADDR_LOOPBACK(&v6);
 	}
 	return inet_pton(AF_INET, ep->host, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127;
 }

@@ -1,1 +1,11 @@
 # Unit tests of src/net
+unit_tests += tests/unit/test_endpoint tests/unit/test_loop tests/unit/test_conn tests/unit/test_listener
+
+tests_unit_test_endpoint_SOURCES = tests/unit/test_endpoint.c tests/unit/unit.h
+tests_unit_test_endpoint_LDADD = $(LIBS_NET) $(UNIT_LIBS)
+tests_unit_test_loop_SOURCES = tests/unit/test_loop.c tests/unit/unit.h
+tests_unit_test_loop_LDADD = $(LIBS_NET) $(UNIT_LIBS)
+tests_unit_test_conn_SOURCES = tests/unit/test_conn.c tests/unit/unit.h
+tests_unit_test_conn_LDADD = $(LIBS_NET) $(UNIT_LIBS)
+tests_unit_test_listener_SOURCES = tests/unit/test_listener.c tests/unit/unit.h
+tests_unit_test_listener_LDADD = $(LIBS_NET) $(UNIT_LIBS)
