@@ -229,7 +229,7 @@ open_doors(void **state)
 	struct fixture *f = *state;
 
 	assert_only_fault(f, "[redis]\nbind = 0.0.0.0\n", "test.ini:2:", "redis.allow_open");
-	assert_only_fault(f, "[proxy]\nlisten = *:6380\n", "test.ini:2:", "no place to listen");
+	assert_only_fault(f, "[proxy]\nlisten = *:6380\n", "test.ini:2:", "no address");
 	assert_only_fault(f, "[proxy]\nlisten = 0.0.0.0:6380\n", "test.ini:2:", "proxy.allow_open");
 	assert_only_fault(
 	    f, "[proxy]\nlisten = 127.0.0.1:1,[::]:6380\n", "test.ini:2:", "[::]:6380");
