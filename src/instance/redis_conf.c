@@ -169,7 +169,8 @@ keep_lines(struct buf *out, struct slice text, const struct redis_spec *spec,
 			}
 		}
 		for (size_t i = 0; i < advised_count; i++) {
-			if (line.count > 0 && slice_caseeq(name, advised[i].name)) {
+			if (line.count > 0 && advised[i].name != NULL &&
+			    slice_caseeq(name, advised[i].name)) {
 				advised[i].name = NULL; /* somebody has set it */
 				break;
 			}
