@@ -208,19 +208,23 @@ add_owned(struct buf *out, const struct redis_spec *spec, const struct endpoint 
 	return err;
 }
 
-/* The configuration's directives, and the mark that lets them leave again. */
+/* What is passed on, behind the mark that lets it leave again. */
 static int
-add_directives(struct buf *out, const struct redis_spec *spec)
+add_directives(struct buf *out, const struct redis_spec *spec, const struct advised *advised,
+    size_t advised_count)
 {
-	int err = 0;
+	int err = buf_addf(out, PASSED_MARK "%s", spec->password != NULL ? " requirepass" : "");
 
-	if (spec->directive_count > 0 || spec->password != NULL) {
+	for (size_t i = 0; i < advised_count; i++) {
+		err |= advised[i].name != NULL ? buf_addf(out, " %s", advised[i].name) : 0;
+	}
+	for (size_t i = 0; i < spec->directive_count; i++) {
+		err |= buf_addf(out, " %s", spec->directives[i].name);
+	}
+	err |= buf_add(out, "\n", 1);
+	for (size_t i = 0; i < advised_count; i++) {
 		err |=
-		    buf_addf(out, PASSED_MARK "%s", spec->password != NULL ? " requirepass" : "");
-		for (size_t i = 0; i < spec->directive_count; i++) {
-			err |= buf_addf(out, " %s", spec->directives[i].name);
-		}
-		err |= buf_add(out, "\n", 1);
+		    advised[i].name != NULL ? add_pair(out, advised[i].name, advised[i].value) : 0;
 	}
 	for (size_t i = 0; i < spec->directive_count; i++) {
 		const char *value = spec->directives[i].value;
@@ -254,13 +258,8 @@ redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct e
 	if (rc == 0) {
 		rc = add_owned(out, spec, master);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(advised) && rc == 0; i++) {
-		if (advised[i].name != NULL) {
-			rc = add_pair(out, advised[i].name, advised[i].value);
-		}
-	}
 	if (rc == 0) {
-		rc = add_directives(out, spec);
+		rc = add_directives(out, spec, advised, ARRAY_LEN(advised));
 	}
 	if (rc != 0) {
 		errmsg_set(err, "%s: its redis.conf is too large", spec->name);
