@@ -177,6 +177,19 @@ control_unit_changed(struct unit *u)
 }
 
 void
+control_unit_gone(struct unit *u)
+{
+	list_for_each_safe (it, next, &u->sup->waiters) {
+		struct waiter *w = CONTAINER_OF(it, struct waiter, link);
+
+		if (w->unit == u) {
+			ctl_fail(end_waiter(w), CTL_EXIT_FAILED,
+			    "%s is no longer wanted by the configuration", u->name);
+		}
+	}
+}
+
+void
 control_switch_failed(struct supervisor *s, struct unit *u, const char *why)
 {
 	list_for_each_safe (it, next, &s->waiters) {

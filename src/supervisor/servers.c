@@ -63,7 +63,8 @@ find_id(struct supervisor *s, const struct unit *u, char ret_id[SENTINEL_ID_SIZE
 
 	if (sentinel_conf_read(u->dir, s->name, &memory, NULL) == 0 && memory.id[0] != '\0') {
 		(void)snprintf(ret_id, SENTINEL_ID_SIZE, "%s", memory.id);
-	} else if (store_meta_get(s->store, key, &id, NULL) == 0 && strlen(id) == SENTINEL_ID_SIZE - 1) {
+	} else if (store_meta_get(s->store, key, &id, NULL) == 0 &&
+		   strlen(id) == SENTINEL_ID_SIZE - 1) {
 		(void)snprintf(ret_id, SENTINEL_ID_SIZE, "%s", id);
 	} else {
 		sentinel_conf_new_id(ret_id);

@@ -39,6 +39,7 @@ free_left(struct supervisor *s)
 			memmove(&s->units[i - 1], &s->units[i],
 			    (s->unit_count - i) * sizeof(*s->units));
 			s->unit_count--;
+			control_unit_gone(u);
 			unit_free(&u);
 		}
 	}
@@ -58,6 +59,7 @@ static void
 on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 {
 	roles_tick(w->data);
+	workers_tick(w->data);
 }
 
 static void

@@ -181,6 +181,8 @@ bool servers_is_synced(const struct unit *u);
 int workers_bind(struct supervisor *s, struct errmsg *err);
 int workers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg *err);
 void workers_ended(struct unit *u);
+/* Once a second. */
+void workers_tick(struct supervisor *s);
 void workers_tell_master(struct supervisor *s);
 void workers_tell_conf(struct supervisor *s);
 void workers_hold(struct supervisor *s, uint64_t hold_ms);
@@ -221,6 +223,8 @@ json_t *health_status(struct supervisor *s);
 /* ---- control.c ---- */
 int control_open(struct supervisor *s, struct errmsg *err);
 void control_close(struct supervisor *s);
+/* The unit is about to be freed. */
+void control_unit_gone(struct unit *u);
 /* The switchover that a stop or restart of this unit needed has failed. */
 void control_switch_failed(struct supervisor *s, struct unit *u, const char *why);
 /* A unit changed: requests that wait for it may be answered. */

@@ -94,10 +94,10 @@ on_gone(struct channel *ch, void *owner)
 {
 	struct unit *u = owner;
 
-	/* The process table hears of its end as well; a worker that only closed its channel is of no use. */
+	/* Most often it is ending, and the process table hears of that in a moment; see workers_tick. */
 	u->accepting = u->routes = false;
 	channel_close(&u->channel);
-	process_kill(u->process);
+	supervisor_touch(u->sup);
 }
 
 static const struct channel_ops channel_ops = {.on_msg = on_msg, .on_gone = on_gone};
@@ -218,6 +218,20 @@ static bool
 is_worker(const struct unit *u)
 {
 	return u->kind == UNIT_PROXY || u->kind == UNIT_HTTP;
+}
+
+/* A worker that goes on without its channel hears nothing of us any more: another takes its place. */
+void
+workers_tick(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if (is_worker(u) && unit_is_ready(u) && u->channel == NULL) {
+			log_warn("%s: lost its channel, killed and started again", u->name);
+			process_kill(u->process);
+		}
+	}
 }
 
 void
