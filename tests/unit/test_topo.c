@@ -181,6 +181,7 @@ observers_hear_each_change_once(void **state)
 	(void)topo_offer(t, &same_at, TOPO_FROM_SENTINEL);
 	assert_int_equal(early.calls, 2);
 	assert_int_equal(late.last.epoch, 2);
+	topo_free((struct topo **)state); /* before its observers, which live here */
 }
 
 static void
@@ -206,6 +207,7 @@ observers_may_leave_and_come_while_being_told(void **state)
 	assert_int_equal(one.calls, 2);
 	assert_int_equal(three.calls, 1);
 	assert_int_equal(four.calls, 2);
+	topo_free((struct topo **)state); /* before its observers, which live here */
 }
 
 static void
@@ -222,6 +224,7 @@ an_offer_while_telling_leaves_nobody_with_old_news(void **state)
 	assert_int_equal(one.last.epoch, 2);
 	assert_int_equal(two.last.epoch, 2);
 	assert_int_equal(two.calls, 1);
+	topo_free((struct topo **)state); /* before its observers, which live here */
 }
 
 static void
