@@ -1,9 +1,8 @@
-#include <stdio.h>
+/* Everything begins in the table of subcommands. */
+#include "cli/cli.h"
 
 int
 main(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
-	return 0;
+	return cli_main(argc, argv);
 }

@@ -1,3 +1,11 @@
 noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
-	src/cli/cli.h src/cli/options.def
+	src/cli/ask.c \
+	src/cli/cli.c src/cli/cli.h src/cli/cli_priv.h src/cli/commands.def \
+	src/cli/control.c \
+	src/cli/events.c \
+	src/cli/logs.c \
+	src/cli/opts.c src/cli/options.def \
+	src/cli/redis_cli.c \
+	src/cli/status.c src/cli/status_text.c src/cli/status_text.h \
+	src/cli/version.c

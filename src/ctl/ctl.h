@@ -12,7 +12,7 @@
  * half open (shutdown) still gets its answer.
  *
  * Bounds: 64 clients, requests of 64 KiB, 30 s to send a request, each command its own longest time
- * (commands.def), a client that does not read is dropped when 4 MiB wait for it or none of it moves
+ * (commands.def), a client that does not read is dropped when 16 MiB wait for it or none of it moves
  * for 30 s. The path of a unix socket has at most 107 bytes: a longer one is reached through
  * /proc/self/fd of its folder, on both sides.
  *

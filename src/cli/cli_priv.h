@@ -1,0 +1,40 @@
+/* What the subcommands share: asking the supervisor, and showing bytes that came from elsewhere. */
+#ifndef CLI_CLI_PRIV_H
+#define CLI_CLI_PRIV_H
+
+#include <jansson.h>
+
+#include "cli/cli.h"
+#include "ctl/ctl.h"
+
+/* How long the command line waits for an answer that comes at once. */
+#define CLI_ANSWER_MS 15000
+
+/* Connects to the supervisor of these options' data folder. -1 to go on, or the exit code after the
+ * error was said. */
+int cli_connect(const struct cli_opts *o, struct ctl_client **ret_client) ATTR_WARN_UNUSED;
+
+/*
+ * Connects, asks, and closes. CLI_OK with the answer in *ret_reply (the caller's), or the exit code
+ * after the error was said. timeout_ms 0: as long as it takes. `args` is taken over.
+ */
+int cli_ask(const struct cli_opts *o, const char *cmd, json_t *args, uint64_t timeout_ms,
+    json_t **ret_reply) ATTR_WARN_UNUSED;
+
+/*
+ * Shows the lines of a stream with `show` until it ends: CLI_OK, or the exit code after the error
+ * was said. `args` is taken over.
+ */
+typedef void cli_show_fn(const json_t *line, const struct cli_opts *o);
+int cli_stream(
+    const struct cli_opts *o, const char *cmd, json_t *args, cli_show_fn *show) ATTR_WARN_UNUSED;
+
+/* Writes text from elsewhere to standard output; on a terminal, control characters become '?'. */
+void cli_put_text(const char *text);
+/* The same document on one line. */
+void cli_put_json(const json_t *doc);
+
+/* A string member, or "" when it is not there. */
+const char *cli_text_of(const json_t *object, const char *member);
+
+#endif
