@@ -9,3 +9,6 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/redis_cli.c \
 	src/cli/status.c src/cli/status_text.c src/cli/status_text.h \
 	src/cli/version.c
+
+# Says what commands.def, options.def and the events say; tests/lint/check_man.py compares.
+dist_man_MANS += etc/man/holdfast.8
