@@ -20,15 +20,14 @@
 
 #define SECRET_MAX 256
 
-/* The instance of this name, or of this kind when `name` is NULL. Borrowed. */
+/* The first instance with this name or kind. Borrowed. */
 static const json_t *
-find_instance(const json_t *instances, const char *name, const char *kind)
+find_instance(const json_t *instances, const char *member, const char *value)
 {
 	for (size_t i = 0; i < json_array_size(instances); i++) {
 		const json_t *inst = json_array_get(instances, i);
 
-		if (name != NULL ? strcmp(cli_text_of(inst, "name"), name) == 0
-				 : strcmp(cli_text_of(inst, "kind"), kind) == 0) {
+		if (strcmp(cli_text_of(inst, member), value) == 0) {
 			return inst;
 		}
 	}
@@ -163,11 +162,11 @@ run_cli(const struct cli_opts *o)
 	}
 	instances = json_object_get(json_object_get(reply, "status"), "instances");
 	if (o->arg_count > 0) {
-		inst = find_instance(instances, o->args[0], NULL);
+		inst = find_instance(instances, "name", o->args[0]);
 		skip = inst != NULL ? 1 : 0;
 	}
 	if (inst == NULL) {
-		inst = find_instance(instances, NULL, "proxy");
+		inst = find_instance(instances, "kind", "proxy");
 	}
 	code = -1;
 	if (inst == NULL || !find_address(inst, &at)) {

@@ -108,7 +108,7 @@ lay_out(struct store *s, const char *subject, const char *text, const char *deta
 		detail = too_long;
 	}
 	buf_clear(b);
-	rc = add_clean(b, subject, STORE_NAME_SIZE * 4);
+	rc = add_clean(b, subject, (size_t)STORE_NAME_SIZE * 4);
 	text_at = buf_len(b);
 	if (rc == 0) {
 		rc = add_clean(b, text, STORE_EVENT_TEXT_MAX);

@@ -406,7 +406,7 @@ static void
 test_version_names_the_libraries(void **state)
 {
 	static const char *const names[] = {
-	    "holdfast " PACKAGE_VERSION, "libev", "hiredis", "sqlite", "jansson"};
+	    ("holdfast " PACKAGE_VERSION), "libev", "hiredis", "sqlite", "jansson"};
 
 	RUN("version");
 	assert_int_equal(result.code, CLI_OK);
