@@ -23,7 +23,7 @@ static const char *const owned_names[] = {"bind", "port", "protected-mode", "dir
 /* Better than Redis' own defaults for us; what the configuration or an operator says goes before. */
 struct advised {
 	const char *name;
-	char value[24];
+	const char *value;
 };
 
 static bool
@@ -239,13 +239,11 @@ int
 redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct endpoint *master,
     struct buf *out, struct errmsg *err)
 {
-	/* One snapshot serves all replicas that come at once, and none waits long for the others. */
-	struct advised advised[] = {
-	    {"repl-diskless-sync-delay", "1"}, {"repl-diskless-sync-max-replicas", "0"}};
+	/* A replica that needs a copy gets it at once; by default it waits 5 s for company. */
+	struct advised advised[] = {{"repl-diskless-sync-delay", "0"}};
 	bool has_default = false;
 	int rc;
 
-	(void)snprintf(advised[1].value, sizeof(advised[1].value), "%u", spec->replicas);
 	for (size_t i = 0; i < ARRAY_LEN(advised); i++) {
 		if (is_directive(spec, slice_str(advised[i].name))) {
 			advised[i].name = NULL;
@@ -369,7 +367,6 @@ redis_spec_new(const struct conf *conf, size_t i, const char *address, const cha
 	    .password = conf->redis_password != NULL && conf->redis_password[0] != '\0'
 			    ? conf->redis_password
 			    : NULL,
-	    .replicas = conf->redis_instances > 0 ? conf->redis_instances - 1 : 0,
 	    .owned = o,
 	};
 	add_directive(spec, o, "maxmemory", o->maxmemory);

@@ -45,8 +45,7 @@ struct redis_spec {
 	const char *password;                     /* of the user default; NULL: none needed */
 	const struct redis_directive *directives; /* from the configuration; a name may repeat */
 	size_t directive_count;
-	unsigned replicas; /* how many replicas the master is to have */
-	void *owned;       /* by redis_spec_new; not for others */
+	void *owned; /* by redis_spec_new; not for others */
 };
 
 /*

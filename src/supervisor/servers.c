@@ -11,6 +11,9 @@
 #include "instance/redis_conf.h"
 #include "supervisor/supervisor_priv.h"
 
+#define PROBE_MS          1000
+#define PROBE_STARTING_MS 20
+
 static void
 set_launch(struct unit *u, const char *conf_name, const char *argv0, bool sentinel_flag,
     struct process_launch *ret_launch)
@@ -190,6 +193,16 @@ note_link(struct unit *u, const struct probe_view *view)
 	}
 }
 
+/* Redis tells nobody that a replica's link came up: until it has, it is asked often. */
+static void
+pace(struct unit *u, bool settled)
+{
+	if (u->settled != settled) {
+		u->settled = settled;
+		probe_set_interval(u->probe, settled ? PROBE_MS : PROBE_STARTING_MS);
+	}
+}
+
 static void
 on_redis_change(struct probe *p, void *owner, const struct probe_view *view)
 {
@@ -201,6 +214,7 @@ on_redis_change(struct probe *p, void *owner, const struct probe_view *view)
 		process_ready(u->process);
 	}
 	note_link(u, view);
+	pace(u, probe_is_ready(view, PROBE_REDIS));
 	supervisor_touch(u->sup);
 }
 
@@ -213,7 +227,11 @@ on_sentinel_change(struct probe *p, void *owner, const struct probe_view *view)
 
 	if (view->answering && view->knows) {
 		process_ready(u->process);
+		if (!u->settled) {
+			watcher_ask(u->sup->watcher);
+		}
 	}
+	pace(u, probe_is_ready(view, PROBE_SENTINEL));
 	if (view->id[0] != '\0') {
 		/* If its file is ever lost, the same id saves the others a phantom. */
 		key = xasprintf("%s.id", u->name);
@@ -239,16 +257,20 @@ servers_started(struct unit *u)
 	    .user = redis ? INSTANCE_USER : NULL,
 	    .password = redis ? s->secret : NULL,
 	    .master_name = s->name,
+	    .interval_ms = PROBE_STARTING_MS,
+	    .answer_ms = PROBE_MS,
 	};
 
 	u->linked = false;
 	u->was_synced = false;
 	u->wrong_since_ms = 0;
+	u->settled = false;
 	if (u->probe == NULL) {
 		u->probe =
 		    probe_new(s->loop, &spec, redis ? &redis_probe_ops : &sentinel_probe_ops, u);
 	} else {
 		probe_rest(u->probe, false);
+		probe_set_interval(u->probe, PROBE_STARTING_MS);
 	}
 }
 

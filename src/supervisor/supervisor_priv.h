@@ -53,6 +53,7 @@ struct unit {
 	char last_exit[160];     /* how it last ended, "" */
 
 	struct probe *probe; /* owned; redis, sentinel */
+	bool settled;        /* ready as its probe sees it: asked once a second only */
 	bool linked;         /* redis: its replication link was up when last seen */
 	bool was_synced;     /* redis: it has had a whole copy of the present master's data */
 	uint64_t

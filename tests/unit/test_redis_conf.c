@@ -24,7 +24,6 @@ plain_spec(void)
 	    .address = "127.0.0.1",
 	    .port = 6381,
 	    .secret = "c0ffee",
-	    .replicas = 2,
 	};
 }
 
@@ -112,7 +111,7 @@ test_what_redis_and_people_wrote_stays(void **state)
 	assert_int_equal(
 	    count(text, "user default on nopass sanitize-payload ~* &* +@all -flushall"), 1);
 	assert_int_equal(count(text, "repl-diskless-sync-delay 7"), 1);
-	assert_int_equal(count(text, "repl-diskless-sync-delay 1"), 0);
+	assert_int_equal(count(text, "repl-diskless-sync-delay 0"), 0);
 	assert_int_equal(count(text, "masterauth c0ffee"), 1);
 	assert_null(strstr(text, "masterauth \"old\""));
 	assert_null(strstr(text, "5e884898"));
