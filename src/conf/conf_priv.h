@@ -100,6 +100,13 @@ const char *conf_value_form(const struct conf_opt *opt);
 /* The value as it may stand in a file: in double quotes where it needs them. 0 or -ENOBUFS. */
 int conf_value_quote(const char *value, struct buf *out) ATTR_WARN_UNUSED;
 
+/*
+ * readfile.c: the whole of a regular file into `bytes`, which has room for max + 1. 0, or a negative errno with the
+ * path and the reason: -EFBIG when it has more than max.
+ */
+int conf_read_file(const char *path, void *bytes, size_t max, size_t *ret_len,
+    struct errmsg *err) ATTR_WARN_UNUSED;
+
 /* gather.c, environ.c */
 enum conf_source { SOURCE_FILE, SOURCE_TEXT, SOURCE_CONTAINER, SOURCE_ENV, SOURCE_SET };
 

@@ -12,14 +12,11 @@
 #include "conf/conf_priv.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -267,25 +264,13 @@ void
 conf_gather_file(struct conf_settings *s, const char *path)
 {
 	uint8_t *text = xcalloc(CONF_FILE_MAX + 1, 1);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	size_t len = 0;
-	ssize_t n = 1;
+	struct errmsg err = ERRMSG_NONE;
+	size_t len;
 
-	while (fd != -1 && n > 0 && len <= CONF_FILE_MAX) {
-		n = read(fd, text + len, CONF_FILE_MAX + 1 - len);
-		n = n == -1 && errno == EINTR ? 1 : n;
-		len += n > 0 ? (size_t)n : 0;
-	}
-	if (fd == -1 || n == -1) {
-		conf_faults_add(s->faults, "%s: cannot be read: %s", path, strerror(errno));
-	} else if (len > CONF_FILE_MAX) {
-		conf_faults_add(s->faults, "%s: the file is too large: at most %zu KiB", path,
-		    CONF_FILE_MAX / 1024);
+	if (conf_read_file(path, text, CONF_FILE_MAX, &len, &err) < 0) {
+		conf_faults_add(s->faults, "%s", err.text);
 	} else {
 		conf_gather_text(s, (struct slice){text, len}, path, SOURCE_FILE);
-	}
-	if (fd != -1) {
-		(void)close(fd);
 	}
 	free(text);
 }

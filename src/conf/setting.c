@@ -4,12 +4,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -134,37 +131,22 @@ read_value_file(const char *path, const char *dir, struct errmsg *err)
 {
 	char *full = path[0] == '/' || dir == NULL ? xstrdup(path) : xasprintf("%s/%s", dir, path);
 	char *value = xcalloc(CONF_LINE_MAX + 2, 1);
-	int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	size_t len = 0;
-	ssize_t n = 1;
+	size_t len;
 
-	while (fd != -1 && n > 0 && len <= CONF_LINE_MAX) {
-		n = read(fd, value + len, CONF_LINE_MAX + 1 - len);
-		n = n == -1 && errno == EINTR ? 1 : n;
-		len += n > 0 ? (size_t)n : 0;
-	}
-	if (fd == -1 || n == -1) {
-		errmsg_set(err, "%s: %s", full, strerror(errno));
-	} else if (len > CONF_LINE_MAX) {
-		errmsg_set(err, "%s holds more than %d bytes", full, CONF_LINE_MAX);
-	} else {
+	if (conf_read_file(full, value, CONF_LINE_MAX, &len, err) == 0) {
 		while (len > 0 && (value[len - 1] == '\n' || value[len - 1] == '\r')) {
 			len--;
 		}
 		value[len] = '\0';
 		if (strlen(value) == len && !has_control(value)) {
-			goto out;
+			free(full);
+			return value;
 		}
-		errmsg_set(err, "%s holds more than one line, or control characters", full);
+		errmsg_set(err, "%s: holds more than one line, or control characters", full);
 	}
 	free(value);
-	value = NULL;
-out:
-	if (fd != -1) {
-		(void)close(fd);
-	}
 	free(full);
-	return value;
+	return NULL;
 }
 
 static bool
@@ -215,7 +197,9 @@ resolve(const struct conf_settings *s, const struct conf_origin *from, const cha
 	if (text[0] == '@') {
 		*ret_hidden = true;
 		value = read_value_file(text + 1, from->dir, err);
-		errmsg_prefix(err, "cannot be read from its file");
+		if (value == NULL) {
+			errmsg_prefix(err, "has no value");
+		}
 		return value;
 	}
 	return xstrdup(text);

@@ -2,6 +2,7 @@
 # tests/fuzz/NAME.dict. `make check` replays the inputs under the normal build (fuzz_NAME.replay, no clang needed);
 # `make fuzz` searches for new ones. A new target is one line here, a corpus folder and a dictionary.
 fuzz_targets = \
+	tests/fuzz/fuzz_conf \
 	tests/fuzz/fuzz_ctl \
 	tests/fuzz/fuzz_endpoint \
 	tests/fuzz/fuzz_http_request \
