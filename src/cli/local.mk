@@ -1,8 +1,14 @@
 noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
 	src/cli/ask.c \
+	src/cli/check.c src/cli/check.h \
+	src/cli/check_folders.c \
+	src/cli/check_good.c \
+	src/cli/check_listeners.c \
+	src/cli/check_programs.c \
 	src/cli/cli.c src/cli/cli.h src/cli/cli_priv.h src/cli/commands.def \
 	src/cli/control.c \
+	src/cli/debug.c \
 	src/cli/events.c \
 	src/cli/logs.c \
 	src/cli/opts.c src/cli/options.def \

@@ -14,3 +14,7 @@ EXTRA_DIST += $(lint_checks) tests/lint/lintlib.py tests/lint/layers.txt tests/l
 lint: $(BUILT_SOURCES)
 	@$(AM_TESTS_ENVIRONMENT) $(SHELL) $(srcdir)/tests/lint/lint.sh $(lint_checks)
 .PHONY: lint
+
+# Needs the program, so it is no part of `make lint`.
+TESTS += tests/lint/check_docs.sh
+EXTRA_DIST += tests/lint/check_docs.sh

@@ -10,3 +10,7 @@ EXTRA_DIST += tests/unit/golden/status-ready.json tests/unit/golden/status-ready
 unit_tests += tests/unit/test_cli
 tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/unit/scratch.h
 tests_unit_test_cli_LDADD = $(LIBS_CLI) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_cli_check
+tests_unit_test_cli_check_SOURCES = tests/unit/test_cli_check.c tests/unit/conf_fixture.h
+tests_unit_test_cli_check_LDADD = $(LIBS_CLI) $(UNIT_LIBS)

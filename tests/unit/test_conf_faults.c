@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -282,7 +283,7 @@ sizes_that_are_too_large(void **state)
 	memset(big, '\n', CONF_FILE_MAX);
 	assert_loads(f, big, NULL, NULL);
 	big[CONF_FILE_MAX] = '\n';
-	assert_only_fault(f, big, "test.ini:", "too large: at most 64 KiB");
+	assert_only_fault(f, big, "test.ini:", "too large: at most 65536 bytes");
 	free(big);
 	buf_init(&many, 0);
 	assert_int_equal(buf_add_str(&many, "[redis]\n"), 0);
@@ -333,6 +334,12 @@ no_file(void **state)
 	assert_int_equal(conf_load(&src, &f->conf, &f->faults), -EINVAL);
 	assert_int_equal(f->faults.count, 1);
 	assert_non_null(strstr(f->faults.items[0], "directory"));
+	/* A fifo that nobody writes into must not stop the supervisor. */
+	fixture_forget(f);
+	src.file = scratch_path(f->dir, "fifo");
+	assert_int_equal(mkfifo(src.file, 0600), 0);
+	assert_int_equal(conf_load(&src, &f->conf, &f->faults), -EINVAL);
+	assert_fault(f, "fifo:", "no regular file");
 }
 
 static void
