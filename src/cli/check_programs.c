@@ -1,21 +1,14 @@
 /* The servers' programs: found, executable, and what version they say they are. */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/check.h"
-#include "proc/spawn.h"
+#include "proc/capture.h"
 
 #define VERSION_TIMEOUT_MS 5000
 #define VERSION_SIZE       64
@@ -23,55 +16,6 @@
 /* ACL users are of 6.0, FAILOVER and the options of Sentinel that are used of 6.2. */
 #define OLDEST_MAJOR 6
 #define OLDEST_MINOR 2
-
-/* Reads what the program says until it ends, says too much or the deadline comes. True at its end. */
-static bool
-read_output(int fd, uint64_t deadline_ms, char *text, size_t size)
-{
-	size_t len = 0;
-
-	text[0] = '\0';
-	while (len + 1 < size) {
-		uint64_t now = clock_mono_ms();
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		ssize_t n;
-
-		if (now >= deadline_ms ||
-		    (poll(&p, 1, (int)(deadline_ms - now)) == -1 && errno != EINTR)) {
-			return false;
-		}
-		n = read(fd, text + len, size - 1 - len);
-		if (n == 0) {
-			return true;
-		}
-		len += n > 0 ? (size_t)n : 0;
-		text[len] = '\0';
-		if (n == -1 && errno != EINTR && errno != EAGAIN) {
-			return false;
-		}
-	}
-	return false;
-}
-
-/* Waits for the child to the deadline, then kills it. The exit status, or -1 when it had to be killed. */
-static int
-reap(pid_t pid, uint64_t deadline_ms)
-{
-	struct pollfd p = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
-	uint64_t now = clock_mono_ms();
-	int status, ready = 0;
-
-	if (p.fd != -1) {
-		ready = poll(&p, 1, now < deadline_ms ? (int)(deadline_ms - now) : 0);
-		(void)close(p.fd);
-	}
-	if (ready != 1) {
-		(void)kill(pid, SIGKILL);
-	}
-	while (waitpid(pid, &status, 0) == -1 && errno == EINTR) {
-	}
-	return ready == 1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 /* "Redis server v=7.0.15 sha=…" and "Valkey server v=8.0.1 …" → "7.0.15". */
 static bool
@@ -90,42 +34,20 @@ find_version(const char *text, char *version)
 int
 check_version(const char *path, char *ret_version, struct errmsg *err)
 {
-	char *name = xstrdup(path), option[] = "--version", text[OUTPUT_MAX];
+	char *name = xstrdup(path), option[] = "--version";
 	char *argv[] = {name, option, NULL};
-	uint64_t deadline_ms = clock_mono_ms() + VERSION_TIMEOUT_MS;
-	int fds[2] = {-1, -1}, rc, status;
-	bool ended;
-	pid_t pid;
+	struct buf said;
+	int rc, status = -1;
 
-	if (pipe2(fds, O_CLOEXEC) == -1) {
-		rc = -errno;
-		errmsg_set(err, "%s cannot be run: %s", path, strerror(-rc));
-		goto out;
-	}
-	rc =
-	    spawn(&(struct spawn_spec){.path = path, .argv = argv, .out_fd = fds[1], .pass_fd = -1},
-		&pid, err);
-	(void)close(fds[1]);
-	fds[1] = -1;
-	if (rc < 0) {
-		goto out;
-	}
-	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	ended = read_output(fds[0], deadline_ms, text, sizeof(text));
-	status = reap(pid, ended ? deadline_ms : 0);
-	if (ended && status == 0 && find_version(text, ret_version)) {
-		rc = 0;
-	} else {
+	buf_init(&said, OUTPUT_MAX);
+	rc = capture(path, argv, VERSION_TIMEOUT_MS, &said, &status, err);
+	if (rc == 0 && (buf_add(&said, "", 1) < 0 || status != 0 ||
+			   !find_version((const char *)buf_slice(&said).ptr, ret_version))) {
 		rc = -EPROTO;
-		errmsg_set(err, "%s --version %s: is it a redis server?%s%s", path,
-		    status == -1 ? "did not end in time, or said too much" : "names no version",
-		    text[0] != '\0' ? " It said " : "",
-		    text[0] != '\0' ? LOG_QUOTE(slice_str(text)) : "");
+		errmsg_set(err, "%s --version names no version: is it a redis server? It said %s",
+		    path, LOG_QUOTE(buf_slice(&said)));
 	}
-out:
-	if (fds[0] != -1) {
-		(void)close(fds[0]);
-	}
+	buf_fini(&said);
 	free(name);
 	return rc;
 }
