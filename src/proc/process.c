@@ -505,6 +505,7 @@ process_adopt(struct process *p, pid_t pid, uint64_t start_ticks)
 	p->pid = pid;
 	p->start_ticks = start_ticks;
 	p->started_ms = clock_mono_ms();
+	p->started_ms -= MIN(p->started_ms, procfs_age_ms(start_ticks));
 	p->started_once = true;
 	p->killed = false;
 	p->output = output_adopt(p->loop, pid, on_line, p);

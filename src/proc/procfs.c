@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/slice.h"
@@ -49,4 +50,17 @@ procfs_is_same(pid_t pid, uint64_t start_ticks)
 	uint64_t ticks;
 
 	return pid > 1 && procfs_start_ticks(pid, &ticks) == 0 && ticks == start_ticks;
+}
+
+uint64_t
+procfs_age_ms(uint64_t start_ticks)
+{
+	struct timespec now;
+	uint64_t now_ms, start_ms = start_ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	if (clock_gettime(CLOCK_BOOTTIME, &now) == -1) {
+		return 0;
+	}
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return now_ms > start_ms ? now_ms - start_ms : 0;
 }

@@ -11,5 +11,7 @@
 int procfs_start_ticks(pid_t pid, uint64_t *ret_ticks);
 /* Is `pid` alive and the very process that was started at start_ticks? */
 bool procfs_is_same(pid_t pid, uint64_t start_ticks);
+/* How long ago a process that was started at start_ticks was started. */
+uint64_t procfs_age_ms(uint64_t start_ticks);
 
 #endif

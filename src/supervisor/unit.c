@@ -46,7 +46,9 @@ note_state(struct unit *u, enum process_state from, enum process_state to, const
 		history_add(h, EVENT_INSTANCE_READY, u->name,
 		    json_pack("{s:i,s:I}", "pid", (int)pid, "took_ms",
 			(json_int_t)process_uptime_ms(u->process)),
-		    "ready after %llu ms", (unsigned long long)process_uptime_ms(u->process));
+		    from == PROCESS_ADOPTED ? "taken over, it serves; up for %llu ms"
+					    : "ready after %llu ms",
+		    (unsigned long long)process_uptime_ms(u->process));
 		break;
 	case PROCESS_STOPPING:
 		history_add(h, EVENT_INSTANCE_STOPPING, u->name,
