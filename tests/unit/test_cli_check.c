@@ -7,12 +7,16 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "cli/check.h"
 #include "conf_fixture.h"
+#include "ctl/ctl.h"
 #include "net/listener.h"
+#include "net/loop.h"
 
 static const char *
 make_script(struct fixture *f, const char *name, const char *text)
@@ -114,6 +118,78 @@ ports_of_others(void **state)
 }
 
 static void
+on_status(struct ctl_request *req, const json_t *args, void *owner)
+{
+	ctl_done(req, json_pack("{s:{s:[]}}", "status", "instances"));
+}
+
+/* A supervisor of the folder: answers on the control socket, holds a port and a unix socket. */
+static pid_t
+start_supervisor(struct fixture *f, const struct endpoint *ep, const char *unix_path)
+{
+	static const struct ctl_command commands[] = {{"status", on_status}};
+	struct endpoint door = {.kind = ENDPOINT_UNIX};
+	struct errmsg err = ERRMSG_NONE;
+	int ready[2], fd;
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct loop *loop = loop_new();
+		char *path = xasprintf("%s/control.sock", f->dir);
+		bool good;
+
+		(void)snprintf(door.host, sizeof(door.host), "%s", unix_path);
+		good = ctl_server_new(loop, path, commands, 1, NULL, &err) != NULL &&
+		       listener_bind(ep, &fd, &err) == 0 && listener_bind(&door, &fd, &err) == 0 &&
+		       write(ready[1], "x", 1) == 1;
+		if (good) {
+			loop_run(loop);
+		}
+		_exit(1);
+	}
+	(void)close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	(void)close(ready[0]);
+	return pid;
+}
+
+static void
+ports_of_our_own_supervisor(void **state)
+{
+	struct fixture *f = *state;
+	struct endpoint ours = endpoint_tcp("127.0.0.1", 21040),
+			foreign = endpoint_tcp("127.0.0.1", 21011);
+	struct errmsg err = ERRMSG_NONE;
+	const char *door = scratch_path(f->dir, "door");
+	char *proxy = xasprintf("proxy.listen=unix:%s", door);
+	struct stat st;
+	pid_t pid;
+	int fd;
+
+	pid = start_supervisor(f, &ours, door);
+	assert_int_equal(listener_bind(&foreign, &fd, &err), 0);
+	assert_loads(f, PORTS, NULL, STRINGS(proxy));
+	free(f->conf->data_dir);
+	f->conf->data_dir = xstrdup(f->dir);
+	check_listeners(f->conf, &f->faults);
+	assert_fault(f, "redis-2: port 21011", "in use");
+	assert_int_equal(f->faults.count, 1);
+	/* Looking must not have taken its unix socket away. */
+	assert_int_equal(stat(door, &st), 0);
+	(void)close(fd);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	/* With nobody behind the control socket the port is free again, and the socket is a leftover. */
+	check_listeners(f->conf, &f->faults);
+	assert_int_equal(f->faults.count, 1);
+	free(proxy);
+}
+
+static void
 addresses_of_others(void **state)
 {
 	struct fixture *f = *state;
@@ -180,6 +256,7 @@ main(void)
 	    TEST(programs_that_are_no_servers),
 	    TEST(servers),
 	    TEST(ports_of_others),
+	    TEST(ports_of_our_own_supervisor),
 	    TEST(addresses_of_others),
 	    TEST(folders),
 	    TEST(folders_of_others),

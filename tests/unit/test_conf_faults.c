@@ -112,6 +112,9 @@ values_out_of_range(void **state)
 	    f, "[proxy]\nhold_ms = 99999999999999999999\n", "test.ini:2:", "milliseconds");
 	assert_only_fault(
 	    f, "[proxy]\nhold_ms = 18446744073709551615 h\n", "test.ini:2:", "milliseconds");
+	/* 64 bits overflow to 384. */
+	assert_only_fault(
+	    f, "[proxy]\nhold_ms = 18446744073709552 s\n", "test.ini:2:", "milliseconds");
 	assert_only_fault(f, "[proxy]\nhold_ms = 2 h\n", "test.ini:2:", "to 3600000");
 	assert_only_fault(f, "[proxy]\nmax_request_bytes = 1g\n", "test.ini:2:", "KiB, MiB, GiB");
 	assert_only_fault(f, "[redis]\nappendonly = maybe\n", "test.ini:2:", "yes or no");
@@ -222,6 +225,29 @@ ports_that_collide(void **state)
 	assert_only_fault(
 	    f, "[proxy]\nlisten = unix:/x\n[http]\nlisten = unix:/x\n", "test.ini:4:", "unix:/x");
 	assert_loads(f, "[proxy]\nlisten = [::1]:7379\n", NULL, NULL);
+	/* IPv6 sockets here take no IPv4 clients. */
+	assert_loads(f, "[proxy]\nlisten = [::]:7379\nallow_open = yes\n", NULL, NULL);
+}
+
+/* A contradiction is shown where the value comes from that counts. */
+static void
+places_of_contradictions(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(
+	    fixture_load(f, "[redis-2]\nport = 6380\n", NULL, STRINGS("redis.port=7001")), -EINVAL);
+	assert_fault(f, "test.ini:2:", "proxy.listen");
+	assert_int_equal(f->faults.count, 1);
+	assert_int_equal(
+	    fixture_load(f, "[http]\nlisten = 0.0.0.0:1\n", NULL, STRINGS("http.listen=junk")),
+	    -EINVAL);
+	assert_fault(f, "test.ini:2:", "http.allow_open");
+	assert_fault(f, "-s http.listen:", "junk");
+	assert_int_equal(
+	    fixture_load(f, "[sentinel]\nquorum = 1\n", NULL, STRINGS("sentinel.quorum=4")),
+	    -EINVAL);
+	assert_fault(f, "-s sentinel.quorum:", "never be reached");
 }
 
 static void
@@ -420,6 +446,7 @@ main(void)
 	    TEST(secrets_are_not_shown),
 	    TEST(what_comes_later_is_refused),
 	    TEST(ports_that_collide),
+	    TEST(places_of_contradictions),
 	    TEST(open_doors),
 	    TEST(numbers_that_contradict),
 	    TEST(sizes_that_are_too_large),
