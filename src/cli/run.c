@@ -30,6 +30,9 @@ cli_run(int argc, char **argv)
 		for (size_t i = 0; i < faults.count; i++) {
 			cli_error("%s", faults.items[i]);
 		}
+		if (faults.dropped > 0) {
+			cli_error("and %zu more", faults.dropped);
+		}
 		code = CLI_BAD_CONFIG;
 	} else {
 		code = supervisor_run(conf, &sources);

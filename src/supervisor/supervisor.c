@@ -181,6 +181,27 @@ open_store(struct supervisor *s, struct errmsg *err)
 	return 0;
 }
 
+/* The cluster's name is also Sentinel's master name, and stands in files that are written once. */
+static int
+check_name(struct supervisor *s, struct errmsg *err)
+{
+	char *name = NULL;
+	int rc = store_meta_get(s->store, "cluster", &name, err);
+
+	if (rc == -ENOENT) {
+		rc = store_meta_put(s->store, "cluster", s->name, true, err);
+	} else if (rc == 0 && strcmp(name, s->name) != 0) {
+		errmsg_set(err,
+		    "the data folder %s belongs to the cluster '%s', not '%s': set holdfast.name "
+		    "back, or "
+		    "name another folder with -d",
+		    s->conf->data_dir, name, s->name);
+		rc = -EINVAL;
+	}
+	free(name);
+	return rc;
+}
+
 static void
 make_units(struct supervisor *s)
 {
@@ -268,6 +289,9 @@ begin(struct supervisor *s, struct errmsg *err)
 	}
 	if (rc == 0) {
 		rc = open_store(s, err);
+	}
+	if (rc == 0) {
+		rc = check_name(s, err);
 	}
 	if (rc < 0) {
 		return rc;
