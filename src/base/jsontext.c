@@ -1,6 +1,7 @@
 #include "base/jsontext.h"
 
 #include <stdio.h>
+#include <string.h>
 
 size_t
 jsontext_utf8_len(const uint8_t *p, size_t len)
@@ -57,32 +58,64 @@ add_escape(struct buf *b, uint8_t c)
 	}
 }
 
+/* The first byte from `i` on that may not stand as it is, eight at a time; bytes from 80 on count as such. */
+static size_t
+skip_plain(struct slice s, size_t i)
+{
+	const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
+
+	for (; s.len - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+		uint64_t w, quote, slash;
+
+		memcpy(&w, s.ptr + i, sizeof(w));
+		quote = w ^ ones * '"';
+		slash = w ^ ones * '\\';
+		/* A byte that is zero, or below 0x20, borrows into its top bit. A borrow may also mark the byte after
+		 * it: that one is looked at once more, which is harmless. */
+		if (((w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) & tops) != 0) {
+			break;
+		}
+	}
+	while (i < s.len && s.ptr[i] >= 0x20 && s.ptr[i] < 0x80 && s.ptr[i] != '"' &&
+	       s.ptr[i] != '\\') {
+		i++;
+	}
+	return i;
+}
+
 int
-jsontext_add_string(struct buf *b, struct slice s)
+jsontext_add_escaped(struct buf *b, struct slice s)
 {
 	size_t plain = 0; /* start of the run that needs no change */
-	int err;
+	int err = 0;
 
-	if (s.len == 0) {
-		return buf_add(b, "\"\"", 2); /* an empty slice may have no pointer to add to */
-	}
-	err = buf_add(b, "\"", 1);
-	for (size_t i = 0; err == 0 && i < s.len;) {
-		uint8_t c = s.ptr[i];
-		size_t n = c >= 0x80 ? jsontext_utf8_len(s.ptr + i, s.len - i) : 1;
+	for (size_t i = 0; err == 0 && (i = skip_plain(s, i)) < s.len;) {
+		size_t n = s.ptr[i] >= 0x80 ? jsontext_utf8_len(s.ptr + i, s.len - i) : 0;
 
-		if (n > 0 && c >= 0x20 && c != '"' && c != '\\') {
+		if (n > 0) {
 			i += n;
 			continue;
 		}
 		err = buf_add(b, s.ptr + plain, i - plain);
 		if (err == 0) {
-			err = n == 0 ? buf_add(b, "\xef\xbf\xbd", 3) : add_escape(b, c);
+			err = s.ptr[i] >= 0x80 ? buf_add(b, "\xef\xbf\xbd", 3)
+					       : add_escape(b, s.ptr[i]);
 		}
 		plain = ++i;
 	}
-	if (err == 0) {
+	if (err == 0 && plain < s.len) {
 		err = buf_add(b, s.ptr + plain, s.len - plain);
+	}
+	return err;
+}
+
+int
+jsontext_add_string(struct buf *b, struct slice s)
+{
+	int err = buf_add(b, "\"", 1);
+
+	if (err == 0) {
+		err = jsontext_add_escaped(b, s);
 	}
 	return err != 0 ? err : buf_add(b, "\"", 1);
 }

@@ -16,6 +16,10 @@
  */
 int jsontext_add_string(struct buf *b, struct slice s) ATTR_WARN_UNUSED;
 
+/* The same without the quotes: for a string that is put together from pieces. A piece must not end amid a UTF-8
+ * sequence. */
+int jsontext_add_escaped(struct buf *b, struct slice s) ATTR_WARN_UNUSED;
+
 /* Length in bytes of the UTF-8 sequence at `p` (1-4, RFC 3629), or 0 when the bytes there are not
  * one. */
 size_t jsontext_utf8_len(const uint8_t *p, size_t len);
