@@ -1,0 +1,40 @@
+#include "httpd/format.h"
+
+#include "base/defs.h"
+
+static const struct format formats[] = {
+#define FORMAT(ext, kind, type) {ext, kind, SLICE_LIT(type)},
+#include "httpd/formats.def"
+#undef FORMAT
+};
+
+static const struct format bare = {"", RENDER_BARE, SLICE_LIT("binary/octet-stream")};
+
+const struct format *
+format_default(void)
+{
+	return &formats[0];
+}
+
+const struct format *
+format_find(struct slice extension)
+{
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+		if (slice_eq(extension, formats[i].extension)) {
+			return &formats[i];
+		}
+	}
+	return NULL;
+}
+
+const struct format *
+format_bare(void)
+{
+	return &bare;
+}
+
+const struct format *
+format_at(size_t i)
+{
+	return i < ARRAY_LEN(formats) ? &formats[i] : NULL;
+}

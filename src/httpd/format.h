@@ -1,0 +1,26 @@
+/* In what form a reply is given: the table formats.def. */
+#ifndef HTTPD_FORMAT_H
+#define HTTPD_FORMAT_H
+
+#include <stddef.h>
+
+#include "base/slice.h"
+
+enum render_kind { RENDER_JSON, RENDER_RAW, RENDER_BARE };
+
+struct format {
+	const char *extension;
+	enum render_kind kind;
+	struct slice content_type;
+};
+
+/* For requests without an extension. */
+const struct format *format_default(void);
+/* A row by its extension (exact), or NULL. */
+const struct format *format_find(struct slice extension);
+/* The row that ?type= uses: the value alone. Its content type is the request's. */
+const struct format *format_bare(void);
+/* Rows in the order of the table; NULL after the last. */
+const struct format *format_at(size_t i);
+
+#endif
