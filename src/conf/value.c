@@ -77,6 +77,8 @@ conf_value_form(const struct conf_opt *opt)
 		return "bytes, or a number with KiB, MiB, GiB or TiB";
 	case CONF_HOSTS:
 		return "addresses, separated by commas or blanks";
+	case CONF_NAMES:
+		return "host names, separated by commas or blanks";
 	case CONF_ENDPOINTS:
 		return "HOST:PORT, [IPv6]:PORT or unix:PATH, separated by commas or blanks";
 	case CONF_COMMANDS:
@@ -299,6 +301,12 @@ item_check(const struct conf_opt *opt, char **item, struct errmsg *err)
 			return -EINVAL;
 		}
 		return 0;
+	case CONF_NAMES:
+		if (strcmp(text, "*") != 0 && !is_host_name(text)) {
+			errmsg_set(err, "'%s' is no host name", text);
+			return -EINVAL;
+		}
+		return 0;
 	case CONF_ENDPOINTS:
 		if (endpoint_parse(text, 0, &ep, err) < 0) {
 			return -EINVAL;
@@ -422,6 +430,7 @@ conf_value_parse(const struct conf_opt *opt, const char *text, const char *shown
 	case CONF_ENUM:
 		return enum_parse(opt, text, shown, field, err);
 	case CONF_HOSTS:
+	case CONF_NAMES:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
 	case CONF_MODULES:
@@ -476,6 +485,7 @@ conf_value_format(const struct conf_opt *opt, const void *field)
 		}
 		return number == 0 ? nothing_format(opt, "0") : number_format(opt, number);
 	case CONF_HOSTS:
+	case CONF_NAMES:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
 	case CONF_MODULES:
@@ -508,6 +518,7 @@ conf_value_copy(const struct conf_opt *opt, void *to, const void *from)
 		*(uint64_t *)to = *(const uint64_t *)from;
 		return;
 	case CONF_HOSTS:
+	case CONF_NAMES:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
 	case CONF_MODULES:
@@ -537,6 +548,7 @@ conf_value_free(const struct conf_opt *opt, void *field)
 	case CONF_BYTES:
 		return;
 	case CONF_HOSTS:
+	case CONF_NAMES:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
 	case CONF_MODULES:
