@@ -92,7 +92,10 @@ def main():
             except BlockingIOError:
                 pass
         if sock in ready:
-            data = sock.recv(65536)
+            try:
+                data = sock.recv(65536)
+            except ConnectionResetError:  # the runner closed with something of ours unread
+                break
             if not data:
                 break
             pending += data

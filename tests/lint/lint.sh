@@ -55,7 +55,7 @@ if have "${HF_CLANG_TIDY:-no}" clang-tidy clang-tidy-14; then
 	# HF_COMPILE_FLAGS is one word a flag
 	# shellcheck disable=SC2086
 	find src -name '*.c' -print | sort |
-		xargs -P "$jobs" -I '{}' "$HF_CLANG_TIDY" --quiet '{}' -- ${HF_COMPILE_FLAGS:-} 2>/dev/null ||
+		xargs -P "$jobs" -I '{}' "$HF_CLANG_TIDY" --quiet '{}' -- ${HF_COMPILE_FLAGS:-} -Wno-unknown-warning-option 2>/dev/null ||
 		wrong "clang-tidy"
 fi
 
