@@ -2,12 +2,16 @@
  * A planned change of the master, from the decision to the agreement of all sentinels.
  *
  * Two ways, chosen at the start by what the sentinels can do:
- *   led       writes are paused, the target has all of them, the sentinels vote for a new epoch,
- *             the target is promoted, the sentinels are told in the words of their own protocol
+ *   led       the sentinels vote for a new epoch, writes are paused, the target has all of them,
+ *             it is promoted, the sentinels are told in the words of their own protocol
  *   sentinel  SENTINEL FAILOVER to one of them, with writes paused, steered by replica-priority
  * Never both at once: the second is taken only while nothing was changed by the first. Each abort
  * before the promotion unpauses the old master and leaves everything as it was; after the promotion
  * there is no way back, only forward.
+ *
+ * No acknowledged write is lost: the pause lives in the old master itself, so whatever becomes of
+ * us, it takes no write while the target may be promoted, and it is made a replica before it is
+ * let go.
  *
  * The machine is a table (failover_fsm). It owns nothing but its timers: links, watcher and topo
  * are borrowed. One runs at a time; the caller sees to that.
@@ -51,9 +55,13 @@ struct failover_spec {
 };
 
 struct failover_ops {
-	/* Writes are about to be paused for at most `ms`: the workers should hold. May be NULL. */
+	/* Writes are about to be paused for at most `ms`: the workers should hold. 0: they are not
+	 * paused any more and nothing changed. May be NULL. */
 	void (*on_hold)(void *owner, uint64_t ms);
-	/* Node `i` takes writes now: the workers should route there. May be NULL. */
+	/*
+	 * Node `i` takes writes now: the workers should route there. The old master is a replica by
+	 * then, if it could be told, and has refused what was still on its way. May be NULL.
+	 */
 	void (*on_promoted)(void *owner, size_t i, const struct topo_master *master);
 	/*
 	 * The end: 0 and the new master, or a negative errno and `text`: what went wrong and how

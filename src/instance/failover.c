@@ -1,0 +1,564 @@
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "instance/failover_priv.h"
+#include "topo/link.h"
+
+#define DEFAULT_PAUSE_MS   5000
+#define DEFAULT_TIMEOUT_MS 30000
+#define LOOK_MS            5000  /* above the time of two questions */
+#define VOTE_MS            6000  /* a vote is written to disk by the sentinel */
+#define STEER_MS           15000 /* a sentinel asks for INFO every 10 s */
+#define PROMOTE_MS         1500
+#define TELL_MS            15000
+
+static const char *const state_names[] = {
+    [FO_LOOKING] = "looking",
+    [FO_VOTING] = "voting",
+    [FO_STEERING] = "steering",
+    [FO_PAUSING] = "pausing",
+    [FO_PROMOTING] = "promoting",
+    [FO_ASKING] = "asking",
+    [FO_TELLING] = "telling",
+    [FO_ENDED] = "ended",
+};
+static const char *const event_names[] = {
+    [FO_DONE] = "done",
+    [FO_BAD] = "bad",
+    [FO_LATE] = "late",
+    [FO_MOVED] = "moved",
+};
+_Static_assert(ARRAY_LEN(state_names) == FO_STATE_COUNT, "a name for each state");
+_Static_assert(ARRAY_LEN(event_names) == FO_EVENT_COUNT, "a name for each event");
+
+/* ---- ends ---- */
+
+static void
+free_now(void *obj)
+{
+	struct failover *f = obj;
+
+	free(f->nodes);
+	free(f->sentinels);
+	f->magic = 0;
+	free(f);
+}
+
+static void
+forget_answers(struct failover *f)
+{
+	f->pending = 0;
+	ev_timer_stop(loop_ev(f->loop), &f->tick);
+	for (size_t i = 0; i < f->count; i++) {
+		f->nodes[i].asking = false;
+		if (f->nodes[i].as.link != NULL) {
+			link_forget(f->nodes[i].as.link, &f->nodes[i]);
+		}
+	}
+	for (size_t i = 0; i < watcher_count(f->watcher); i++) {
+		for (size_t k = 0; k < f->sentinel_count; k++) {
+			link_forget(watcher_link(f->watcher, i), &f->sentinels[k]);
+		}
+	}
+}
+
+static void
+close_down(struct failover *f)
+{
+	forget_answers(f);
+	ev_timer_stop(loop_ev(f->loop), &f->deadline);
+	ev_timer_stop(loop_ev(f->loop), &f->begin);
+	watcher_unwatch(&f->observer);
+	loop_bury(f->loop, free_now, f);
+}
+
+static void
+end(struct failover *f, int error, const struct topo_master *master, const char *text)
+{
+	fo_restore(f);
+	close_down(f);
+	f->ops->on_done(f->owner, error, master, text);
+}
+
+/* Nothing has changed. */
+static void
+act_fail(void *obj)
+{
+	struct failover *f = obj;
+
+	if (f->why.text[0] == '\0') {
+		errmsg_set(&f->why, "the servers and sentinels took too long to answer");
+	}
+	fo_unpause(f);
+	end(f, -EAGAIN, NULL, f->why.text);
+}
+
+static void
+act_fail_moved(void *obj)
+{
+	struct failover *f = obj;
+
+	errmsg_set(&f->why, "the sentinels have just chosen another master themselves");
+	act_fail(f);
+}
+
+static void
+act_fail_pause(void *obj)
+{
+	struct failover *f = obj;
+
+	if (f->why.text[0] == '\0') {
+		errmsg_set(&f->why,
+		    "%s did not catch up with the writes of %s in time; nothing has changed, try "
+		    "again when there are fewer writes",
+		    f->target < f->count ? f->nodes[f->target].as.name : "no replica",
+		    f->nodes[f->master].as.name);
+	}
+	act_fail(f);
+}
+
+static void
+act_take_back(void *obj)
+{
+	struct failover *f = obj;
+
+	if (f->why.text[0] == '\0') {
+		errmsg_set(&f->why, "%s did not answer when it was to be promoted; %s stays master",
+		    f->nodes[f->target].as.name, f->nodes[f->master].as.name);
+	}
+	fo_take_back(f);
+	act_fail(f);
+}
+
+static void
+act_fail_asked(void *obj)
+{
+	struct failover *f = obj;
+
+	if (f->why.text[0] == '\0') {
+		errmsg_set(&f->why, "Sentinel began a failover and promoted nobody in time");
+	}
+	act_fail(f);
+}
+
+static void
+act_succeed(void *obj)
+{
+	struct failover *f = obj;
+	struct topo_master master = {f->nodes[f->target].as.at, f->epoch};
+
+	(void)fo_majority_agrees(f, &master);
+	fo_tell_owner(f);
+	fo_restore(f); /* before what is now is written to the files */
+	fo_rewrite(f);
+	end(f, 0, &master, "");
+}
+
+static void
+act_half_done(void *obj)
+{
+	struct failover *f = obj;
+	struct topo_master master = {f->nodes[f->target].as.at, f->epoch};
+	struct errmsg why;
+
+	errmsg_set(&why, "%s is master and takes writes, but %s", f->nodes[f->target].as.name,
+	    fo_majority_agrees(f, &master)
+		? "the old one could not be made its replica: restart it"
+		: "the sentinels do not name it yet: see `holdfast status`");
+	end(f, -ETIMEDOUT, &master, why.text);
+}
+
+/* ---- the table ---- */
+
+static bool
+may_lead(void *obj)
+{
+	return ((struct failover *)obj)->leads;
+}
+
+static bool
+must_steer(void *obj)
+{
+	return ((struct failover *)obj)->to != NULL;
+}
+
+static bool
+is_settled(void *obj)
+{
+	struct failover *f = obj;
+	struct topo_master master;
+
+	return f->old_is_replica && fo_majority_agrees(f, &master);
+}
+
+/* The second way: nothing was changed yet by the first. */
+static void
+act_stop_leading(void *obj)
+{
+	struct failover *f = obj;
+
+	log_notice("the sentinels did not vote, asking one of them to fail over: %s", f->why.text);
+	f->why = ERRMSG_NONE;
+	f->leads = false;
+}
+
+static void
+act_steer_instead(void *obj)
+{
+	act_stop_leading(obj);
+	fo_steer(obj);
+}
+
+static void
+act_pause_instead(void *obj)
+{
+	act_stop_leading(obj);
+	fo_pause(obj);
+}
+
+#define ROW(s, e, g, a, n, c)                                                                      \
+	{                                                                                          \
+		.state = (s), .event = (e), .guard = (g), .action = (a), .next = (n),              \
+		.comment = (c)                                                                     \
+	}
+
+static const struct fsm_row rows[] = {
+    ROW(FO_LOOKING, FO_DONE, may_lead, fo_vote, FO_VOTING, "the sentinels can be led"),
+    ROW(FO_LOOKING, FO_DONE, must_steer, fo_steer, FO_STEERING, "Sentinel's way, to a given node"),
+    ROW(FO_LOOKING, FO_DONE, NULL, fo_pause, FO_PAUSING, "Sentinel's way"),
+    ROW(FO_LOOKING, FO_BAD, NULL, act_fail, FO_ENDED, "no time for a switchover"),
+    ROW(FO_LOOKING, FO_LATE, NULL, act_fail, FO_ENDED, "not all was to be seen"),
+    ROW(FO_LOOKING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+
+    ROW(FO_VOTING, FO_DONE, NULL, fo_pause, FO_PAUSING, "the epoch is won"),
+    ROW(FO_VOTING, FO_BAD, must_steer, act_steer_instead, FO_STEERING,
+	"no votes: Sentinel's way, to a given node"),
+    ROW(FO_VOTING, FO_BAD, NULL, act_pause_instead, FO_PAUSING, "no votes: Sentinel's way"),
+    ROW(FO_VOTING, FO_LATE, NULL, act_fail, FO_ENDED, "no votes in time"),
+    ROW(FO_VOTING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+
+    ROW(FO_STEERING, FO_DONE, NULL, fo_pause, FO_PAUSING, "Sentinel knows the priorities"),
+    ROW(FO_STEERING, FO_BAD, NULL, act_fail, FO_ENDED, "priorities cannot be set"),
+    ROW(FO_STEERING, FO_LATE, NULL, act_fail, FO_ENDED, "Sentinel does not see the priorities"),
+    ROW(FO_STEERING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+
+    ROW(FO_PAUSING, FO_DONE, may_lead, fo_promote, FO_PROMOTING, "the target has every write"),
+    ROW(FO_PAUSING, FO_DONE, NULL, fo_ask_sentinel, FO_ASKING, "replicas have every write"),
+    ROW(FO_PAUSING, FO_BAD, NULL, act_fail_pause, FO_ENDED, "writes cannot be paused"),
+    ROW(FO_PAUSING, FO_LATE, NULL, act_fail_pause, FO_ENDED, "the target lags behind"),
+    ROW(FO_PAUSING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+
+    ROW(FO_PROMOTING, FO_DONE, NULL, fo_tell, FO_TELLING, "promoted"),
+    ROW(FO_PROMOTING, FO_BAD, NULL, act_take_back, FO_ENDED, "the target refused"),
+    ROW(FO_PROMOTING, FO_LATE, NULL, act_take_back, FO_ENDED, "the target did not answer"),
+    /* Its order is on its way: what comes of it decides, and the higher epoch is ours. */
+    ROW(FO_PROMOTING, FO_MOVED, NULL, NULL, FSM_SAME, "too late to stop"),
+
+    ROW(FO_ASKING, FO_DONE, NULL, fo_tell, FO_TELLING, "promoted by Sentinel"),
+    ROW(FO_ASKING, FO_BAD, NULL, act_fail_asked, FO_ENDED, "Sentinel refused or aborted"),
+    ROW(FO_ASKING, FO_LATE, NULL, act_fail_asked, FO_ENDED, "Sentinel promoted nobody"),
+    ROW(FO_ASKING, FO_MOVED, NULL, NULL, FSM_SAME, "as it should: ROLE says who it is"),
+
+    ROW(FO_TELLING, FO_DONE, NULL, act_succeed, FO_ENDED, "all agree"),
+    ROW(FO_TELLING, FO_BAD, NULL, act_half_done, FO_ENDED, "not all can be told"),
+    ROW(FO_TELLING, FO_LATE, is_settled, act_succeed, FO_ENDED, "a majority agrees"),
+    ROW(FO_TELLING, FO_LATE, NULL, act_half_done, FO_ENDED, "they do not agree"),
+    ROW(FO_TELLING, FO_MOVED, NULL, NULL, FSM_SAME, "as it should"),
+};
+
+static uint64_t
+state_ms(const struct failover *f, unsigned state)
+{
+	switch ((enum failover_state)state) {
+	case FO_LOOKING:
+		return LOOK_MS;
+	case FO_VOTING:
+		return VOTE_MS;
+	case FO_STEERING:
+		return STEER_MS;
+	case FO_PAUSING: /* the rest of the pause is for the promotion */
+		return f->pause_ms / 2;
+	case FO_PROMOTING:
+		return MIN(PROMOTE_MS, f->pause_ms / 4);
+	case FO_ASKING:
+		return f->pause_ms / 4;
+	case FO_TELLING:
+		return TELL_MS;
+	case FO_ENDED:
+	case FO_STATE_COUNT:
+		break;
+	}
+	return 0;
+}
+
+/* Each state's deadline is armed here, where the state is entered. */
+static void
+entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
+{
+	struct failover *f = obj;
+	uint64_t ms = state_ms(f, to);
+
+	log_info("failover %s -> %s: %s", state_names[from], state_names[to], row->comment);
+	forget_answers(f);
+	ev_timer_stop(loop_ev(f->loop), &f->deadline);
+	if (to == FO_ENDED) {
+		return;
+	}
+	if (to != FO_PROMOTING && to != FO_TELLING) { /* those have to be gone through */
+		ms = MIN(ms, fo_left_ms(f));
+	}
+	ev_timer_set(&f->deadline, (double)ms / 1000., 0.);
+	ev_timer_start(loop_ev(f->loop), &f->deadline);
+}
+
+const struct fsm failover_fsm = {
+    .name = "failover",
+    .states = state_names,
+    .state_count = FO_STATE_COUNT,
+    .events = event_names,
+    .event_count = FO_EVENT_COUNT,
+    .rows = rows,
+    .row_count = ARRAY_LEN(rows),
+    .entered = entered,
+};
+
+void
+fo_step(struct failover *f, enum failover_event event)
+{
+	(void)fsm_step(&failover_fsm, f, &f->state, event);
+}
+
+/* ---- for the steps ---- */
+
+bool
+fo_answered(struct failover *f)
+{
+	assert(f->pending > 0);
+	f->pending--;
+	return f->pending == 0;
+}
+
+void
+fo_tick_in(struct failover *f, uint64_t ms)
+{
+	ev_timer_stop(loop_ev(f->loop), &f->tick);
+	ev_timer_set(&f->tick, (double)ms / 1000., 0.);
+	ev_timer_start(loop_ev(f->loop), &f->tick);
+}
+
+uint64_t
+fo_left_ms(const struct failover *f)
+{
+	uint64_t now = clock_mono_ms();
+
+	return f->end_ms > now ? f->end_ms - now : 0;
+}
+
+struct link *
+fo_sentinel_link(const struct failover *f, size_t i)
+{
+	for (size_t k = 0; k < watcher_count(f->watcher); k++) {
+		struct link *l = watcher_link(f->watcher, k);
+
+		if (endpoint_equal(link_at(l), &f->sentinels[i].at)) {
+			return link_is_up(l) ? l : NULL;
+		}
+	}
+	return NULL;
+}
+
+struct link *
+fo_node_link(const struct failover *f, size_t i)
+{
+	struct link *l = f->nodes[i].as.link;
+
+	return l != NULL && link_is_up(l) ? l : NULL;
+}
+
+/* ---- events ---- */
+
+static void
+on_deadline(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	fo_step(OBJ_CAST((struct failover *)w->data, FAILOVER_MAGIC), FO_LATE);
+}
+
+static void
+on_tick(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	fo_on_tick(OBJ_CAST((struct failover *)w->data, FAILOVER_MAGIC));
+}
+
+static void
+on_begin(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	struct failover *f = OBJ_CAST((struct failover *)w->data, FAILOVER_MAGIC);
+
+	f->end_ms += clock_mono_ms();
+	ev_timer_set(&f->deadline, LOOK_MS / 1000., 0.);
+	ev_timer_start(loop_ev(f->loop), &f->deadline);
+	fo_look(f);
+}
+
+static void
+on_watch_change(void *arg, size_t i, const struct watcher_sentinel *view)
+{
+	struct failover *f = OBJ_CAST((struct failover *)arg, FAILOVER_MAGIC);
+	struct topo_master named;
+
+	if (f->state == FO_TELLING) {
+		fo_check_end(f);
+	} else if (watcher_majority(f->watcher, &named) &&
+		   !endpoint_equal(&named.at, &f->nodes[f->master].as.at)) {
+		fo_step(f, FO_MOVED);
+	}
+}
+
+static void
+on_watch_event(void *arg, size_t i, struct slice channel, struct slice text)
+{
+	struct failover *f = OBJ_CAST((struct failover *)arg, FAILOVER_MAGIC);
+	static const char abort[] = "-failover-abort-";
+
+	if (f->state == FO_ASKING && channel.len > sizeof(abort) - 1 &&
+	    memcmp(channel.ptr, abort, sizeof(abort) - 1) == 0 && i < watcher_count(f->watcher) &&
+	    endpoint_equal(&watcher_get(f->watcher, i)->at, &f->sentinels[f->asked].at)) {
+		errmsg_set(&f->why, "Sentinel gave the failover up: %s", LOG_QUOTE(channel));
+		fo_step(f, FO_BAD);
+	}
+}
+
+/* ---- for the owner ---- */
+
+static void
+random_id(char id[41])
+{
+	uint8_t bytes[20];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
+		log_error("no random numbers: %m");
+		abort();
+	}
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		(void)snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+	}
+}
+
+static int
+check_spec(const struct failover_spec *spec, struct errmsg *err)
+{
+	size_t to = 0;
+
+	if (spec->count < 2 || spec->count > FAILOVER_MAX_NODES) {
+		errmsg_set(err, "there is no other redis instance that could take over");
+		return -EINVAL;
+	}
+	if (spec->to != NULL) {
+		while (to < spec->count && strcmp(spec->nodes[to].name, spec->to) != 0) {
+			to++;
+		}
+		if (to == spec->count) {
+			errmsg_set(err,
+			    "there is no redis instance '%s': `holdfast status` names them",
+			    spec->to);
+			return -EINVAL;
+		}
+		if (to == spec->master) {
+			errmsg_set(err, "%s is the master already", spec->to);
+			return -EINVAL;
+		}
+	}
+	if (watcher_count(spec->watcher) == 0) {
+		errmsg_set(err, "there is no sentinel, and Sentinel decides who is master");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void
+copy_peers(struct failover *f, const struct failover_spec *spec)
+{
+	f->count = spec->count;
+	f->nodes = xcalloc(spec->count, sizeof(*f->nodes));
+	for (size_t i = 0; i < spec->count; i++) {
+		f->nodes[i].f = f;
+		f->nodes[i].as = spec->nodes[i];
+	}
+	f->sentinel_count = watcher_count(spec->watcher);
+	f->sentinels = xcalloc(f->sentinel_count, sizeof(*f->sentinels));
+	for (size_t i = 0; i < f->sentinel_count; i++) {
+		f->sentinels[i].f = f;
+		f->sentinels[i].at = watcher_get(spec->watcher, i)->at;
+	}
+}
+
+struct failover *
+failover_start(struct loop *loop, const struct failover_spec *spec, const struct failover_ops *ops,
+    void *owner, struct errmsg *err)
+{
+	struct failover *f;
+
+	if (check_spec(spec, err) < 0) {
+		return NULL;
+	}
+	f = xcalloc(1, sizeof(*f));
+	f->magic = FAILOVER_MAGIC;
+	f->state = FO_LOOKING;
+	f->loop = loop;
+	f->watcher = spec->watcher;
+	f->ops = ops;
+	f->owner = owner;
+	f->name = spec->master_name;
+	f->to = spec->to;
+	f->master = spec->master;
+	f->target = spec->count;
+	f->sentinel_only = spec->sentinel_only;
+	f->pause_ms = spec->pause_ms > 0 ? spec->pause_ms : DEFAULT_PAUSE_MS;
+	f->end_ms = spec->timeout_ms > 0 ? spec->timeout_ms : DEFAULT_TIMEOUT_MS;
+	copy_peers(f, spec);
+	random_id(f->id);
+	ev_init(&f->deadline, on_deadline);
+	f->deadline.data = f;
+	ev_init(&f->tick, on_tick);
+	f->tick.data = f;
+	ev_timer_init(&f->begin, on_begin, 0., 0.);
+	f->begin.data = f;
+	ev_timer_start(loop_ev(loop), &f->begin);
+	f->observer = (struct watcher_observer){
+	    .on_change = on_watch_change, .on_event = on_watch_event, .arg = f};
+	watcher_watch(f->watcher, &f->observer);
+	return f;
+}
+
+void
+failover_cancel(struct failover **fp)
+{
+	struct failover *f = *fp;
+
+	*fp = NULL;
+	if (f == NULL || f->state == FO_ENDED) {
+		return;
+	}
+	if (f->state == FO_PROMOTING) {
+		fo_take_back(f);
+	}
+	if (f->state != FO_TELLING) {
+		fo_unpause(f);
+	}
+	fo_restore(f);
+	f->state = FO_ENDED;
+	close_down(f);
+}
+
+const char *
+failover_state(const struct failover *f)
+{
+	return state_names[f->state];
+}

@@ -1,0 +1,291 @@
+/* The picture of the situation, and what follows from it: may there be a switchover, to whom, and how. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "instance/failover_priv.h"
+#include "topo/link.h"
+#include "topo/reply.h"
+
+#define QUESTION_MS 1500
+
+/* ---- servers ---- */
+
+static uint64_t
+info_u64(const struct redisReply *info, const char *name)
+{
+	uint64_t value;
+
+	return slice_to_u64(reply_info(info, name), &value) ? value : 0;
+}
+
+static void
+copy_text(struct slice from, char *to, size_t size)
+{
+	(void)snprintf(to, size, "%.*s", (int)MIN(from.len, size - 1), (const char *)from.ptr);
+}
+
+bool
+fo_read_info(struct fo_node *n, const struct redisReply *info)
+{
+	struct slice role = reply_info(info, "role");
+	char host[256];
+
+	if (!slice_eq(role, "master") && !slice_eq(role, "slave")) {
+		return false;
+	}
+	n->answered = true;
+	n->is_master = slice_eq(role, "master");
+	copy_text(reply_info(info, "master_replid"), n->replid, sizeof(n->replid));
+	if (n->is_master) {
+		n->link_up = false;
+		n->offset = info_u64(info, "master_repl_offset");
+		return true;
+	}
+	n->link_up = slice_eq(reply_info(info, "master_link_status"), "up") &&
+		     !slice_eq(reply_info(info, "master_sync_in_progress"), "1");
+	n->offset = info_u64(info, "slave_repl_offset");
+	n->priority = (unsigned)MIN(info_u64(info, "slave_priority"), (uint64_t)INT32_MAX);
+	copy_text(reply_info(info, "master_host"), host, sizeof(host));
+	n->follows = endpoint_tcp(host, (uint16_t)info_u64(info, "master_port"));
+	return true;
+}
+
+/* Why this node cannot take over; NULL: it can. */
+static const char *
+unfitness(const struct failover *f, const struct fo_node *n, char *text, size_t size)
+{
+	const struct fo_node *master = &f->nodes[f->master];
+
+	if (!n->answered) {
+		return "it does not answer";
+	}
+	if (n->is_master) {
+		return "it is a master itself";
+	}
+	if (!endpoint_equal(&n->follows, &master->as.at)) {
+		(void)snprintf(text, size, "it follows %s", ENDPOINT_TEXT(&n->follows));
+		return text;
+	}
+	if (!n->link_up) {
+		return "it is not in step with the master";
+	}
+	if (strcmp(n->replid, master->replid) != 0) {
+		return "its data has another history than the master's";
+	}
+	if (n->priority == 0) {
+		return "its replica-priority is 0, so it must not become master";
+	}
+	return NULL;
+}
+
+static bool
+is_better(const struct fo_node *n, const struct fo_node *than)
+{
+	return n->priority != than->priority ? n->priority < than->priority
+					     : n->offset > than->offset;
+}
+
+int
+fo_choose(struct failover *f)
+{
+	char text[320], reasons[700] = "";
+	size_t used = 0, best = f->count;
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fo_node *n = &f->nodes[i];
+		const char *why;
+
+		if (i == f->master || (f->to != NULL && strcmp(f->to, n->as.name) != 0)) {
+			continue;
+		}
+		why = unfitness(f, n, text, sizeof(text));
+		if (why == NULL && (best == f->count || is_better(n, &f->nodes[best]))) {
+			best = i;
+		} else if (why != NULL && used < sizeof(reasons)) {
+			int len = snprintf(reasons + used, sizeof(reasons) - used, "%s%s: %s",
+			    used > 0 ? "; " : "", n->as.name, why);
+
+			used += len > 0 ? (size_t)len : 0;
+		}
+	}
+	if (best == f->count) {
+		errmsg_set(&f->why, "no replica can take over (%s)", reasons);
+		return -EAGAIN;
+	}
+	f->target = best;
+	return 0;
+}
+
+/* ---- sentinels ---- */
+
+bool
+fo_sentinels_agree(struct failover *f)
+{
+	const struct endpoint *old = &f->nodes[f->master].as.at;
+	size_t agree = 0, quorum = 0;
+
+	f->voters = watcher_count(f->watcher);
+	f->epoch = 0;
+	for (size_t i = 0; i < watcher_count(f->watcher); i++) {
+		const struct watcher_sentinel *v = watcher_get(f->watcher, i);
+
+		if (!v->connected || !v->knows) {
+			continue;
+		}
+		if (v->failover) {
+			errmsg_set(&f->why, "Sentinel runs a failover already: wait for it");
+			return false;
+		}
+		agree += endpoint_equal(&v->names.at, old);
+		f->voters = MAX(f->voters, (size_t)v->others + 1);
+		quorum = MAX(quorum, (size_t)v->quorum);
+		f->epoch = MAX(f->epoch, v->names.epoch);
+	}
+	f->epoch++;
+	f->need = MAX(f->voters / 2 + 1, quorum);
+	if (agree < f->need) {
+		errmsg_set(&f->why,
+		    "only %zu of %zu sentinels name %s as the master, and %zu are needed: see "
+		    "`holdfast status`",
+		    agree, f->voters, f->nodes[f->master].as.name, f->need);
+		return false;
+	}
+	return true;
+}
+
+/* Can we lead? The sentinels have to vote, and to be told the result by each other's names. */
+static bool
+can_lead(const struct failover *f)
+{
+	size_t tellable = 0;
+
+	for (size_t i = 0; i < f->sentinel_count; i++) {
+		tellable += f->sentinels[i].tellable;
+	}
+	return !f->sentinel_only && tellable >= f->need;
+}
+
+static void
+looked(struct failover *f)
+{
+	const struct fo_node *master = &f->nodes[f->master];
+
+	if (!master->answered || !master->is_master) {
+		errmsg_set(&f->why, "%s does not answer as a master", master->as.name);
+		fo_step(f, FO_BAD);
+		return;
+	}
+	if (!fo_sentinels_agree(f) || fo_choose(f) < 0) {
+		fo_step(f, FO_BAD);
+		return;
+	}
+	f->leads = can_lead(f);
+	fo_step(f, FO_DONE);
+}
+
+/* ---- questions ---- */
+
+static void
+on_info(void *arg, const struct redisReply *reply, int error)
+{
+	struct fo_node *n = arg;
+
+	if (error == 0) {
+		(void)fo_read_info(n, reply);
+	}
+	if (fo_answered(n->f)) {
+		looked(n->f);
+	}
+}
+
+static void
+on_trial(void *arg, const struct redisReply *reply, int error)
+{
+	struct fo_sentinel *s = arg;
+	uint64_t receivers;
+
+	s->tellable = error == 0 && reply_u64(reply, &receivers);
+	if (fo_answered(s->f)) {
+		looked(s->f);
+	}
+}
+
+/* A peer with an id is one that the sentinel knows already: a hello in its name makes no phantom. */
+static void
+take_peer(struct fo_sentinel *s, const struct redisReply *peers)
+{
+	for (size_t i = 0; i < reply_count(peers) && s->peer[0] == '\0'; i++) {
+		const struct redisReply *peer = reply_at(peers, i);
+		struct slice id = reply_text(reply_field(peer, "runid"));
+		struct endpoint at;
+		char text[41];
+
+		if (id.len != sizeof(text) - 1 ||
+		    !reply_endpoint(reply_field(peer, "ip"), reply_field(peer, "port"), &at)) {
+			continue;
+		}
+		copy_text(id, text, sizeof(text));
+		if (strspn(text, "0123456789abcdef") == sizeof(text) - 1) {
+			(void)snprintf(
+			    s->peer, sizeof(s->peer), "%s,%u,%s", at.host, at.port, text);
+		}
+	}
+}
+
+/*
+ * The way of telling is tried out with what the sentinel knows already, so that nothing has been
+ * changed when it turns out not to work.
+ */
+static void
+on_peers(void *arg, const struct redisReply *reply, int error)
+{
+	struct fo_sentinel *s = arg;
+	struct failover *f = s->f;
+	size_t i = (size_t)(s - f->sentinels);
+	struct link *l = fo_sentinel_link(f, i);
+	char hello[1024];
+
+	if (error == 0) {
+		take_peer(s, reply);
+	}
+	for (size_t k = 0; l != NULL && s->peer[0] != '\0' && k < watcher_count(f->watcher); k++) {
+		const struct watcher_sentinel *v = watcher_get(f->watcher, k);
+
+		if (!endpoint_equal(&v->at, &s->at) || !v->knows) {
+			continue;
+		}
+		(void)snprintf(hello, sizeof(hello), "%s,%llu,%s,%s,%u,%llu", s->peer,
+		    (unsigned long long)v->names.epoch, f->name, v->names.at.host, v->names.at.port,
+		    (unsigned long long)v->names.epoch);
+		f->pending += link_send(l, QUESTION_MS, on_trial, s, "PUBLISH",
+				  "__sentinel__:hello", hello, NULL) == 0;
+	}
+	if (fo_answered(f)) {
+		looked(f);
+	}
+}
+
+void
+fo_look(void *obj)
+{
+	struct failover *f = obj;
+
+	for (size_t i = 0; i < f->count; i++) {
+		struct link *l = fo_node_link(f, i);
+
+		f->pending += l != NULL && link_send(l, QUESTION_MS, on_info, &f->nodes[i], "INFO",
+					       "replication", NULL) == 0;
+	}
+	for (size_t i = 0; i < f->sentinel_count; i++) {
+		struct link *l = fo_sentinel_link(f, i);
+
+		f->pending += l != NULL && link_send(l, QUESTION_MS, on_peers, &f->sentinels[i],
+					       "SENTINEL", "SENTINELS", f->name, NULL) == 0;
+	}
+	if (f->pending == 0) {
+		errmsg_set(&f->why, "no redis instance and no sentinel answers");
+		fo_step(f, FO_BAD);
+	}
+}

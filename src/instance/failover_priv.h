@@ -1,0 +1,146 @@
+/*
+ * What the files of the failover share: failover.c is the machine and its ends, failover_look.c the
+ * picture of the situation and the choice, failover_steps.c what is said to servers and sentinels.
+ *
+ * A step asks several peers and counts the open answers (`pending`); the last answer feeds DONE or
+ * BAD to the machine. Entering a state forgets what the state before still waited for.
+ */
+#ifndef INSTANCE_FAILOVER_PRIV_H
+#define INSTANCE_FAILOVER_PRIV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "instance/failover.h"
+#include "topo/watcher.h"
+
+struct redisReply;
+
+enum failover_state {
+	FO_LOOKING,   /* at servers and sentinels */
+	FO_VOTING,    /* led: the sentinels vote */
+	FO_STEERING,  /* sentinel: it learns of the priorities */
+	FO_PAUSING,   /* writes pause, the target catches up */
+	FO_PROMOTING, /* led */
+	FO_ASKING,    /* sentinel: it promotes */
+	FO_TELLING,   /* there is a new master: all learn of it */
+	FO_ENDED,
+	FO_STATE_COUNT,
+};
+
+enum failover_event {
+	FO_DONE,  /* the step is done */
+	FO_BAD,   /* it cannot be done */
+	FO_LATE,  /* it is not done in time */
+	FO_MOVED, /* a majority of the sentinels names another master than the old one */
+	FO_EVENT_COUNT,
+};
+
+/* A redis instance. */
+struct fo_node {
+	struct failover *f; /* borrowed */
+	struct failover_node as;
+	bool answered; /* the rest is what INFO said */
+	bool is_master, link_up;
+	struct endpoint follows;
+	char replid[41];
+	uint64_t offset;
+	unsigned priority;
+	bool asking;  /* a question to it is open */
+	bool done;    /* has been told whom to follow */
+	bool steered; /* its priority is 0 because of us */
+};
+
+/* A sentinel. */
+struct fo_sentinel {
+	struct failover *f; /* borrowed */
+	struct endpoint at;
+	char peer[320]; /* "ADDRESS,PORT,ID" of another sentinel that it knows; "": none */
+	bool tellable;  /* it takes a hello */
+	bool voted;
+};
+
+struct failover {
+	uint32_t magic;
+	unsigned state;
+	struct loop *loop;              /* borrowed (outlives all) */
+	struct watcher *watcher;        /* borrowed (outlives the failover) */
+	const struct failover_ops *ops; /* borrowed (static) */
+	void *owner;                    /* borrowed */
+	const char *name;               /* borrowed: Sentinel's master name */
+	const char *to;                 /* borrowed: the wanted node, or NULL */
+	struct watcher_observer observer;
+	struct fo_node *nodes; /* owned */
+	size_t count, master;
+	size_t target;                 /* `count`: not chosen */
+	struct fo_sentinel *sentinels; /* owned */
+	size_t sentinel_count;
+	size_t voters, need; /* sentinels that have a vote, and how many of them it takes */
+	ev_timer deadline;   /* of the state */
+	ev_timer tick;       /* of the step: asks again */
+	ev_timer begin;      /* the first step, once failover_start has returned */
+	unsigned pending;    /* open answers of the step */
+	uint64_t pause_ms, end_ms;
+	uint64_t told_since_ms, hello_ms; /* telling began; the last hello */
+	char id[41];                      /* with which we ask for votes */
+	uint64_t epoch;                   /* of the new configuration */
+	uint64_t seen_epoch;              /* the highest in an answer to a request for votes */
+	unsigned attempts;
+	uint64_t final_offset; /* of the old master, with writes paused */
+	bool sentinel_only, leads;
+	bool paused;         /* the old master was told to, and not yet to go on */
+	bool promoted_told;  /* the owner was */
+	bool old_is_replica; /* the old master follows the new one */
+	size_t asked;        /* the sentinel that was asked to fail over */
+	struct errmsg why;
+};
+
+#define FAILOVER_MAGIC 0x464f5652U
+
+void fo_step(struct failover *f, enum failover_event event);
+/* One open answer has come. True when it was the last. */
+bool fo_answered(struct failover *f);
+/* Asks again in so many ms: fo_on_tick. */
+void fo_tick_in(struct failover *f, uint64_t ms);
+/* The command link of sentinel `i`, or NULL when it is not up (any more). */
+struct link *fo_sentinel_link(const struct failover *f, size_t i);
+struct link *fo_node_link(const struct failover *f, size_t i);
+/* How much is left of the whole and of the pause. */
+uint64_t fo_left_ms(const struct failover *f);
+
+/* failover_look.c */
+void fo_look(void *obj);
+/* Fills `n` in from INFO; false when it is none. */
+bool fo_read_info(struct fo_node *n, const struct redisReply *info);
+/*
+ * Chooses the target among f->nodes, and whether we can lead. 0, or -EAGAIN with f->why: what is
+ * missing. Pure: looks at nothing but `f`.
+ */
+int fo_choose(struct failover *f);
+/* What sentinels say now. False with f->why when it is no time for a switchover. */
+bool fo_sentinels_agree(struct failover *f);
+
+/* failover_steps.c: the actions of the table */
+void fo_vote(void *obj);
+void fo_steer(void *obj);
+void fo_pause(void *obj);
+void fo_promote(void *obj);
+void fo_ask_sentinel(void *obj);
+void fo_tell(void *obj);
+void fo_on_tick(struct failover *f);
+/* Writes may go on: the old master is unpaused, the workers let go. */
+void fo_unpause(struct failover *f);
+/* The target is no master after all: tells it to follow the old one. */
+void fo_take_back(struct failover *f);
+/* Priorities as they were. */
+void fo_restore(struct failover *f);
+/* Tells the owner of the promotion, once. */
+void fo_tell_owner(struct failover *f);
+/* Feeds DONE when all is as it should be. */
+void fo_check_end(struct failover *f);
+/* All sentinels that can be heard name the target; a majority does. */
+bool fo_all_agree(const struct failover *f);
+bool fo_majority_agrees(const struct failover *f, struct topo_master *ret_master);
+void fo_rewrite(struct failover *f);
+
+#endif
