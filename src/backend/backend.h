@@ -29,7 +29,6 @@ struct backend_conf {
 	uint64_t hold_ms;        /* how long a request waits for a master */
 	size_t held_bytes_max;   /* of all requests that wait; 0: 64 MiB */
 	size_t held_count_max;   /* 0: 100000 */
-	size_t reply_unsent_max; /* a requester that reads slower than this is stopped; 0: 1 MiB */
 	uint64_t stall_ms;       /* how long one slow reader may keep others waiting; 0: 1000 */
 	const char *client_name; /* what our links are called in CLIENT LIST; borrowed, static */
 };

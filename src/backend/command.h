@@ -20,9 +20,8 @@ enum command_flag {
 	CMD_SESSION = 1 << 3,  /* connection state: the proxy's session handles it itself */
 	CMD_OWN = 1 << 4,      /* leaves state on the connection: own connection from here on */
 	CMD_REFUSED = 1 << 5,  /* only with proxy.allow */
-	CMD_AS_IS = 1 << 6,    /* answers while loading or as replica too: its errors are answers */
-	CMD_PUBSUB = 1 << 7,   /* replies are not one for each request */
-	CMD_SUBS = 1 << 8,     /* has rows for subcommands */
+	CMD_PUBSUB = 1 << 6,   /* replies are not one for each request */
+	CMD_SUBS = 1 << 7,     /* has rows for subcommands */
 };
 
 /* What the session does itself; CMD_NONE for all others. */

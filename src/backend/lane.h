@@ -29,9 +29,11 @@
 
 #include "backend/backend.h"
 #include "base/defs.h"
+#include "base/list.h"
 #include "base/slice.h"
 
 struct lane;
+struct queue;
 
 /* As whom. Borrowed; lanes keep a copy. */
 struct lane_key {
@@ -55,22 +57,26 @@ struct requester_ops {
 	/* lane_is_full was true and no longer is. */
 	void (*on_room)(void *owner);
 	/*
-	 * Only with a pinned own lane: the link is gone, and with it the server's state;
-	 * `unanswered` requests were dropped, their replies are the owner's to make up. The lane
-	 * connects again when it is next used. May be NULL if lanes are never pinned.
+	 * An own lane lost its link, and with it the server's state. Pinned: its `dropped`
+	 * unanswered requests are forgotten, their replies are the owner's to make up. Otherwise 0:
+	 * they are treated as ever. The lane connects again when it is next used. May be NULL.
 	 */
-	void (*on_lost)(void *owner, struct lane *lane, unsigned unanswered);
+	void (*on_lost)(void *owner, struct lane *lane, unsigned dropped);
 };
 
 /* Embedded in a session. */
 struct requester {
 	const struct requester_ops *ops; /* borrowed (static) */
 	void *owner;                     /* borrowed (contains the requester) */
-	struct lane *lane;               /* borrowed: where its unanswered requests are, or NULL */
-	uint32_t unanswered;             /* requests */
-	uint32_t pass;                   /* lane's own bookkeeping, as all below */
+	uint32_t unanswered;             /* requests; read only */
+	/* the room's own, not to be touched */
+	uint32_t pass;
+	struct queue
+	    *queue; /* borrowed: where its unanswered requests are; NULL when there are none */
+	struct lane *own; /* borrowed: its own lane, if it has one */
 	size_t kept_bytes;
-	bool wants_room, slow;
+	struct list waiting; /* for room */
+	bool slow;
 };
 
 void requester_init(struct requester *r, const struct requester_ops *ops, void *owner);
@@ -93,6 +99,8 @@ void lane_release(struct lane **lane);
 /* An own lane whose server-side state is as after setup goes back for the next; nothing may be
  * unanswered. */
 void lane_return(struct lane **lane);
+/* The own lane's link was told AUTH, HELLO or SELECT: the next link is set up like this. */
+void lane_set_key(struct lane *lane, const struct lane_key *key);
 bool lane_is_own(const struct lane *lane);
 
 enum lane_flags {
@@ -105,8 +113,9 @@ enum lane_flags {
 #define LANE_WHOLE_MAX ((size_t)1024 * 1024)
 
 /*
- * Queues one request, given as complete RESP. 0, or -ENOBUFS: too much is held already, or -ENOMEM.
- * Nothing is queued then, the owner answers for itself.
+ * Queues one request, given as complete RESP. lane_is_full must have said false since the last
+ * callback. 0, or -ENOBUFS: too much is held already, or -ENOMEM: nothing is queued then, the owner
+ * answers for itself.
  */
 int lane_send(
     struct requester *r, struct lane *lane, struct slice raw, unsigned flags) ATTR_WARN_UNUSED;
@@ -118,7 +127,12 @@ int lane_send(
 int lane_send_piece(struct requester *r, struct lane *lane, struct slice raw, bool first, bool last,
     unsigned flags) ATTR_WARN_UNUSED;
 bool lane_is_ready(const struct lane *lane);
-/* Ask before reading more from one's client; if true, on_room follows. */
+/* Connects the lane although nothing is to be sent yet; on_room follows when it is ready. */
+void lane_want(struct requester *r, struct lane *lane);
+/*
+ * Ask before each lane_send. True: too much is unanswered, or the requester's earlier requests are
+ * still out on a link that takes no more; on_room follows.
+ */
 bool lane_is_full(struct requester *r, struct lane *lane);
 
 /* Own lanes. Pinned: the server keeps state for us that dies with the link (on_lost). */

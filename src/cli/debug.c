@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/fsm.h"
 #include "base/fsm.h"
 #include "cli/cli.h"
 #include "conf/conf.h"
 #include "proc/process.h"
 
-static const struct fsm *const machines[] = {&process_fsm};
+static const struct fsm *const machines[] = {&process_fsm, &backend_fsm, &wire_fsm};
 
 static int
 print(struct buf *text, int rc)

@@ -12,9 +12,11 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/events.c \
 	src/cli/logs.c \
 	src/cli/opts.c src/cli/options.def \
+	src/cli/proxy.c \
 	src/cli/redis_cli.c \
 	src/cli/status.c src/cli/status_text.c src/cli/status_text.h \
-	src/cli/version.c
+	src/cli/version.c \
+	src/cli/worker.c src/cli/worker.h
 
 # Says what commands.def, options.def and the events say; tests/lint/check_man.py compares.
 dist_man_MANS += etc/man/holdfast.8

@@ -455,6 +455,29 @@ conn_write(struct conn *c, const void *bytes, size_t len)
 	return err;
 }
 
+int
+conn_send(struct conn *c, const void *bytes, size_t len)
+{
+	const uint8_t *p = bytes;
+	ssize_t n = 0;
+	int err = 0;
+
+	if (c->fd == -1) {
+		return 0;
+	}
+	if (buf_len(&c->out) == 0 && !c->connecting && !c->blocked && !c->closing && len > 0) {
+		/* an error shows again at the flush, where it may end the conn */
+		n = send(c->fd, p, len, MSG_NOSIGNAL);
+		n = n == -1 ? 0 : n;
+		c->sent_total += (uint64_t)n;
+	}
+	if ((size_t)n < len) {
+		err = buf_add(&c->out, p + n, len - (size_t)n);
+		conn_flush(c);
+	}
+	return err;
+}
+
 struct buf *
 conn_out(struct conn *c)
 {

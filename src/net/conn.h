@@ -81,6 +81,11 @@ void conn_set_deadline(struct conn *c, uint64_t timeout_ms);
 /* Queues bytes for the end of this turn. 0 or -ENOMEM. Bytes queued before the connection stands
  * are kept. */
 int conn_write(struct conn *c, const void *bytes, size_t len) ATTR_WARN_UNUSED;
+/*
+ * For large runs: what the socket takes now goes without a copy, if nothing is queued before it; the
+ * rest is queued as conn_write does. Never calls back. 0 or -ENOMEM.
+ */
+int conn_send(struct conn *c, const void *bytes, size_t len) ATTR_WARN_UNUSED;
 /* For owners that format straight into the buffer: append here, then conn_flush. Borrowed. */
 struct buf *conn_out(struct conn *c);
 /* What is in `out` goes with one write at the end of this turn. */

@@ -1,1 +1,4 @@
 # Unit tests of src/backend
+unit_tests += tests/unit/test_backend_fsm
+tests_unit_test_backend_fsm_SOURCES = tests/unit/test_backend_fsm.c tests/unit/golden.h
+tests_unit_test_backend_fsm_LDADD = $(LIBS_BACKEND) $(UNIT_LIBS)

@@ -1,0 +1,549 @@
+/*
+ * The pool: which master, is it one, and what the lanes may do.
+ *
+ *   none → probing → routing ⇄ paused
+ *            ↑__________┘  (a wire broke, ROLE says otherwise, another master)
+ */
+#include "backend/backend.h"
+
+#include <assert.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/backend_priv.h"
+#include "backend/fsm.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "topo/link.h"
+
+#define HELD_BYTES_MAX  ((size_t)64 * 1024 * 1024)
+#define HELD_COUNT_MAX  100000
+#define STALL_MS        1000
+#define UNSENT_MAX      ((size_t)1024 * 1024)
+#define ROLE_FIRST_MS   5
+#define ROLE_MOST_MS    250
+#define ROLE_ROUTING_MS 1000
+#define REAP_MS         5000
+#define IDLE_MS         30000
+
+enum backend_state { B_NONE, B_PROBING, B_ROUTING, B_PAUSED, B_STATES };
+enum backend_event { B_MASTER, B_IS_MASTER, B_NOT_MASTER, B_SUSPECT, B_HOLD, B_RELEASE, B_EVENTS };
+
+static const char *const state_names[B_STATES] = {"none", "probing", "routing", "paused"};
+static const char *const event_names[B_EVENTS] = {
+    "master", "is-master", "not-master", "suspect", "hold", "release"};
+
+static void move_to_master(void *obj);
+static void ask_role(void *obj);
+static void ask_later(void *obj);
+static void on_entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row);
+
+static bool
+is_paused(void *obj)
+{
+	const struct backend *b = obj;
+
+	return b->paused;
+}
+
+static const struct fsm_row rows[] = {
+    {.state = FSM_ANY,
+	.event = B_MASTER,
+	.action = move_to_master,
+	.next = B_PROBING,
+	.comment = "another address: wires to the old one are cut"},
+    {.state = B_PROBING,
+	.event = B_IS_MASTER,
+	.guard = is_paused,
+	.action = ask_later,
+	.next = B_PAUSED,
+	.comment = "still the planned switchover"},
+    {.state = B_PROBING,
+	.event = B_IS_MASTER,
+	.action = ask_later,
+	.next = B_ROUTING,
+	.comment = "ROLE says master and it serves"},
+    {.state = B_PROBING,
+	.event = B_NOT_MASTER,
+	.action = ask_later,
+	.next = FSM_SAME,
+	.comment = "not yet, or not any more"},
+    {.state = B_PROBING,
+	.event = B_SUSPECT,
+	.action = ask_role,
+	.next = FSM_SAME,
+	.comment = "being looked at"},
+    {.state = B_ROUTING,
+	.event = B_SUSPECT,
+	.action = ask_role,
+	.next = B_PROBING,
+	.comment = "a wire broke or a server refused"},
+    {.state = B_ROUTING,
+	.event = B_NOT_MASTER,
+	.action = ask_later,
+	.next = B_PROBING,
+	.comment = "it was demoted"},
+    {.state = B_ROUTING,
+	.event = B_IS_MASTER,
+	.action = ask_later,
+	.next = FSM_SAME,
+	.comment = "as ever"},
+    {.state = B_ROUTING, .event = B_HOLD, .next = B_PAUSED, .comment = "planned switchover"},
+    {.state = B_PAUSED, .event = B_RELEASE, .next = B_ROUTING, .comment = "it did not come"},
+    {.state = B_PAUSED,
+	.event = B_SUSPECT,
+	.action = ask_role,
+	.next = B_PROBING,
+	.comment = "lost in the middle of a switchover"},
+    {.state = B_PAUSED,
+	.event = B_NOT_MASTER,
+	.action = ask_later,
+	.next = B_PROBING,
+	.comment = "demoted, the next one is awaited"},
+    {.state = B_PAUSED,
+	.event = B_IS_MASTER,
+	.action = ask_later,
+	.next = FSM_SAME,
+	.comment = "still holding"},
+    {.state = FSM_ANY, .event = B_SUSPECT, .next = FSM_SAME, .comment = "nobody to ask"},
+    {.state = FSM_ANY, .event = B_HOLD, .next = FSM_SAME, .comment = "holding anyway"},
+    {.state = FSM_ANY, .event = B_RELEASE, .next = FSM_SAME, .comment = "nothing to release"},
+};
+
+const struct fsm backend_fsm = {.name = "backend",
+    .states = state_names,
+    .state_count = ARRAY_LEN(state_names),
+    .events = event_names,
+    .event_count = ARRAY_LEN(event_names),
+    .rows = rows,
+    .row_count = ARRAY_LEN(rows),
+    .entered = on_entered};
+
+static void
+step(struct backend *b, enum backend_event event)
+{
+	(void)fsm_step(&backend_fsm, b, &b->state, event);
+}
+
+bool
+backend_is_routing(const struct backend *b)
+{
+	return b->state == B_ROUTING;
+}
+
+/* Calls `fn` for each lane; lanes may come and go meanwhile. */
+static void
+each_lane(struct backend *b, void (*fn)(struct lane *lane))
+{
+	struct list todo, *item;
+
+	list_init(&todo);
+	while ((item = list_shift(&b->lanes)) != NULL) {
+		list_push(&todo, item);
+	}
+	while ((item = list_shift(&todo)) != NULL) {
+		list_push(&b->lanes, item);
+		fn(CONTAINER_OF(item, struct lane, link));
+	}
+}
+
+static void
+tell(struct backend *b, bool route)
+{
+	list_for_each_safe (item, next, &b->watchers) {
+		struct backend_watcher *w = CONTAINER_OF(item, struct backend_watcher, link);
+
+		if (route) {
+			w->on_route(w->arg, &b->master.at);
+		} else {
+			w->on_noroute(w->arg, b->why);
+		}
+	}
+}
+
+static void
+on_entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
+{
+	struct backend *b = obj;
+
+	if (to == B_ROUTING) {
+		b->why[0] = '\0';
+		tell(b, true);
+		each_lane(b, lane_go);
+	} else if (from == B_ROUTING) {
+		if (b->why[0] == '\0') {
+			(void)snprintf(b->why, sizeof(b->why), "%s", row->comment);
+		}
+		tell(b, false);
+	}
+}
+
+/* Why nothing is routed; told again when it changes. */
+static void
+set_why(struct backend *b, const char *why)
+{
+	if (b->state != B_ROUTING && strcmp(b->why, why) != 0) {
+		(void)snprintf(b->why, sizeof(b->why), "%s", why);
+		tell(b, false);
+	}
+}
+
+/* ---- the probe ---- */
+
+static void
+on_role_timer(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	ask_role(OBJ_CAST((struct backend *)timer->data, BACKEND_MAGIC));
+}
+
+static void
+ask_later(void *obj)
+{
+	struct backend *b = obj;
+
+	if (b->state == B_ROUTING || b->state == B_PAUSED) {
+		b->role_ms = ROLE_ROUTING_MS;
+	} else if (b->role_ms >= ROLE_ROUTING_MS || b->role_ms == 0) {
+		b->role_ms = ROLE_FIRST_MS;
+	} else {
+		b->role_ms = MIN(b->role_ms * 2, (uint64_t)ROLE_MOST_MS);
+	}
+	ev_timer_stop(loop_ev(b->loop), &b->role_timer);
+	ev_timer_set(&b->role_timer, (double)b->role_ms / 1000., 0.);
+	ev_timer_start(loop_ev(b->loop), &b->role_timer);
+}
+
+static bool
+says_master(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_ARRAY && r->elements > 0 &&
+	       r->element[0]->type == REDIS_REPLY_STRING &&
+	       strcmp(r->element[0]->str, "master") == 0;
+}
+
+static void
+on_role(void *arg, const redisReply *reply, int error)
+{
+	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
+	char why[160];
+
+	b->role_asked = false;
+	if (reply == NULL) {
+		ask_later(b); /* the link says why */
+		return;
+	}
+	if (b->role_stale) {
+		ask_role(b);
+		return;
+	}
+	if (b->not_serving) {
+		step(b, B_NOT_MASTER);
+		set_why(b, "the master is loading its data");
+	} else if (says_master(reply)) {
+		step(b, B_IS_MASTER);
+	} else {
+		if (reply->type == REDIS_REPLY_ERROR) {
+			(void)snprintf(
+			    why, sizeof(why), "the master refuses ROLE: %.100s", reply->str);
+		} else {
+			(void)snprintf(why, sizeof(why), "the server at %.100s:%u is no master",
+			    b->master.at.host, b->master.at.port);
+		}
+		step(b, B_NOT_MASTER);
+		set_why(b, why);
+	}
+}
+
+/* PING tells of LOADING, which ROLE does not. */
+static void
+on_ping(void *arg, const redisReply *reply, int error)
+{
+	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
+
+	b->not_serving = reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+			 strncmp(reply->str, "LOADING", 7) == 0;
+}
+
+static void
+ask_role(void *obj)
+{
+	struct backend *b = obj;
+
+	if (b->probe == NULL || !link_is_up(b->probe)) {
+		return; /* on_up asks */
+	}
+	if (b->role_asked) {
+		b->role_stale = true; /* what is on its way was asked before */
+		return;
+	}
+	b->role_stale = false;
+	b->role_asked = link_send(b->probe, 0, on_ping, b, "PING", NULL) == 0 &&
+			link_send(b->probe, 0, on_role, b, "ROLE", NULL) == 0;
+}
+
+static void
+on_probe_up(struct link *l, void *owner)
+{
+	struct backend *b = OBJ_CAST((struct backend *)owner, BACKEND_MAGIC);
+
+	b->role_asked = false;
+	ask_role(b);
+}
+
+static void
+on_probe_down(struct link *l, void *owner, int error, const char *why)
+{
+	struct backend *b = OBJ_CAST((struct backend *)owner, BACKEND_MAGIC);
+
+	b->role_asked = false;
+	step(b, B_SUSPECT);
+	set_why(b, why);
+}
+
+static void
+make_probe(struct backend *b)
+{
+	static const struct link_ops ops = {.on_up = on_probe_up, .on_down = on_probe_down};
+	struct link_spec spec = {.at = b->master.at,
+	    .user = b->user,
+	    .password = b->secret,
+	    .connect_ms = 1000,
+	    .retry_min_ms = 2,
+	    .retry_max_ms = 250};
+
+	link_free(&b->probe);
+	b->role_asked = false;
+	b->probe = link_new(b->loop, &spec, &ops, b);
+}
+
+static void
+move_to_master(void *obj)
+{
+	struct backend *b = obj;
+	struct list *item;
+
+	b->paused = false;
+	b->generation++;
+	ev_timer_stop(loop_ev(b->loop), &b->hold_timer);
+	make_probe(b);
+	while ((item = list_shift(&b->spares)) != NULL) {
+		struct lane *lane = CONTAINER_OF(item, struct lane, link);
+
+		b->spare_count--;
+		lane_free(&lane);
+	}
+	each_lane(b, lane_cut);
+}
+
+void
+backend_suspect(struct backend *b, const char *why)
+{
+	step(b, B_SUSPECT);
+	set_why(b, why);
+}
+
+static void
+on_master(void *arg, const struct topo_master *master)
+{
+	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
+	bool moved = b->state == B_NONE || !endpoint_equal(&b->master.at, &master->at);
+
+	b->master = *master;
+	step(b, moved ? B_MASTER : B_SUSPECT);
+}
+
+/* ---- planned hold ---- */
+
+static void
+end_hold(struct backend *b)
+{
+	ev_timer_stop(loop_ev(b->loop), &b->hold_timer);
+	b->paused = false;
+	step(b, B_RELEASE);
+}
+
+static void
+on_hold_timer(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	end_hold(OBJ_CAST((struct backend *)timer->data, BACKEND_MAGIC));
+}
+
+void
+backend_hold(struct backend *b, uint64_t ms)
+{
+	if (ms == 0) {
+		end_hold(b);
+		return;
+	}
+	b->paused = true;
+	ev_timer_stop(loop_ev(b->loop), &b->hold_timer);
+	ev_timer_set(&b->hold_timer, (double)ms / 1000., 0.);
+	ev_timer_start(loop_ev(b->loop), &b->hold_timer);
+	step(b, B_HOLD);
+}
+
+/* ---- idle lanes ---- */
+
+static void
+free_if_idle(struct lane *lane)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (lane->refs == 0 && now - lane->idle_since_ms >= IDLE_MS) {
+		lane_free(&lane);
+	}
+}
+
+static void
+on_reap_timer(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct backend *b = OBJ_CAST((struct backend *)timer->data, BACKEND_MAGIC);
+	uint64_t now = clock_mono_ms();
+
+	each_lane(b, free_if_idle);
+	/* the newest come first */
+	while (!list_is_empty(&b->spares)) {
+		struct lane *lane = CONTAINER_OF(b->spares.prev, struct lane, link);
+
+		if (now - lane->idle_since_ms < IDLE_MS) {
+			break;
+		}
+		b->spare_count--;
+		lane_free(&lane);
+	}
+}
+
+/* ---- life ---- */
+
+void
+backend_configure(struct backend *b, const struct backend_conf *conf)
+{
+	b->conf = *conf;
+	if (b->conf.held_bytes_max == 0) {
+		b->conf.held_bytes_max = HELD_BYTES_MAX;
+	}
+	if (b->conf.held_count_max == 0) {
+		b->conf.held_count_max = HELD_COUNT_MAX;
+	}
+	if (b->conf.stall_ms == 0) {
+		b->conf.stall_ms = STALL_MS;
+	}
+}
+
+struct backend *
+backend_new(struct loop *loop, struct topo *topo, const struct backend_conf *conf)
+{
+	struct backend *b = xcalloc(1, sizeof(*b));
+
+	*b = (struct backend){.magic = BACKEND_MAGIC, .loop = loop, .topo = topo, .state = B_NONE};
+	(void)snprintf(b->why, sizeof(b->why), "no master is known yet");
+	backend_configure(b, conf);
+	list_init(&b->lanes);
+	list_init(&b->spares);
+	list_init(&b->watchers);
+	ev_init(&b->hold_timer, on_hold_timer);
+	b->hold_timer.data = b;
+	ev_init(&b->role_timer, on_role_timer);
+	b->role_timer.data = b;
+	ev_timer_init(&b->reap_timer, on_reap_timer, REAP_MS / 1000., REAP_MS / 1000.);
+	b->reap_timer.data = b;
+	ev_timer_start(loop_ev(loop), &b->reap_timer);
+	b->observer = (struct topo_observer){.on_master = on_master, .arg = b};
+	topo_watch(topo, &b->observer);
+	return b;
+}
+
+static void
+free_lane(struct lane *lane)
+{
+	lane_free(&lane);
+}
+
+static void
+free_now(void *obj)
+{
+	struct backend *b = obj;
+
+	if (b->secret != NULL) {
+		explicit_bzero(b->secret, strlen(b->secret));
+	}
+	free(b->user);
+	free(b->secret);
+	b->magic = 0;
+	free(b);
+}
+
+void
+backend_free(struct backend **bp)
+{
+	struct backend *b = *bp;
+	struct ev_loop *ev;
+
+	*bp = NULL;
+	if (b == NULL) {
+		return;
+	}
+	ev = loop_ev(b->loop);
+	topo_unwatch(&b->observer);
+	link_free(&b->probe);
+	ev_timer_stop(ev, &b->hold_timer);
+	ev_timer_stop(ev, &b->role_timer);
+	ev_timer_stop(ev, &b->reap_timer);
+	each_lane(b, free_lane);
+	while (!list_is_empty(&b->spares)) {
+		struct lane *lane = CONTAINER_OF(b->spares.next, struct lane, link);
+
+		lane_free(&lane);
+	}
+	while (list_shift(&b->watchers) != NULL) {
+	}
+	loop_bury(b->loop, free_now, b);
+}
+
+void
+backend_set_secret(struct backend *b, const char *user, const char *password)
+{
+	link_free(&b->probe);
+	free(b->user);
+	free(b->secret);
+	b->user = xstrdup(user);
+	b->secret = xstrdup(password);
+	if (b->state != B_NONE) {
+		make_probe(b);
+		step(b, B_SUSPECT);
+	}
+}
+
+void
+backend_watch(struct backend *b, struct backend_watcher *w)
+{
+	list_push(&b->watchers, &w->link);
+	if (b->state == B_ROUTING) {
+		w->on_route(w->arg, &b->master.at);
+	} else {
+		w->on_noroute(w->arg, b->why);
+	}
+}
+
+void
+backend_unwatch(struct backend_watcher *w)
+{
+	list_del(&w->link);
+}
+
+bool
+backend_master(const struct backend *b, struct endpoint *ret_master)
+{
+	if (b->state == B_ROUTING) {
+		*ret_master = b->master.at;
+	}
+	return b->state == B_ROUTING;
+}
+
+void
+backend_stats(const struct backend *b, struct backend_stats *ret_stats)
+{
+	*ret_stats = b->stats;
+}

@@ -1,0 +1,140 @@
+/* What pool, lanes and wires of this room know of each other. */
+#ifndef BACKEND_BACKEND_PRIV_H
+#define BACKEND_BACKEND_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "backend/lane.h"
+#include "backend/queue.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "resp/reply.h"
+#include "topo/topo.h"
+
+#define BACKEND_MAGIC 0x424b4e44U
+#define LANE_MAGIC    0x4c414e45U
+#define WIRE_MAGIC    0x57495245U
+
+struct link;
+
+struct backend {
+	uint32_t magic;
+	struct loop *loop; /* borrowed (outlives all) */
+	struct topo *topo; /* borrowed (outlives the backend) */
+	struct topo_observer observer;
+	struct backend_conf conf;
+	struct link *probe; /* owned; NULL while no master is known */
+	char *user;         /* owned; our own, NULL: nobody */
+	char *secret;       /* owned */
+	unsigned state;     /* enum backend_state */
+	struct topo_master master;
+	unsigned generation;         /* of the master's address: wires of an older one are cut */
+	bool not_serving;            /* PING said LOADING */
+	bool role_asked, role_stale; /* ROLE is on its way; something happened since */
+	uint64_t role_ms;            /* to the next question */
+	bool paused;                 /* a planned switchover runs */
+	char why[160];               /* nothing is routed: the reason last told */
+	ev_timer hold_timer;         /* the planned hold ends */
+	ev_timer role_timer;         /* ROLE is asked again */
+	ev_timer reap_timer;         /* idle lanes go */
+	struct list lanes;           /* struct lane.link: shared and own, in use */
+	struct list spares;          /* struct lane.link: own ones that nobody has */
+	size_t spare_count;
+	struct list watchers; /* struct backend_watcher.link */
+	uint32_t pass;
+	struct backend_stats stats;
+};
+
+struct lane {
+	uint32_t magic;
+	struct list link;
+	struct backend *backend; /* borrowed (outlives all lanes) */
+	char *user, *password;   /* owned; NULL: not given */
+	size_t user_len, password_len;
+	uint32_t database;
+	uint8_t protocol;
+	bool is_own, pinned, raw;
+	unsigned refs;
+	uint64_t idle_since_ms;      /* refs fell to 0, or it became a spare */
+	struct requester *requester; /* borrowed; own lanes: theirs, NULL in a spare */
+	struct wire *wire;           /* owned: where requests go, or NULL */
+	struct list wires;           /* struct wire.link: owned, that one and those that drain */
+	struct queue pending;        /* not on any wire */
+	struct list waiting;         /* struct requester.waiting */
+	ev_timer expire;             /* the first of `pending` has waited long enough */
+	ev_timer retry;              /* the next attempt to connect */
+	uint64_t retry_ms;
+};
+
+struct wire {
+	uint32_t magic;
+	struct list link;
+	struct lane *lane; /* borrowed (ends its wires before it goes) */
+	struct conn *conn; /* owned; NULL when it ended */
+	unsigned state;    /* enum wire_state */
+	unsigned generation;
+	struct queue queue; /* in flight, and what this turn adds */
+	struct queue retry; /* refused by a server that is no proper master: to be sent again */
+	uint32_t pass;      /* requesters with something in `retry` bear this mark */
+	struct resp_reply_scanner scan;
+	size_t scanned; /* bytes of the kept partial reply that the scanner has seen */
+	bool in_reply;  /* a part of the present reply was handed on */
+	bool was_up;
+	bool streaming;      /* the last flight is a streamed request that goes on */
+	bool stalled;        /* the reader of the first reply is slow */
+	unsigned setup_left; /* replies of the setup to come */
+	bool setup_name;     /* the last of them is CLIENT SETNAME's: it may be refused */
+	size_t flushed;      /* bytes of `queue` that the conn has */
+	uint64_t setup_bytes, popped_bytes; /* before those */
+	uint64_t sent_bytes;                /* all that the conn had sent when it ended */
+	struct loop_hook flush;
+	ev_timer timer; /* draining, or stalled */
+};
+
+/* --- backend.c --- */
+bool backend_is_routing(const struct backend *b);
+/* A wire broke or a server said that it is no master: look again. */
+void backend_suspect(struct backend *b, const char *why);
+
+/* --- lane.c --- */
+struct queue *lane_target(struct lane *lane);
+/* There is a route: what is held may go. */
+void lane_go(struct lane *lane);
+/* The wire takes requests now. */
+void lane_on_wire_up(struct lane *lane, struct wire *w);
+/* It takes none any more, or it ended. */
+void lane_on_wire_closed(struct lane *lane, struct wire *w);
+/* The server refused the setup with this error. */
+void lane_on_wire_refused(struct lane *lane, struct slice error);
+/* The wire is gone: answers or takes back what it had in flight. `sent` bytes were taken by the
+ * socket. */
+void lane_take_back(struct lane *lane, struct wire *w, uint64_t sent);
+/* Room may be there for those who wait. */
+void lane_wake(struct lane *lane);
+/* The flight's requester has its answer (or none comes). */
+void requester_settle(struct requester *r, uint64_t len);
+/* Answers a flight here. */
+void requester_answer(struct requester *r, uint64_t len, const char *error);
+const char *flight_local_error(const struct flight *f);
+/* Cuts the wires to an older master. */
+void lane_cut(struct lane *lane);
+void lane_free(struct lane **lane);
+
+/* --- wire.c --- */
+enum wire_state { WIRE_CONNECTING, WIRE_SETUP, WIRE_UP, WIRE_DRAINING, WIRE_ENDED, WIRE_STATES };
+
+/* NULL when it could not even begin. */
+struct wire *wire_new(struct lane *lane);
+/* Ends it at once, taking back what is in flight. */
+void wire_cut(struct wire *w);
+/* Ends it without a word: its lane goes. */
+void wire_drop(struct wire *w);
+void wire_ask_flush(struct wire *w);
+void wire_flush(struct wire *w);
+void wire_set_slow(struct wire *w, struct requester *r, bool slow);
+/* A part of a streamed request. 0 or -ENOMEM. */
+int wire_stream(struct wire *w, struct slice raw) ATTR_WARN_UNUSED;
+
+#endif

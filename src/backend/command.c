@@ -1,0 +1,132 @@
+#include "backend/command.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <string.h>
+
+static const struct command table[] = {
+#define CMD(name, arity, flags, id) {name, arity, flags, id},
+#include "backend/commands.def"
+#undef CMD
+};
+
+/* Open addressing over the whole names; built at first use. */
+#define SLOTS    2048
+#define NAME_MAX 32
+
+_Static_assert(ARRAY_LEN(table) < SLOTS / 2, "the hash table is too full");
+
+static uint16_t slots[SLOTS]; /* index + 1 */
+static bool built;
+
+/* FNV-1a of the upper case name. */
+static uint32_t
+hash(uint32_t h, struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = s.ptr[i];
+
+		h = (h ^ (uint32_t)(c - (c >= 'a' && c <= 'z' ? 32 : 0))) * 16777619u;
+	}
+	return h;
+}
+
+#define HASH_SEED 2166136261u
+
+static void
+build(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		uint32_t h = hash(HASH_SEED, slice_str(table[i].name));
+
+		assert(strlen(table[i].name) <= NAME_MAX);
+		while (slots[h % SLOTS] != 0) {
+			h++;
+		}
+		slots[h % SLOTS] = (uint16_t)(i + 1);
+	}
+	built = true;
+}
+
+static bool
+name_eq(const char *full, struct slice word, struct slice sub)
+{
+	if (strncasecmp(full, (const char *)word.ptr, word.len) != 0) {
+		return false;
+	}
+	full += word.len;
+	if (sub.ptr == NULL) {
+		return full[0] == '\0';
+	}
+	return full[0] == ' ' && strncasecmp(full + 1, (const char *)sub.ptr, sub.len) == 0 &&
+	       full[1 + sub.len] == '\0';
+}
+
+static const struct command *
+find(struct slice word, struct slice sub)
+{
+	uint32_t h = hash(HASH_SEED, word);
+
+	/* a NUL would end the comparison early */
+	if (word.len + sub.len + 1 > NAME_MAX || memchr(word.ptr, '\0', word.len) != NULL ||
+	    (sub.ptr != NULL && memchr(sub.ptr, '\0', sub.len) != NULL)) {
+		return NULL;
+	}
+	if (sub.ptr != NULL) {
+		h = hash(hash(h, SLICE_LIT(" ")), sub);
+	}
+	for (; slots[h % SLOTS] != 0; h++) {
+		const struct command *cmd = &table[slots[h % SLOTS] - 1];
+
+		if (name_eq(cmd->name, word, sub)) {
+			return cmd;
+		}
+	}
+	return NULL;
+}
+
+const struct command *
+command_find(const struct slice *argv, size_t argc)
+{
+	const struct command *cmd, *sub;
+
+	if (!built) {
+		build();
+	}
+	if (argc == 0) {
+		return NULL;
+	}
+	cmd = find(argv[0], (struct slice){NULL, 0});
+	if (cmd != NULL && (cmd->flags & CMD_SUBS) != 0 && argc > 1) {
+		sub = find(argv[0], argv[1]);
+		cmd = sub != NULL ? sub : cmd;
+	}
+	return cmd;
+}
+
+size_t
+command_count(void)
+{
+	return ARRAY_LEN(table);
+}
+
+const struct command *
+command_at(size_t i)
+{
+	assert(i < ARRAY_LEN(table));
+	return &table[i];
+}
+
+bool
+command_is_allowed(const struct command *cmd, const char *const *allowed, size_t count)
+{
+	size_t word = strcspn(cmd->name, " ");
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcasecmp(allowed[i], cmd->name) == 0 ||
+		    (strlen(allowed[i]) == word && strncasecmp(allowed[i], cmd->name, word) == 0)) {
+			return true;
+		}
+	}
+	return false;
+}

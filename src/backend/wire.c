@@ -1,0 +1,659 @@
+/*
+ * One connection to the master.
+ *
+ *   connecting → setup (AUTH, HELLO, SELECT) → up ──────────────→ ended
+ *                                              └→ draining ──────┘   takes no more, answers what is out
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/backend_priv.h"
+#include "backend/fsm.h"
+#include "base/mem.h"
+#include "resp/write.h"
+
+#define CONNECT_MS     2000
+#define SETUP_MS       5000
+#define DRAIN_MS       1000
+#define WIRE_OUT_HIGH  ((size_t)1024 * 1024)
+#define ERROR_MAX      ((size_t)64 * 1024)
+#define IDLE_BYTES_MAX ((size_t)64 * 1024)
+#define RAW_WHOLE_MAX  ((size_t)16 * 1024)
+
+enum wire_event {
+	WIRE_OPENED,
+	WIRE_SET_UP,
+	WIRE_REFUSED,
+	WIRE_TURNED,
+	WIRE_STALLED,
+	WIRE_EMPTY,
+	WIRE_LOST,
+	WIRE_EVENTS
+};
+
+static void wire_step(struct wire *w, enum wire_event event);
+
+/* ---- state ---- */
+
+static bool
+needs_no_setup(void *obj)
+{
+	const struct wire *w = obj;
+
+	return w->setup_left == 0;
+}
+
+static bool
+is_idle(void *obj)
+{
+	const struct wire *w = obj;
+
+	return w->queue.count == 0;
+}
+
+static void
+on_entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
+{
+	struct wire *w = obj;
+
+	if (from == WIRE_UP) {
+		lane_on_wire_closed(w->lane, w);
+	}
+	switch ((enum wire_state)to) {
+	case WIRE_SETUP:
+		conn_set_deadline(w->conn, SETUP_MS);
+		break;
+	case WIRE_UP:
+		conn_set_deadline(w->conn, 0);
+		w->was_up = true;
+		lane_on_wire_up(w->lane, w);
+		break;
+	default:
+		break;
+	}
+}
+
+static void start_drain(void *obj);
+static void end_wire(void *obj);
+
+static const char *const state_names[WIRE_STATES] = {
+    "connecting", "setup", "up", "draining", "ended"};
+static const char *const event_names[WIRE_EVENTS] = {
+    "opened", "set-up", "refused", "turned", "stalled", "empty", "lost"};
+
+static const struct fsm_row rows[] = {
+    {.state = WIRE_CONNECTING,
+	.event = WIRE_OPENED,
+	.guard = needs_no_setup,
+	.next = WIRE_UP,
+	.comment = "nothing to set up"},
+    {.state = WIRE_CONNECTING,
+	.event = WIRE_OPENED,
+	.next = WIRE_SETUP,
+	.comment = "log in, choose the database"},
+    {.state = WIRE_SETUP, .event = WIRE_SET_UP, .next = WIRE_UP, .comment = "requests may go"},
+    {.state = WIRE_SETUP,
+	.event = WIRE_REFUSED,
+	.action = end_wire,
+	.next = WIRE_ENDED,
+	.comment = "the server's error went to those who wait"},
+    {.state = WIRE_UP,
+	.event = WIRE_TURNED,
+	.guard = is_idle,
+	.action = end_wire,
+	.next = WIRE_ENDED,
+	.comment = "no proper master, nothing in flight"},
+    {.state = WIRE_UP,
+	.event = WIRE_TURNED,
+	.action = start_drain,
+	.next = WIRE_DRAINING,
+	.comment = "no proper master: wait for what is in flight"},
+    {.state = WIRE_UP,
+	.event = WIRE_STALLED,
+	.next = WIRE_DRAINING,
+	.comment = "a slow reader: the others get a wire of their own"},
+    {.state = WIRE_DRAINING,
+	.event = WIRE_TURNED,
+	.next = FSM_SAME,
+	.comment = "one more request to send again"},
+    {.state = WIRE_DRAINING, .event = WIRE_STALLED, .next = FSM_SAME, .comment = "waits"},
+    {.state = WIRE_DRAINING,
+	.event = WIRE_EMPTY,
+	.action = end_wire,
+	.next = WIRE_ENDED,
+	.comment = "all is answered"},
+    {.state = FSM_ANY,
+	.event = WIRE_LOST,
+	.action = end_wire,
+	.next = WIRE_ENDED,
+	.comment = "broken or cut"},
+};
+
+const struct fsm wire_fsm = {.name = "wire",
+    .states = state_names,
+    .state_count = ARRAY_LEN(state_names),
+    .events = event_names,
+    .event_count = ARRAY_LEN(event_names),
+    .rows = rows,
+    .row_count = ARRAY_LEN(rows),
+    .entered = on_entered};
+
+static void
+wire_step(struct wire *w, enum wire_event event)
+{
+	(void)fsm_step(&wire_fsm, w, &w->state, event);
+}
+
+/* ---- end ---- */
+
+static void
+free_now(void *obj)
+{
+	struct wire *w = obj;
+
+	queue_fini(&w->queue);
+	queue_fini(&w->retry);
+	w->magic = 0;
+	free(w);
+}
+
+static void
+stop_all(struct wire *w)
+{
+	struct backend *b = w->lane->backend;
+
+	ev_timer_stop(loop_ev(b->loop), &w->timer);
+	loop_hook_cancel(&w->flush);
+	conn_close(&w->conn);
+	list_del(&w->link);
+	loop_bury(b->loop, free_now, w);
+}
+
+static void
+end_wire(void *obj)
+{
+	struct wire *w = obj;
+	uint64_t sent = w->conn != NULL ? conn_sent_total(w->conn) : w->sent_bytes;
+	uint64_t before = w->setup_bytes + w->popped_bytes;
+
+	stop_all(w);
+	lane_take_back(w->lane, w, sent > before ? sent - before : 0);
+}
+
+void
+wire_cut(struct wire *w)
+{
+	wire_step(w, WIRE_LOST);
+}
+
+void
+wire_drop(struct wire *w)
+{
+	stop_all(w);
+}
+
+static void
+start_drain(void *obj)
+{
+	struct wire *w = obj;
+
+	ev_timer_set(&w->timer, DRAIN_MS / 1000., 0.);
+	ev_timer_start(loop_ev(w->lane->backend->loop), &w->timer);
+}
+
+/* Draining takes too long, or a slow reader keeps others waiting. */
+static void
+on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct wire *w = OBJ_CAST((struct wire *)timer->data, WIRE_MAGIC);
+	struct flight *f = w->queue.count > 0 ? queue_at(&w->queue, 0) : NULL;
+	struct requester *r;
+
+	if (!w->stalled || f == NULL || f->who == NULL) {
+		wire_step(w, WIRE_LOST);
+		return;
+	}
+	/* the rest of this reply is read and thrown away */
+	r = f->who;
+	f->who = NULL;
+	w->stalled = false;
+	conn_pause(w->conn, false);
+	requester_answer(r, f->len, "");
+}
+
+/* ---- requests ---- */
+
+void
+wire_flush(struct wire *w)
+{
+	struct slice all = buf_slice(&w->queue.bytes);
+
+	if (w->conn == NULL || all.len == w->flushed) {
+		return;
+	}
+	if (conn_send(w->conn, all.ptr + w->flushed, all.len - w->flushed) < 0) {
+		wire_step(w, WIRE_LOST);
+		return;
+	}
+	w->flushed = all.len;
+}
+
+static void
+on_flush(void *arg)
+{
+	wire_flush(OBJ_CAST((struct wire *)arg, WIRE_MAGIC));
+}
+
+void
+wire_ask_flush(struct wire *w)
+{
+	loop_hook_ask(w->lane->backend->loop, &w->flush);
+}
+
+int
+wire_stream(struct wire *w, struct slice raw)
+{
+	wire_flush(w);
+	return w->conn != NULL ? conn_send(w->conn, raw.ptr, raw.len) : 0;
+}
+
+/* ---- replies ---- */
+
+static void
+pop(struct wire *w)
+{
+	struct flight *f = queue_at(&w->queue, 0);
+
+	w->popped_bytes += (f->flags & FLIGHT_LOCAL) == 0 ? f->len : 0;
+	if (flight_is_kept(f)) {
+		assert(w->flushed >= f->len);
+		w->flushed -= (size_t)f->len;
+	}
+	queue_pop(&w->queue);
+}
+
+/* Those that are to be answered here have come to the front. */
+static void
+answer_local(struct wire *w)
+{
+	while (w->conn != NULL && w->queue.count > 0) {
+		struct flight f = *queue_at(&w->queue, 0);
+
+		if ((f.flags & FLIGHT_LOCAL) == 0) {
+			return;
+		}
+		pop(w);
+		if (f.who != NULL) {
+			requester_answer(f.who, f.len, flight_local_error(&f));
+		}
+	}
+}
+
+/* Errors that say: no proper master (yet). */
+static bool
+is_turned(struct slice raw)
+{
+	static const char *const words[] = {"-READONLY ", "-LOADING ", "-MASTERDOWN ",
+	    "-UNBLOCKED force unblock from blocking operation, instance state changed"};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		size_t len = strlen(words[i]);
+
+		if (raw.len > len && memcmp(raw.ptr, words[i], len) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Moves the first flight to those that are sent again; `flags` are added to its own. */
+static void
+keep_for_retry(struct wire *w, uint32_t flags)
+{
+	struct flight f = *queue_at(&w->queue, 0);
+	struct slice raw = queue_front_bytes(&w->queue);
+
+	if ((f.flags & FLIGHT_STREAM) != 0 && (flags & FLIGHT_LOCAL) == 0) {
+		flags |= FLIGHT_CUT; /* its bytes are gone, but it was refused */
+	}
+	f.flags |= flags;
+	if ((f.flags & FLIGHT_LOCAL) != 0) {
+		raw = (struct slice){NULL, 0};
+	}
+	f.who->pass = w->pass;
+	if (queue_push(&w->retry, &f, raw) < 0) {
+		requester_answer(f.who, f.len, "-ERR out of memory in the proxy\r\n");
+	}
+}
+
+/* True when the first reply is not for its requester, for what it asked before is to be sent again. */
+static bool
+held_for_order(struct wire *w, const struct flight *f)
+{
+	return w->retry.count > 0 && f->who != NULL && f->who->pass == w->pass;
+}
+
+static void
+hand_on(struct wire *w, struct slice run, bool first, bool last)
+{
+	struct flight f = *queue_at(&w->queue, 0);
+	struct requester *r = f.who;
+	struct lane_reply reply = {run, first, last, (char)w->scan.type, false};
+
+	if (last) {
+		pop(w);
+		if (r != NULL) {
+			requester_settle(r, f.len);
+		}
+		w->lane->backend->stats.answered++;
+	} else {
+		queue_at(&w->queue, 0)->flags |= FLIGHT_BEGUN;
+	}
+	if (r == NULL || (f.flags & LANE_SILENT) != 0) {
+		return;
+	}
+	r->ops->on_reply(r->owner, &reply);
+	if (!last && w->conn != NULL && queue_at(&w->queue, 0)->who != NULL && r->slow) {
+		wire_set_slow(w, r, true);
+	}
+}
+
+static void
+on_answer(struct wire *w, struct slice run, bool first, bool last)
+{
+	struct flight *f = queue_at(&w->queue, 0);
+
+	if (first && last && w->scan.type == '-' && (f->flags & LANE_AS_IS) == 0 &&
+	    !w->lane->pinned && is_turned(run)) {
+		struct lane *lane = w->lane;
+
+		if (w->retry.count == 0) {
+			w->pass = ++lane->backend->pass;
+		}
+		if (f->who != NULL) {
+			keep_for_retry(w, 0);
+		}
+		pop(w);
+		backend_suspect(lane->backend, "the server is no proper master");
+		if (w->conn != NULL) {
+			wire_step(w, WIRE_TURNED);
+		}
+	} else if (held_for_order(w, f)) {
+		if (last) {
+			keep_for_retry(w, (f->flags & LANE_READ) != 0 ? 0 : FLIGHT_UNCERTAIN);
+			pop(w);
+		}
+	} else {
+		hand_on(w, run, first, last);
+	}
+	if (last) {
+		answer_local(w);
+		if (w->conn != NULL && w->queue.count == 0) {
+			if (w->queue.bytes.cap > IDLE_BYTES_MAX) {
+				queue_release(&w->queue);
+			}
+			if (w->state == WIRE_DRAINING) {
+				wire_step(w, WIRE_EMPTY);
+			}
+		}
+	}
+}
+
+static void
+on_setup_answer(struct wire *w, struct slice run)
+{
+	w->setup_left--;
+	if (run.ptr[0] == '-' && !(w->setup_name && w->setup_left == 0)) {
+		struct lane *lane = w->lane;
+
+		if (is_turned(run)) {
+			wire_step(w, WIRE_LOST);
+			return;
+		}
+		lane_on_wire_refused(lane, run);
+		if (w->conn != NULL) {
+			wire_step(w, WIRE_REFUSED);
+		}
+		return;
+	}
+	if (w->setup_left == 0) {
+		wire_step(w, WIRE_SET_UP);
+	}
+}
+
+/* One reply, or a part of it. */
+static void
+on_run(struct wire *w, struct slice run, bool last)
+{
+	bool first = !w->in_reply;
+
+	w->in_reply = !last;
+	if (w->state == WIRE_SETUP) {
+		if (last) {
+			on_setup_answer(w, run);
+		} else {
+			wire_step(w, WIRE_LOST);
+		}
+	} else if (w->lane->raw || w->scan.type == '>') {
+		struct requester *r = w->lane->requester;
+		struct lane_reply reply = {run, first, last, (char)w->scan.type, false};
+
+		if (r != NULL) {
+			r->ops->on_reply(r->owner, &reply);
+		}
+	} else if (w->queue.count == 0) {
+		/* "max number of clients reached", or out of step: not to be trusted any more */
+		wire_step(w, WIRE_LOST);
+	} else {
+		on_answer(w, run, first, last);
+	}
+}
+
+/* Is this partial reply to be shown again as a whole? */
+static bool
+wants_whole(struct wire *w, struct slice part)
+{
+	uint32_t flags = w->queue.count > 0 ? queue_at(&w->queue, 0)->flags : 0;
+
+	if (w->in_reply) {
+		return false;
+	}
+	if (w->scan.type == '-' || w->state == WIRE_SETUP) {
+		return part.len < ERROR_MAX;
+	}
+	if (w->lane->raw || w->scan.type == '>') {
+		return part.len < RAW_WHOLE_MAX;
+	}
+	return (flags & LANE_WHOLE) != 0 && part.len < LANE_WHOLE_MAX;
+}
+
+static size_t
+read_replies(struct wire *w, struct slice in)
+{
+	size_t at = 0;
+
+	while (at < in.len) {
+		struct slice rest = {in.ptr + at, in.len - at};
+		struct slice fresh = {rest.ptr + w->scanned, rest.len - w->scanned};
+		size_t used = 0;
+
+		switch (resp_reply_scan(&w->scan, fresh, &used)) {
+		case RESP_REPLY_BAD:
+			wire_step(w, WIRE_LOST);
+			return in.len;
+		case RESP_REPLY_MORE:
+			if (wants_whole(w, rest)) {
+				w->scanned = rest.len;
+				return at;
+			}
+			w->scanned = 0;
+			on_run(w, rest, false);
+			return in.len;
+		case RESP_REPLY_DONE:
+			used += w->scanned;
+			w->scanned = 0;
+			on_run(w, (struct slice){rest.ptr, used}, true);
+			at += used;
+			break;
+		}
+		if (w->conn == NULL) {
+			return in.len;
+		}
+		if (conn_is_paused(w->conn)) {
+			break;
+		}
+	}
+	return at;
+}
+
+static size_t
+on_data(struct conn *c, void *owner, struct slice in)
+{
+	struct wire *w = OBJ_CAST((struct wire *)owner, WIRE_MAGIC);
+	size_t used = read_replies(w, in);
+
+	if (w->conn != NULL && !list_is_empty(&w->lane->waiting)) {
+		lane_wake(w->lane);
+	}
+	return used;
+}
+
+void
+wire_set_slow(struct wire *w, struct requester *r, bool slow)
+{
+	struct backend *b = w->lane->backend;
+
+	if (w->conn == NULL || w->stalled == slow) {
+		return;
+	}
+	if (slow && !w->lane->is_own) {
+		const struct flight *f = w->queue.count > 0 ? queue_at(&w->queue, 0) : NULL;
+
+		if (f == NULL || f->who != r || (f->flags & FLIGHT_BEGUN) == 0) {
+			return; /* others come first; its own replies are looked at one by one */
+		}
+		if (w->queue.count > 1) {
+			ev_timer_set(&w->timer, (double)b->conf.stall_ms / 1000., 0.);
+			ev_timer_start(loop_ev(b->loop), &w->timer);
+		}
+		wire_step(w, WIRE_STALLED);
+	}
+	w->stalled = slow;
+	conn_pause(w->conn, slow);
+	if (!slow) {
+		ev_timer_stop(loop_ev(b->loop), &w->timer);
+	}
+}
+
+/* ---- connection ---- */
+
+static int
+add_setup(struct wire *w, struct buf *out)
+{
+	const struct lane *l = w->lane;
+	struct slice user = {(const uint8_t *)l->user, l->user_len};
+	struct slice password = {(const uint8_t *)l->password, l->password_len};
+	struct slice argv[5];
+	size_t argc = 0;
+	char number[12];
+	int err = 0;
+
+	if (l->protocol >= 3) {
+		argv[argc++] = SLICE_LIT("HELLO");
+		argv[argc++] = SLICE_LIT("3");
+	}
+	if (l->password != NULL) {
+		argv[argc++] = SLICE_LIT("AUTH");
+		if (l->user != NULL) {
+			argv[argc++] = user;
+		} else if (l->protocol >= 3) {
+			argv[argc++] = SLICE_LIT("default");
+		}
+		argv[argc++] = password;
+	}
+	if (argc > 0) {
+		err = resp_add_command(out, argv, argc);
+		w->setup_left++;
+	}
+	if (err == 0 && l->database != 0) {
+		(void)snprintf(number, sizeof(number), "%u", l->database);
+		err = resp_add_command_str(out, "SELECT", number, NULL);
+		w->setup_left++;
+	}
+	if (err == 0 && l->backend->conf.client_name != NULL && w->setup_left > 0) {
+		err = resp_add_command_str(
+		    out, "CLIENT", "SETNAME", l->backend->conf.client_name, NULL);
+		w->setup_name = true;
+		w->setup_left++;
+	}
+	return err;
+}
+
+static void
+on_open(struct conn *c, void *owner)
+{
+	struct wire *w = OBJ_CAST((struct wire *)owner, WIRE_MAGIC);
+	struct buf *out = conn_out(c);
+
+	w->lane->backend->stats.connects++;
+	if (add_setup(w, out) < 0) {
+		wire_step(w, WIRE_LOST);
+		return;
+	}
+	w->setup_bytes = buf_len(out);
+	conn_flush(c);
+	wire_step(w, WIRE_OPENED);
+}
+
+static void
+on_room(struct conn *c, void *owner)
+{
+	struct wire *w = OBJ_CAST((struct wire *)owner, WIRE_MAGIC);
+
+	lane_wake(w->lane);
+}
+
+static void
+on_close(struct conn *c, void *owner, int error)
+{
+	struct wire *w = OBJ_CAST((struct wire *)owner, WIRE_MAGIC);
+	struct backend *b = w->lane->backend;
+
+	w->sent_bytes = conn_sent_total(c);
+	w->conn = NULL;
+	b->stats.losses++;
+	backend_suspect(b, error == 0 ? "the server closed a connection" : strerror(-error));
+	wire_step(w, WIRE_LOST);
+}
+
+static const struct conn_ops ops = {
+    .on_open = on_open, .on_data = on_data, .on_room = on_room, .on_close = on_close};
+
+struct wire *
+wire_new(struct lane *lane)
+{
+	struct backend *b = lane->backend;
+	struct wire *w = xcalloc(1, sizeof(*w));
+
+	w->magic = WIRE_MAGIC;
+	w->lane = lane;
+	w->generation = b->generation;
+	queue_init(&w->queue);
+	queue_init(&w->retry);
+	w->queue.wire = w;
+	resp_reply_init(&w->scan);
+	loop_hook_init(&w->flush, on_flush, w);
+	ev_init(&w->timer, on_timer);
+	w->timer.data = w;
+	w->conn = conn_connect(b->loop, &b->master.at, CONNECT_MS, &ops, w, NULL);
+	if (w->conn == NULL) {
+		free_now(w);
+		return NULL;
+	}
+	conn_set_limits(w->conn, LANE_WHOLE_MAX + 2 * LOOP_SCRATCH_BYTES, WIRE_OUT_HIGH);
+	list_push(&lane->wires, &w->link);
+	return w;
+}

@@ -1,0 +1,138 @@
+#include "proxy/proxy.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "proxy/proxy_priv.h"
+
+static void
+configure(struct proxy *p)
+{
+	const struct conf *conf = worker_conf(p->worker);
+
+	p->conf.max_clients = conf->proxy_max_clients;
+	p->conf.client_timeout_ms = conf->proxy_client_timeout_s * 1000;
+	p->conf.allow = (const char *const *)conf->proxy_allow.items;
+	p->conf.allow_count = conf->proxy_allow.count;
+	p->limits = RESP_LIMITS_DEFAULT;
+	p->limits.bulk_max = MIN(p->limits.bulk_max, conf->proxy_max_request_bytes);
+	/* what surrounds a value of the largest size is not counted against it */
+	p->limits.total_max = conf->proxy_max_request_bytes + RESP_INLINE_MAX;
+}
+
+static void
+on_idle_timer(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct proxy *p = OBJ_CAST((struct proxy *)timer->data, PROXY_MAGIC);
+	uint64_t now = clock_mono_ms();
+
+	if (p->conf.client_timeout_ms == 0) {
+		return;
+	}
+	list_for_each_safe (item, next, &p->sessions) {
+		struct session *s = CONTAINER_OF(item, struct session, link);
+
+		if (s->requester.unanswered == 0 && s->own_mode != OWN_RAW &&
+		    now - s->active_ms >= p->conf.client_timeout_ms) {
+			session_close(s);
+		}
+	}
+}
+
+static int
+proxy_start(struct worker *w, void **ret_state, struct errmsg *err)
+{
+	struct proxy *p = xcalloc(1, sizeof(*p));
+
+	*p = (struct proxy){.magic = PROXY_MAGIC,
+	    .worker = w,
+	    .loop = worker_loop(w),
+	    .backend = worker_backend(w),
+	    .next_id = 1};
+	list_init(&p->sessions);
+	buf_init(&p->inline_buf, 8 * RESP_INLINE_MAX);
+	ev_timer_init(&p->idle_timer, on_idle_timer, 1., 1.);
+	p->idle_timer.data = p;
+	ev_timer_start(loop_ev(p->loop), &p->idle_timer);
+	configure(p);
+	*ret_state = p;
+	return 0;
+}
+
+static void
+proxy_accept(void *state, int fd, unsigned door)
+{
+	static const char full[] = "-ERR max number of clients reached\r\n";
+	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
+
+	if (p->draining || p->session_count >= p->conf.max_clients) {
+		(void)send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
+		(void)close(fd);
+		return;
+	}
+	session_new(p, fd);
+}
+
+static void
+proxy_apply(void *state)
+{
+	configure(OBJ_CAST((struct proxy *)state, PROXY_MAGIC));
+}
+
+static void
+proxy_drain(void *state)
+{
+	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
+
+	p->draining = true;
+	list_for_each_safe (item, next, &p->sessions) {
+		session_drain(CONTAINER_OF(item, struct session, link));
+	}
+	if (list_is_empty(&p->sessions)) {
+		worker_drained(p->worker);
+	}
+}
+
+static void
+free_now(void *obj)
+{
+	struct proxy *p = obj;
+
+	buf_fini(&p->inline_buf);
+	p->magic = 0;
+	free(p);
+}
+
+static void
+proxy_stop(void *state)
+{
+	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
+
+	list_for_each_safe (item, next, &p->sessions) {
+		session_close(CONTAINER_OF(item, struct session, link));
+	}
+	ev_timer_stop(loop_ev(p->loop), &p->idle_timer);
+	loop_bury(p->loop, free_now, p);
+}
+
+static const struct conf_list *
+listen_addresses(const struct conf *conf)
+{
+	return &conf->proxy_listen;
+}
+
+static const struct worker_door doors[] = {
+    {.option = "proxy.listen", .addresses = listen_addresses}, {.option = NULL}};
+
+const struct worker_ops proxy_worker_ops = {.role = "proxy",
+    .doors = doors,
+    .start = proxy_start,
+    .accept = proxy_accept,
+    .apply = proxy_apply,
+    .drain = proxy_drain,
+    .stop = proxy_stop};

@@ -1,0 +1,136 @@
+/* What the files of this room know of each other. */
+#ifndef PROXY_PROXY_PRIV_H
+#define PROXY_PROXY_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/command.h"
+#include "backend/lane.h"
+#include "backend/worker.h"
+#include "base/buf.h"
+#include "net/conn.h"
+#include "resp/request.h"
+
+#define PROXY_MAGIC   0x50524f58U
+#define SESSION_MAGIC 0x53455353U
+
+/* A reply of at least so many bytes goes to the socket without a copy. */
+#define PROXY_DIRECT_BYTES ((size_t)16 * 1024)
+#define SESSION_OUT_HIGH   ((size_t)1024 * 1024)
+
+struct proxy {
+	uint32_t magic;
+	struct worker *worker;   /* borrowed (outlives the proxy) */
+	struct loop *loop;       /* borrowed, likewise */
+	struct backend *backend; /* borrowed, likewise */
+	struct list sessions;    /* struct session.link: owned */
+	size_t session_count;
+	uint64_t next_id;
+	struct resp_limits limits;
+	struct buf inline_buf; /* shared by all scanners */
+	ev_timer idle_timer;
+	bool draining;
+	struct {
+		size_t max_clients;
+		uint64_t client_timeout_ms;
+		const char *const *allow; /* borrowed from the worker's conf */
+		size_t allow_count;
+	} conf;
+};
+
+/* Why a session does not read on. */
+enum session_wait {
+	WAIT_NOTHING,
+	WAIT_REPLIES, /* all that was asked must be answered first */
+	WAIT_ROOM,    /* the lane takes no more */
+	WAIT_CLIENT,  /* the client does not read its replies */
+};
+
+/* What its own lane is for. */
+enum session_own {
+	OWN_NONE,   /* there is none: requests go over the shared lane */
+	OWN_ONCE,   /* one request that blocks, or comes in pieces */
+	OWN_WATCH,  /* keys are watched */
+	OWN_MULTI,  /* in a transaction */
+	OWN_RAW,    /* subscriptions, MONITOR: the server speaks when it likes */
+	OWN_ALWAYS, /* something that is not known may have left state on the connection */
+};
+
+struct login;
+
+struct identity {
+	char *user, *password; /* owned; NULL: not given */
+	uint32_t database;
+	uint8_t protocol;
+};
+
+struct session {
+	uint32_t magic;
+	struct list link;
+	struct proxy *proxy; /* borrowed (outlives its sessions) */
+	struct conn *conn;   /* owned */
+	struct requester requester;
+	struct resp_request_scanner scan;
+	struct lane *lane; /* ref: the shared one, or NULL until it is needed */
+	struct lane *own;  /* owned, or NULL */
+	struct identity id;
+	struct login *login; /* owned: AUTH, HELLO or SELECT waits for its reply */
+	char *name;          /* owned: CLIENT SETNAME */
+	uint64_t number;     /* CLIENT ID */
+	uint64_t active_ms;
+	uint8_t wait;        /* enum session_wait */
+	uint8_t own_mode;    /* enum session_own */
+	bool eof;            /* the client sends no more */
+	bool closing;        /* gone after the replies that are due */
+	bool watch_lost;     /* EXEC must fail: what was watched is not known any more */
+	bool multi_lost;     /* EXEC must fail: the transaction's connection is gone */
+	bool own_ends;       /* with the reply that is due the own lane is done with */
+	bool own_sticky;     /* it may not go back */
+	bool multi_asked;    /* the next reply is MULTI's */
+	bool exec_sent;      /* the last request of the own lane is EXEC */
+	bool null_for_reply; /* the next reply is replaced by a null */
+};
+
+enum dispatch {
+	DISPATCH_DONE,  /* the request was taken */
+	DISPATCH_LATER, /* not now: show it again */
+	DISPATCH_CLOSED,
+};
+
+/* --- session.c --- */
+void session_new(struct proxy *p, int fd);
+void session_close(struct session *s);
+/* Answers as Redis would and closes once the reply is sent. */
+void session_close_with(struct session *s, const char *reply);
+/* No more requests; ends when all is answered. */
+void session_drain(struct session *s);
+void session_reply(struct session *s, const char *reply);
+void session_replyf(struct session *s, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* Stops reading until that has come about. */
+enum dispatch session_wait_for(struct session *s, enum session_wait what);
+/* The key of an identity, borrowed from it. */
+struct lane_key session_key(const struct identity *id);
+struct lane *session_lane(struct session *s);
+/* Puts the request on the lane that the session uses now. */
+enum dispatch session_forward(struct session *s, struct slice raw, unsigned flags);
+/* A lane of its own from here on. */
+void session_take_own(struct session *s, enum session_own mode);
+/* Back to the shared lane; the own one is clean, or is closed. */
+void session_drop_own(struct session *s, bool clean);
+
+/* --- state.c: the commands that are about the connection itself --- */
+enum dispatch session_state_command(
+    struct session *s, const struct command *cmd, const struct resp_request *req);
+/* A reply to AUTH, HELLO or SELECT came. */
+void session_login_answered(struct session *s, bool ok);
+void identity_fini(struct identity *id);
+
+/* --- own.c: the own lane --- */
+/* `cmd` NULL: not known. `begin`: the first piece of a streamed request. */
+enum dispatch session_own_command(
+    struct session *s, const struct command *cmd, const struct resp_request *req, bool begin);
+void session_own_answered(struct session *s, const struct lane_reply *reply);
+void session_own_lost(struct session *s, unsigned dropped);
+
+#endif

@@ -1,0 +1,473 @@
+/*
+ * One client.
+ *
+ *   client → conn → scanner → dispatch ─→ shared lane ─┐
+ *                                ├─────→ own lane ─────┼→ on_reply → conn → client
+ *                                └─────→ answered here ┘
+ *
+ * Replies keep the order of requests without any bookkeeping: lanes answer in order, and whatever
+ * is not for the lane in use (an answer made here, another lane) waits until nothing is unanswered.
+ * Until then the session does not read on: the request stays in the conn and is looked at again.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/proxy_priv.h"
+
+#define CLOSE_FLUSH_MS 5000
+
+/* ---- end ---- */
+
+static void
+free_now(void *obj)
+{
+	struct session *s = obj;
+
+	s->magic = 0;
+	free(s);
+}
+
+/* All but the conn. */
+static void
+leave(struct session *s)
+{
+	struct proxy *p = s->proxy;
+
+	requester_fini(&s->requester);
+	lane_release(&s->own);
+	lane_release(&s->lane);
+	session_login_answered(s, false);
+	identity_fini(&s->id);
+	free(s->name);
+	s->name = NULL;
+	list_del(&s->link);
+	p->session_count--;
+	loop_bury(p->loop, free_now, s);
+	if (p->draining && list_is_empty(&p->sessions)) {
+		worker_drained(p->worker);
+	}
+}
+
+void
+session_close(struct session *s)
+{
+	if (s->conn != NULL) {
+		conn_close(&s->conn);
+		leave(s);
+	}
+}
+
+void
+session_close_with(struct session *s, const char *reply)
+{
+	if (s->conn == NULL) {
+		return;
+	}
+	session_reply(s, reply);
+	conn_close_after_flush(&s->conn, CLOSE_FLUSH_MS);
+	leave(s);
+}
+
+void
+session_drain(struct session *s)
+{
+	s->closing = true;
+	if (s->requester.unanswered == 0 || s->own_mode == OWN_RAW) {
+		session_close_with(s, "");
+	} else {
+		conn_pause(s->conn, true);
+	}
+}
+
+/* ---- replies ---- */
+
+/* What is written for the client waits in its conn: an error there shows at the flush. */
+static void
+write_out(struct session *s, const void *bytes, size_t len)
+{
+	int err = len >= PROXY_DIRECT_BYTES ? conn_send(s->conn, bytes, len)
+					    : conn_write(s->conn, bytes, len);
+
+	if (err < 0) {
+		session_close(s);
+	}
+}
+
+void
+session_reply(struct session *s, const char *reply)
+{
+	write_out(s, reply, strlen(reply));
+}
+
+void
+session_replyf(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (buf_vaddf(conn_out(s->conn), fmt, ap) == 0) {
+		conn_flush(s->conn);
+	}
+	va_end(ap);
+}
+
+/* Reads on, if there is nothing else to wait for. */
+static void
+go_on(struct session *s)
+{
+	s->wait = WAIT_NOTHING;
+	if (!s->closing) {
+		conn_pause(s->conn, false);
+	}
+}
+
+static void
+on_reply(void *owner, const struct lane_reply *reply)
+{
+	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
+
+	if (reply->local && reply->raw.len == 0) {
+		session_close(s); /* the reply was cut in the middle */
+		return;
+	}
+	if (s->null_for_reply) {
+		if (reply->last) {
+			s->null_for_reply = false;
+			session_reply(s, s->id.protocol >= 3 ? "_\r\n" : "*-1\r\n");
+		}
+	} else {
+		write_out(s, reply->raw.ptr, reply->raw.len);
+	}
+	if (s->conn == NULL) {
+		return;
+	}
+	if (conn_is_full(s->conn)) {
+		requester_set_slow(&s->requester, true);
+	}
+	if (!reply->last) {
+		return;
+	}
+	if (s->login != NULL && s->requester.unanswered == 0) {
+		session_login_answered(s, reply->type != '-');
+	}
+	if (s->own != NULL) {
+		session_own_answered(s, reply);
+	}
+	if (s->conn == NULL || s->requester.unanswered > 0) {
+		return;
+	}
+	if (s->closing || s->eof) {
+		session_close_with(s, "");
+	} else if (s->wait == WAIT_REPLIES) {
+		go_on(s);
+	}
+}
+
+static void
+on_lane_room(void *owner)
+{
+	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
+
+	if (s->conn != NULL && s->wait == WAIT_ROOM) {
+		go_on(s);
+	}
+}
+
+static void
+on_lost(void *owner, struct lane *lane, unsigned dropped)
+{
+	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
+
+	session_own_lost(s, dropped);
+	if (s->conn != NULL && s->wait == WAIT_REPLIES && s->requester.unanswered == 0) {
+		go_on(s);
+	}
+}
+
+static const struct requester_ops requester_ops = {
+    .on_reply = on_reply, .on_room = on_lane_room, .on_lost = on_lost};
+
+/* ---- lanes ---- */
+
+struct lane_key
+session_key(const struct identity *id)
+{
+	struct lane_key key = {.database = id->database, .protocol = id->protocol};
+
+	if (id->user != NULL) {
+		key.user = slice_str(id->user);
+	}
+	if (id->password != NULL) {
+		key.password = slice_str(id->password);
+	}
+	return key;
+}
+
+struct lane *
+session_lane(struct session *s)
+{
+	if (s->lane == NULL) {
+		struct lane_key key = session_key(&s->id);
+
+		s->lane = lane_shared(s->proxy->backend, &key);
+	}
+	return s->lane;
+}
+
+void
+session_take_own(struct session *s, enum session_own mode)
+{
+	struct lane_key key = session_key(&s->id);
+
+	assert(s->requester.unanswered == 0);
+	if (s->own == NULL) {
+		s->own = lane_own(s->proxy->backend, &key, &s->requester);
+	}
+	s->own_mode = (uint8_t)mode;
+	s->own_ends = false;
+}
+
+void
+session_drop_own(struct session *s, bool clean)
+{
+	assert(s->requester.unanswered == 0);
+	lane_set_pinned(s->own, false);
+	s->own_ends = false;
+	s->exec_sent = false;
+	s->multi_asked = false;
+	s->multi_lost = false;
+	s->watch_lost = false;
+	if (s->own_sticky) {
+		s->own_mode = OWN_ALWAYS;
+		return;
+	}
+	s->own_mode = OWN_NONE;
+	if (clean) {
+		lane_return(&s->own);
+	} else {
+		lane_release(&s->own);
+	}
+}
+
+enum dispatch
+session_wait_for(struct session *s, enum session_wait what)
+{
+	s->wait = (uint8_t)what;
+	conn_pause(s->conn, true);
+	return DISPATCH_LATER;
+}
+
+enum dispatch
+session_forward(struct session *s, struct slice raw, unsigned flags)
+{
+	struct lane *lane = s->own != NULL ? s->own : session_lane(s);
+	int err;
+
+	if (lane_is_full(&s->requester, lane)) {
+		return session_wait_for(s, WAIT_ROOM);
+	}
+	err = lane_send(&s->requester, lane, raw, flags);
+	if (err < 0) {
+		if (s->requester.unanswered > 0) {
+			return session_wait_for(s, WAIT_REPLIES);
+		}
+		session_reply(s, "-MASTERDOWN no master, and too many requests wait for it\r\n");
+	}
+	return s->conn != NULL ? DISPATCH_DONE : DISPATCH_CLOSED;
+}
+
+/* ---- requests ---- */
+
+static enum dispatch
+refuse(struct session *s, const struct command *cmd)
+{
+	if (s->requester.unanswered > 0) {
+		return session_wait_for(s, WAIT_REPLIES);
+	}
+	session_replyf(s, "-ERR %s is not allowed here; proxy.allow may name it\r\n", cmd->name);
+	return DISPATCH_DONE;
+}
+
+/* A browser was made to talk to us: Redis hangs up on these two, and so do we. */
+static bool
+is_http(const struct resp_request *req)
+{
+	return req->kept > 0 &&
+	       (slice_caseeq(req->argv[0], "POST") || slice_caseeq(req->argv[0], "HOST:"));
+}
+
+static enum dispatch
+dispatch(struct session *s, const struct resp_request *req, bool begin)
+{
+	const struct command *cmd = command_find(req->argv, req->kept);
+
+	if (cmd == NULL) {
+		if (is_http(req)) {
+			log_peer(LOG_WARN, "a client that speaks HTTP is closed");
+			session_close(s);
+			return DISPATCH_CLOSED;
+		}
+		return session_own_command(s, NULL, req, begin);
+	}
+	if ((cmd->flags & CMD_REFUSED) != 0 &&
+	    !command_is_allowed(cmd, s->proxy->conf.allow, s->proxy->conf.allow_count)) {
+		return begin ? (session_close_with(s, "-ERR not allowed here\r\n"), DISPATCH_CLOSED)
+			     : refuse(s, cmd);
+	}
+	if ((cmd->flags & CMD_SESSION) != 0 && !begin) {
+		return session_state_command(s, cmd, req);
+	}
+	if (s->own == NULL && !begin && (cmd->flags & (CMD_BLOCKING | CMD_OWN | CMD_PUBSUB)) == 0) {
+		return session_forward(s, req->raw, (cmd->flags & CMD_READ) != 0 ? LANE_READ : 0);
+	}
+	return session_own_command(s, cmd, req, begin);
+}
+
+static enum dispatch
+protocol_error(struct session *s, const char *error)
+{
+	if (s->requester.unanswered > 0 && !resp_request_is_streaming(&s->scan)) {
+		return session_wait_for(s, WAIT_REPLIES);
+	}
+	log_peer(LOG_INFO, "a client is closed: %s", error);
+	session_replyf(s, "-ERR %s\r\n", error);
+	session_close_with(s, "");
+	return DISPATCH_CLOSED;
+}
+
+static enum dispatch
+on_piece(struct session *s, const struct resp_request *req)
+{
+	if (s->own != NULL &&
+	    lane_send_piece(&s->requester, s->own, req->raw, false, req->last, 0) < 0) {
+		session_close(s);
+		return DISPATCH_CLOSED;
+	}
+	if (req->last && s->requester.unanswered == 0 && s->own != NULL && s->own_ends) {
+		session_drop_own(s, false); /* it was answered before it was complete */
+	}
+	return DISPATCH_DONE;
+}
+
+/* One request or piece; how many bytes it took in *ret_used. */
+static enum dispatch
+next_request(struct session *s, struct slice in, size_t *ret_used)
+{
+	struct proxy *p = s->proxy;
+	struct resp_request req;
+	enum dispatch d;
+
+	if (resp_request_is_streaming(&s->scan) && s->own != NULL &&
+	    lane_is_full(&s->requester, s->own)) {
+		return session_wait_for(s, WAIT_ROOM);
+	}
+	switch (resp_request_scan(&s->scan, &p->limits, in, &p->inline_buf, &req)) {
+	case RESP_REQUEST_MORE:
+		*ret_used = req.used;
+		return DISPATCH_LATER;
+	case RESP_REQUEST_BAD:
+		return protocol_error(s, req.error);
+	case RESP_REQUEST_PIECE:
+		d = on_piece(s, &req);
+		break;
+	case RESP_REQUEST_BEGIN:
+		d = dispatch(s, &req, true);
+		if (d == DISPATCH_LATER) {
+			resp_request_init(&s->scan); /* its beginning is shown again */
+		}
+		break;
+	default:
+		d = dispatch(s, &req, false);
+		break;
+	}
+	if (d == DISPATCH_DONE) {
+		*ret_used = req.used;
+	}
+	return d;
+}
+
+static size_t
+on_data(struct conn *c, void *owner, struct slice in)
+{
+	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
+	size_t at = 0;
+
+	if (s->proxy->conf.client_timeout_ms != 0) {
+		s->active_ms = clock_mono_ms();
+	}
+	while (at < in.len && s->wait == WAIT_NOTHING) {
+		size_t used = 0;
+		enum dispatch d;
+
+		if (conn_is_full(s->conn)) {
+			(void)session_wait_for(s, WAIT_CLIENT);
+			break;
+		}
+		d = next_request(s, (struct slice){in.ptr + at, in.len - at}, &used);
+		at += used;
+		if (d == DISPATCH_CLOSED || s->conn == NULL) {
+			return in.len;
+		}
+		if (d == DISPATCH_LATER) {
+			break;
+		}
+	}
+	return at;
+}
+
+static void
+on_client_room(struct conn *c, void *owner)
+{
+	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
+
+	requester_set_slow(&s->requester, false);
+	if (s->conn != NULL && s->wait == WAIT_CLIENT) {
+		go_on(s);
+	}
+}
+
+static void
+on_eof(struct conn *c, void *owner)
+{
+	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
+
+	s->eof = true;
+	if (s->requester.unanswered == 0 || s->own_mode == OWN_RAW) {
+		session_close_with(s, "");
+	}
+}
+
+static void
+on_close(struct conn *c, void *owner, int error)
+{
+	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
+
+	s->conn = NULL;
+	leave(s);
+}
+
+static const struct conn_ops conn_ops = {
+    .on_data = on_data, .on_room = on_client_room, .on_eof = on_eof, .on_close = on_close};
+
+void
+session_new(struct proxy *p, int fd)
+{
+	struct session *s = xcalloc(1, sizeof(*s));
+
+	*s = (struct session){.magic = SESSION_MAGIC,
+	    .proxy = p,
+	    .id = {.protocol = 2},
+	    .number = p->next_id++,
+	    .active_ms = clock_mono_ms()};
+	requester_init(&s->requester, &requester_ops, s);
+	resp_request_init(&s->scan);
+	s->conn = conn_new(p->loop, fd, &conn_ops, s);
+	conn_set_limits(s->conn, RESP_REQUEST_HELD + LOOP_SCRATCH_BYTES, SESSION_OUT_HIGH);
+	list_push(&p->sessions, &s->link);
+	p->session_count++;
+}

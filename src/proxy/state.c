@@ -1,0 +1,342 @@
+/*
+ * Commands about the connection itself. Who the client is and which database it uses is kept here
+ * and becomes the key of a lane; whether the server agrees is asked over that very lane, so that
+ * every error is the server's own.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "proxy/proxy_priv.h"
+#include "resp/write.h"
+
+#define NAME_BYTES_MAX 4096
+
+struct login {
+	struct identity next;
+	struct lane *lane; /* ref: the lane of `next`; NULL with an own lane */
+	char *name;        /* owned: HELLO … SETNAME */
+};
+
+static void
+wipe(char **text)
+{
+	if (*text != NULL) {
+		explicit_bzero(*text, strlen(*text));
+		free(*text);
+		*text = NULL;
+	}
+}
+
+void
+identity_fini(struct identity *id)
+{
+	wipe(&id->user);
+	wipe(&id->password);
+}
+
+static struct identity
+identity_dup(const struct identity *id)
+{
+	return (struct identity){.user = xstrdup(id->user),
+	    .password = xstrdup(id->password),
+	    .database = id->database,
+	    .protocol = id->protocol};
+}
+
+static char *
+dup_arg(struct slice s)
+{
+	return xstrndup((const char *)s.ptr, s.len);
+}
+
+static bool
+has_nul(struct slice s)
+{
+	return s.len > 0 && memchr(s.ptr, '\0', s.len) != NULL;
+}
+
+void
+session_login_answered(struct session *s, bool ok)
+{
+	struct login *l = s->login;
+
+	s->login = NULL;
+	if (l == NULL) {
+		return;
+	}
+	if (ok) {
+		identity_fini(&s->id);
+		s->id = l->next;
+		l->next = (struct identity){0};
+		lane_release(&s->lane);
+		s->lane = l->lane;
+		l->lane = NULL;
+		if (s->own != NULL) {
+			struct lane_key key = session_key(&s->id);
+
+			lane_set_key(s->own, &key);
+		}
+		if (l->name != NULL) {
+			free(s->name);
+			s->name = l->name;
+			l->name = NULL;
+		}
+	}
+	lane_release(&l->lane);
+	identity_fini(&l->next);
+	free(l->name);
+	free(l);
+}
+
+/* Asks the server over the lane of `l`; takes `l`. */
+static enum dispatch
+ask(struct session *s, struct login *l, struct slice raw)
+{
+	struct lane_key key = session_key(&l->next);
+	struct lane *lane = s->own;
+	int err;
+
+	if (lane == NULL) {
+		l->lane = lane_shared(s->proxy->backend, &key);
+		lane = l->lane;
+	}
+	s->login = l;
+	if (lane_is_full(&s->requester, lane)) {
+		session_login_answered(s, false);
+		return session_wait_for(s, WAIT_ROOM);
+	}
+	err = lane_send(&s->requester, lane, raw, LANE_READ | LANE_WHOLE);
+	if (err < 0) {
+		session_login_answered(s, false);
+		session_reply(s, "-MASTERDOWN no master, and too many requests wait for it\r\n");
+		return DISPATCH_DONE;
+	}
+	(void)session_wait_for(s, WAIT_REPLIES);
+	return DISPATCH_DONE;
+}
+
+static enum dispatch
+on_auth(struct session *s, const struct resp_request *req)
+{
+	struct login *l;
+	struct slice password = req->argv[req->argc - 1];
+
+	if (req->argc > 3) {
+		session_reply(s, "-ERR syntax error\r\n");
+		return DISPATCH_DONE;
+	}
+	if (has_nul(password) || (req->argc == 3 && has_nul(req->argv[1]))) {
+		session_reply(
+		    s, "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+		return DISPATCH_DONE;
+	}
+	l = xcalloc(1, sizeof(*l));
+	l->next = identity_dup(&s->id);
+	identity_fini(&l->next);
+	l->next.user = req->argc == 3 ? dup_arg(req->argv[1]) : NULL;
+	l->next.password = dup_arg(password);
+	return ask(s, l, req->raw);
+}
+
+static enum dispatch
+on_select(struct session *s, const struct resp_request *req)
+{
+	struct login *l;
+	uint64_t db;
+
+	if (!slice_to_u64(req->argv[1], &db) || db > INT32_MAX) {
+		return session_forward(s, req->raw, LANE_READ);
+	}
+	l = xcalloc(1, sizeof(*l));
+	l->next = identity_dup(&s->id);
+	l->next.database = (uint32_t)db;
+	return ask(s, l, req->raw);
+}
+
+/* HELLO [protocol [AUTH user password] [SETNAME name]]; false: the error was answered. */
+static bool
+read_hello(struct session *s, const struct resp_request *req, struct login *l, struct buf *out)
+{
+	struct slice argv[5] = {SLICE_LIT("HELLO"), req->argv[1]};
+	size_t argc = 2;
+
+	for (size_t i = 2; i < req->kept; i++) {
+		if (slice_caseeq(req->argv[i], "AUTH") && i + 2 < req->kept &&
+		    !has_nul(req->argv[i + 1]) && !has_nul(req->argv[i + 2])) {
+			wipe(&l->next.user);
+			wipe(&l->next.password);
+			l->next.user = dup_arg(req->argv[i + 1]);
+			l->next.password = dup_arg(req->argv[i + 2]);
+			argv[2] = SLICE_LIT("AUTH");
+			argv[3] = req->argv[i + 1];
+			argv[4] = req->argv[i + 2];
+			argc = 5;
+			i += 2;
+		} else if (slice_caseeq(req->argv[i], "SETNAME") && i + 1 < req->kept &&
+			   req->argv[i + 1].len < NAME_BYTES_MAX) {
+			free(l->name);
+			l->name = dup_arg(req->argv[++i]);
+		} else {
+			session_replyf(s, "-ERR Syntax error in HELLO option '%.*s'\r\n",
+			    (int)MIN(req->argv[i].len, (size_t)128),
+			    has_nul(req->argv[i]) ? "" : (const char *)req->argv[i].ptr);
+			return false;
+		}
+	}
+	return resp_add_command(out, argv, argc) == 0;
+}
+
+static enum dispatch
+on_hello(struct session *s, const struct resp_request *req)
+{
+	struct login *l;
+	struct buf out;
+	enum dispatch d = DISPATCH_DONE;
+	uint64_t protocol;
+
+	/* without a protocol it only asks; with one that does not exist the server says so */
+	if (req->argc == 1 || !slice_to_u64(req->argv[1], &protocol) || protocol < 2 ||
+	    protocol > 3) {
+		return session_forward(s, req->raw, LANE_READ);
+	}
+	l = xcalloc(1, sizeof(*l));
+	l->next = identity_dup(&s->id);
+	l->next.protocol = (uint8_t)protocol;
+	buf_init(&out, 0);
+	if (read_hello(s, req, l, &out)) {
+		d = ask(s, l, buf_slice(&out));
+	} else {
+		s->login = l;
+		session_login_answered(s, false);
+	}
+	buf_fini(&out);
+	return d;
+}
+
+/* ---- CLIENT ---- */
+
+static bool
+is_good_name(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.ptr[i] < '!' || name.ptr[i] > '~') {
+			return false;
+		}
+	}
+	return name.len < NAME_BYTES_MAX;
+}
+
+static void
+reply_info(struct session *s)
+{
+	char peer[ENDPOINT_TEXT_SIZE], line[1024];
+	int n = snprintf(line, sizeof(line),
+	    "id=%llu addr=%s fd=%d name=%.200s age=%llu idle=0 flags=N db=%u sub=0 psub=0 ssub=0 "
+	    "multi=-1 cmd=client|info user=%.100s resp=%u\n",
+	    (unsigned long long)s->number, conn_peer(s->conn, peer), conn_fd(s->conn),
+	    s->name != NULL ? s->name : "",
+	    (unsigned long long)(clock_mono_ms() - s->active_ms) / 1000, s->id.database,
+	    s->id.user != NULL ? s->id.user : "default", s->id.protocol);
+	char type = s->id.protocol >= 3 ? '=' : '$';
+
+	if (type == '=') {
+		session_replyf(s, "=%d\r\ntxt:%s\r\n", n + 4, line);
+	} else {
+		session_replyf(s, "$%d\r\n%s\r\n", n, line);
+	}
+}
+
+static enum dispatch
+on_client(struct session *s, const struct resp_request *req)
+{
+	struct slice sub = req->argv[1];
+
+	if (slice_caseeq(sub, "SETNAME")) {
+		if (!is_good_name(req->argv[2])) {
+			session_reply(s, "-ERR Client names cannot contain spaces, newlines or "
+					 "special characters.\r\n");
+			return DISPATCH_DONE;
+		}
+		free(s->name);
+		s->name = req->argv[2].len > 0 ? dup_arg(req->argv[2]) : NULL;
+		session_reply(s, "+OK\r\n");
+	} else if (slice_caseeq(sub, "GETNAME")) {
+		if (s->name != NULL) {
+			session_replyf(s, "$%zu\r\n%s\r\n", strlen(s->name), s->name);
+		} else {
+			session_reply(s, s->id.protocol >= 3 ? "_\r\n" : "$-1\r\n");
+		}
+	} else if (slice_caseeq(sub, "ID")) {
+		session_replyf(s, ":%llu\r\n", (unsigned long long)s->number);
+	} else if (slice_caseeq(sub, "INFO")) {
+		reply_info(s);
+	} else {
+		session_reply(s, "+OK\r\n"); /* SETINFO */
+	}
+	return DISPATCH_DONE;
+}
+
+/* ---- RESET, QUIT ---- */
+
+static enum dispatch
+on_reset(struct session *s)
+{
+	if (s->own != NULL) {
+		s->own_sticky = false;
+		session_drop_own(s, false);
+	}
+	lane_release(&s->lane);
+	identity_fini(&s->id);
+	s->id = (struct identity){.protocol = 2};
+	free(s->name);
+	s->name = NULL;
+	session_reply(s, "+RESET\r\n");
+	return DISPATCH_DONE;
+}
+
+enum dispatch
+session_state_command(struct session *s, const struct command *cmd, const struct resp_request *req)
+{
+	bool ends = cmd->id == CMD_RESET || cmd->id == CMD_QUIT;
+
+	/* there the server has its own mind about them */
+	if ((s->own_mode == OWN_RAW || s->own_mode == OWN_MULTI) && !ends) {
+		return session_own_command(s, cmd, req, false);
+	}
+	if (s->requester.unanswered > 0) {
+		return session_wait_for(s, WAIT_REPLIES);
+	}
+	if ((cmd->arity > 0 && req->argc != (uint64_t)cmd->arity) ||
+	    req->argc < (uint64_t)abs(cmd->arity) || req->argc > req->kept) {
+		char name[40];
+		size_t n = 0;
+
+		for (const char *c = cmd->name; *c != '\0' && n < sizeof(name) - 1; c++) {
+			name[n++] = *c == ' ' ? '|' : (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+		}
+		name[n] = '\0';
+		session_replyf(s, "-ERR wrong number of arguments for '%s' command\r\n", name);
+		return DISPATCH_DONE;
+	}
+	switch ((enum command_id)cmd->id) {
+	case CMD_AUTH:
+		return on_auth(s, req);
+	case CMD_HELLO:
+		return on_hello(s, req);
+	case CMD_SELECT:
+		return on_select(s, req);
+	case CMD_CLIENT:
+		return on_client(s, req);
+	case CMD_RESET:
+		return on_reset(s);
+	case CMD_QUIT:
+		session_close_with(s, "+OK\r\n");
+		return DISPATCH_CLOSED;
+	default:
+		return session_forward(s, req->raw, 0);
+	}
+}
