@@ -14,6 +14,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/opts.c src/cli/options.def \
 	src/cli/proxy.c \
 	src/cli/redis_cli.c \
+	src/cli/run.c \
 	src/cli/status.c src/cli/status_text.c src/cli/status_text.h \
 	src/cli/version.c \
 	src/cli/worker.c src/cli/worker.h
