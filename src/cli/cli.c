@@ -44,11 +44,12 @@ cli_error(const char *fmt, ...)
 	(void)fputc('\n', stderr);
 }
 
+/* The subcommand that was probably meant; NULL when none is near. */
 static const char *
 nearest_command(const char *word)
 {
-	const char *nearest = table[0].name;
-	unsigned least = -1u;
+	const char *nearest = NULL;
+	unsigned least = (unsigned)strlen(word) / 2 + 1; /* half of it must be right */
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		unsigned distance = nearest_distance(word, table[i].name);
@@ -84,15 +85,18 @@ print_all_help(FILE *out)
 static int
 unknown_command(const char *word)
 {
+	const char *nearest = nearest_command(word);
+
 	if (word[0] == '-') {
-		cli_error(
-		    "options follow the subcommand: holdfast SUBCOMMAND %.64s; `holdfast help` "
-		    "lists the subcommands",
+		cli_error("options follow the subcommand: holdfast SUBCOMMAND %.64s; `holdfast "
+			  "help` lists the subcommands",
 		    word);
-	} else {
+	} else if (nearest != NULL) {
 		cli_error(
 		    "there is no subcommand '%.64s': did you mean '%s'? `holdfast help` lists all",
-		    word, nearest_command(word));
+		    word, nearest);
+	} else {
+		cli_error("there is no subcommand '%.64s': `holdfast help` lists all", word);
 	}
 	return CLI_USAGE;
 }

@@ -338,6 +338,8 @@ test_mistyped_subcommand(void **state)
 	assert_usage("no subcommand 'statsu': did you mean 'status'?");
 	RUN("help", "relaod");
 	assert_usage("did you mean 'reload'?");
+	RUN("quux");
+	assert_usage("no subcommand 'quux': `holdfast help` lists all");
 }
 
 static void
