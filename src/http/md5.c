@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/defs.h"
+
 /* floor(2^32 * |sin(i + 1)|), RFC 1321 section 3.4. */
 static const uint32_t sines[64] = {0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf,
     0x4787c62a, 0xa8304613, 0xfd469501, 0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122,
@@ -66,34 +68,69 @@ block(uint32_t state[4], const uint8_t *p)
 }
 
 void
-md5_hex(struct slice bytes, char out[static MD5_HEX_BYTES])
+md5_init(struct md5 *m)
+{
+	*m = (struct md5){.state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476}};
+}
+
+void
+md5_add(struct md5 *m, struct slice bytes)
+{
+	size_t held = (size_t)(m->total % 64);
+
+	if (bytes.len == 0) {
+		return;
+	}
+	m->total += bytes.len;
+	if (held > 0) {
+		size_t n = MIN(64 - held, bytes.len);
+
+		memcpy(m->block + held, bytes.ptr, n);
+		bytes.ptr += n;
+		bytes.len -= n;
+		if (held + n < 64) {
+			return;
+		}
+		block(m->state, m->block);
+	}
+	for (; bytes.len >= 64; bytes.len -= 64, bytes.ptr += 64) {
+		block(m->state, bytes.ptr);
+	}
+	if (bytes.len > 0) {
+		memcpy(m->block, bytes.ptr, bytes.len);
+	}
+}
+
+void
+md5_end(struct md5 *m, char out[static MD5_HEX_BYTES])
 {
 	static const char digits[] = "0123456789abcdef";
-	uint32_t state[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
-	uint8_t last[128] = {0};
-	const uint8_t *p = bytes.ptr;
-	size_t left = bytes.len, padded;
-	uint64_t bits = (uint64_t)bytes.len * 8;
+	uint8_t last[128] = {0x80}, *p = last;
+	size_t held = (size_t)(m->total % 64), padded = held < 56 ? 64 : 128;
+	uint64_t bits = m->total * 8;
 
-	for (; left >= 64; left -= 64, p += 64) {
-		block(state, p);
-	}
-	if (left > 0) {
-		memcpy(last, p, left);
-	}
-	last[left] = 0x80;
-	padded = left < 56 ? 64 : 128;
+	memmove(last + held, last, 1);
+	memcpy(last, m->block, held);
 	for (size_t i = 0; i < 8; i++) {
 		last[padded - 8 + i] = (uint8_t)(bits >> 8 * i);
 	}
-	block(state, last);
-	if (padded == 128) {
-		block(state, last + 64);
+	for (; p < last + padded; p += 64) {
+		block(m->state, p);
 	}
 	for (size_t i = 0; i < 16; i++) {
-		uint8_t byte = (uint8_t)(state[i / 4] >> 8 * (i % 4));
+		uint8_t byte = (uint8_t)(m->state[i / 4] >> 8 * (i % 4));
 
 		out[2 * i] = digits[byte >> 4];
 		out[2 * i + 1] = digits[byte & 15];
 	}
+}
+
+void
+md5_hex(struct slice bytes, char out[static MD5_HEX_BYTES])
+{
+	struct md5 m;
+
+	md5_init(&m);
+	md5_add(&m, bytes);
+	md5_end(&m, out);
 }

@@ -7,7 +7,19 @@
 
 #define MD5_HEX_BYTES 32
 
-/* 32 lower case hex digits, without a terminator. */
+/* Plain data, for bytes that come in pieces. */
+struct md5 {
+	uint32_t state[4];
+	uint64_t total;
+	uint8_t block[64]; /* the bytes behind the last whole block */
+};
+
+void md5_init(struct md5 *m);
+void md5_add(struct md5 *m, struct slice bytes);
+/* 32 lower case hex digits, without a terminator; `m` is used up. */
+void md5_end(struct md5 *m, char out[static MD5_HEX_BYTES]);
+
+/* All at once. */
 void md5_hex(struct slice bytes, char out[static MD5_HEX_BYTES]);
 
 #endif

@@ -272,12 +272,12 @@ check_target(struct slice url, struct http_request *req, struct http_fault *faul
 }
 
 static int
-take_length(struct slice value, bool *seen, struct http_request *req, struct http_fault *fault)
+take_length(struct slice value, struct http_request *req, struct http_fault *fault)
 {
-	if (*seen) {
+	if (req->has_length) {
 		return refuse(fault, 400, "more than one Content-Length");
 	}
-	*seen = true;
+	req->has_length = true;
 	if (!slice_to_u64(value, &req->length)) {
 		return refuse(fault, 400, "Content-Length must be one decimal number");
 	}
@@ -311,7 +311,7 @@ take_expect(struct slice value, struct http_request *req, struct http_fault *fau
 static int
 check_headers(struct http_request *req, struct http_fault *fault)
 {
-	bool length = false, host = false, asked_close = false, asked_keep = false;
+	bool host = false, asked_close = false, asked_keep = false;
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < req->header_count; i++) {
@@ -324,7 +324,7 @@ check_headers(struct http_request *req, struct http_fault *fault)
 		}
 		h->value = trim(h->value);
 		if (slice_caseeq(h->name, "content-length")) {
-			err = take_length(h->value, &length, req, fault);
+			err = take_length(h->value, req, fault);
 		} else if (slice_caseeq(h->name, "transfer-encoding")) {
 			err = take_coding(h->value, req, fault);
 		} else if (slice_caseeq(h->name, "connection")) {
@@ -342,7 +342,7 @@ check_headers(struct http_request *req, struct http_fault *fault)
 			}
 		}
 	}
-	if (err == 0 && length && req->chunked) {
+	if (err == 0 && req->has_length && req->chunked) {
 		return refuse(fault, 400, "Content-Length and Transfer-Encoding together");
 	}
 	if (err == 0 && req->chunked && req->minor == 0) {

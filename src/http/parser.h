@@ -45,6 +45,7 @@ struct http_request {
 	bool keep_alive;        /* what the client asked for */
 	bool expects_continue;
 	bool chunked;
+	bool has_length;   /* a Content-Length was there */
 	uint64_t length;   /* Content-Length; 0 without one */
 	struct slice body; /* set by http/reader.h */
 	size_t header_count;

@@ -33,6 +33,31 @@ http_reader_held(const struct http_reader *r)
 	return r->head.cap + r->body.cap;
 }
 
+int
+http_reader_take_body(struct http_reader *r, struct http_request *req, struct buf *into)
+{
+	int err = 0;
+
+	buf_fini(into);
+	if (r->handed_out && req->body.len > 0 && req->body.ptr == buf_slice(&r->body).ptr) {
+		size_t max = r->body.max;
+
+		*into = r->body;
+		into->max = 0;
+		buf_init(&r->body, max);
+	} else {
+		err = buf_add_slice(into, req->body);
+	}
+	req->body = (struct slice){0};
+	return err;
+}
+
+uint64_t
+http_reader_body_bytes(const struct http_reader *r)
+{
+	return buf_len(&r->body);
+}
+
 static enum http_got
 refuse(struct http_reader *r, unsigned status, const char *why)
 {

@@ -60,6 +60,13 @@ void http_reader_fini(struct http_reader *r);
 enum http_got http_reader_next(struct http_reader *r, struct slice in, size_t *ret_used,
     struct http_request *ret_req, struct http_fault *ret_fault) ATTR_WARN_UNUSED;
 
+/* After HTTP_GOT_REQUEST: the body as a buffer of the caller's, moved when it is kept here, else copied. 0 or
+ * buf.h's errors. req->body is gone then. */
+int http_reader_take_body(
+    struct http_reader *r, struct http_request *req, struct buf *into) ATTR_WARN_UNUSED;
+
+/* Bytes of the present body so far. */
+uint64_t http_reader_body_bytes(const struct http_reader *r);
 /* True between the first byte of a request and its end: a deadline for slow senders runs then. */
 bool http_reader_is_amid(const struct http_reader *r);
 /* Bytes of memory held for a body. */

@@ -198,6 +198,28 @@ http_response_end(struct http_response *r, struct slice if_none_match, bool head
 	return err;
 }
 
+int
+http_response_known(struct http_response *r, const char *tag_hex, size_t length)
+{
+	int err = tag_hex == NULL ? 0 : buf_addf(r->out, "ETag: \"%.32s\"\r\n", tag_hex);
+
+	if (err == 0 && r->status != 304) {
+		err = buf_addf(r->out, "Content-Length: %zu\r\n", length);
+	}
+	return err < 0 ? err : buf_add(r->out, "\r\n", 2);
+}
+
+bool
+http_tag_is_known(struct slice if_none_match, const char *tag_hex)
+{
+	char tag[ETAG_BYTES];
+
+	tag[0] = tag[ETAG_BYTES - 1] = '"';
+	memcpy(tag + 1, tag_hex, MD5_HEX_BYTES);
+	return if_none_match.len > 0 &&
+	       tag_matches(if_none_match, (struct slice){(const uint8_t *)tag, sizeof(tag)});
+}
+
 void
 http_response_abort(struct http_response *r)
 {

@@ -1,0 +1,352 @@
+#include "httpd/call.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "backend/lane.h"
+#include "http/response.h"
+#include "http/uri.h"
+
+#define ARGV_KEPT 16 /* arguments that the command table may look at */
+
+static int
+refuse(struct http_fault *fault, unsigned status, const char *why)
+{
+	*fault = (struct http_fault){status, why};
+	return -EBADMSG;
+}
+
+/* Decodes `encoded` to the end of `text`, which has room for it, so that earlier slices stay valid. */
+static int
+keep(struct buf *text, struct slice encoded, struct slice *ret_kept)
+{
+	ssize_t len = uri_decoded_len(encoded);
+
+	if (len < 0) {
+		return -EINVAL;
+	}
+	uri_decode_raw(encoded, buf_tail(text));
+	*ret_kept = (struct slice){buf_tail(text), (size_t)len};
+	buf_commit(text, (size_t)len);
+	return 0;
+}
+
+/* ---- the form of the reply ---- */
+
+static bool
+is_function_name(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = s.ptr[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			c == '_' || c == '$' || c == '.')) {
+			return false;
+		}
+	}
+	return s.len > 0;
+}
+
+static int
+take_type(struct call *call, struct slice value, struct http_fault *fault)
+{
+	if (value.len == 0 || !http_value_is_safe(value)) {
+		return refuse(fault, 400, "type must be a content type, such as image/gif");
+	}
+	call->content_type = value;
+	call->wish.kind = RENDER_BARE;
+	return 0;
+}
+
+static int
+take_jsonp(struct call *call, struct slice value, struct http_fault *fault)
+{
+	if (!is_function_name(value)) {
+		return refuse(fault, 400,
+		    "jsonp and callback take the name of a function: letters, digits, _, $ and .");
+	}
+	call->wish.jsonp = value;
+	return 0;
+}
+
+static int
+take_separator(struct call *call, struct slice value, struct http_fault *fault)
+{
+	(void)fault;
+	call->wish.separator = value;
+	return 0;
+}
+
+/* What of a query has a meaning; everything else is ignored, as Webdis does. */
+static const struct {
+	const char *name;
+	int (*take)(struct call *call, struct slice value, struct http_fault *fault);
+} params[] = {
+    {"type", take_type}, {"jsonp", take_jsonp}, {"callback", take_jsonp}, {"sep", take_separator}};
+
+static int
+read_query(struct call *call, struct slice query, struct buf *text, struct http_fault *fault)
+{
+	struct slice name, value, kept;
+
+	while (uri_next_param(&query, &name, &value)) {
+		for (size_t i = 0; i < ARRAY_LEN(params); i++) {
+			int err;
+
+			if (!slice_eq(name, params[i].name)) {
+				continue;
+			}
+			if (value.len > CALL_PARAM_MAX) {
+				return refuse(fault, 400, "a value in the query is too long");
+			}
+			if (keep(text, value, &kept) < 0) {
+				return refuse(fault, 400,
+				    "a % in the query must be followed by two hex digits");
+			}
+			err = params[i].take(call, kept, fault);
+			if (err < 0) {
+				return err;
+			}
+		}
+	}
+	return 0;
+}
+
+/* ".txt" at the end of the last segment: chooses the format, and is cut off. */
+static void
+read_extension(struct call *call, struct slice *path)
+{
+	const struct format *f = format_default();
+
+	for (size_t i = path->len; i > 1 && path->ptr[i - 1] != '/'; i--) {
+		if (path->ptr[i - 1] == '.') {
+			const struct format *found =
+			    format_find((struct slice){path->ptr + i, path->len - i});
+
+			if (found != NULL) {
+				f = found;
+				path->len = i - 1;
+			}
+			break;
+		}
+	}
+	call->content_type = f->content_type;
+	call->wish.kind = f->kind;
+}
+
+/* ---- the command ---- */
+
+/* A first segment of digits, with more behind it, is a database. */
+static int
+read_database(struct call *call, struct slice *path, struct http_fault *fault)
+{
+	uint64_t number = 0;
+	size_t i = 0;
+
+	while (i < path->len && path->ptr[i] >= '0' && path->ptr[i] <= '9') {
+		number = number * 10 + (uint64_t)(path->ptr[i] - '0');
+		if (number > UINT16_MAX) {
+			return refuse(fault, 400, "a database is a number up to 65535");
+		}
+		i++;
+	}
+	if (i == 0 || (i < path->len && path->ptr[i] != '/')) {
+		return 0;
+	}
+	if (path->len - i <= 1) {
+		return refuse(fault, 400, "a command must follow the number of the database");
+	}
+	call->database = (uint32_t)number;
+	path->ptr += i + 1;
+	path->len -= i + 1;
+	return 0;
+}
+
+static size_t
+count_segments(struct slice path)
+{
+	struct slice segment;
+	size_t count = 0;
+
+	while (uri_next_segment(&path, &segment)) {
+		count++;
+	}
+	return count;
+}
+
+/* "$LEN\r\n" for an argument, and room for its bytes and what ends it. */
+static int
+begin_argument(struct buf *resp, size_t len, size_t room)
+{
+	char digits[24];
+	size_t at = sizeof(digits);
+	int err;
+
+	digits[--at] = '\n';
+	digits[--at] = '\r';
+	do {
+		digits[--at] = (char)('0' + len % 10);
+		len /= 10;
+	} while (len > 0);
+	digits[--at] = '$';
+	err = buf_reserve(resp, sizeof(digits) - at + room + 2);
+	return err < 0 ? err : buf_add(resp, digits + at, sizeof(digits) - at);
+}
+
+static int
+add_segment(struct buf *resp, struct slice segment, struct slice *ret_argument)
+{
+	ssize_t len = uri_decoded_len(segment);
+	int err;
+
+	if (len < 0) {
+		return -EINVAL;
+	}
+	err = begin_argument(resp, (size_t)len, (size_t)len);
+	if (err < 0) {
+		return err;
+	}
+	uri_decode_raw(segment, buf_tail(resp));
+	/* an offset for now: the buffer may move until all is written */
+	*ret_argument = (struct slice){(const uint8_t *)NULL, (size_t)len};
+	buf_commit(resp, (size_t)len);
+	return buf_add(resp, "\r\n", 2);
+}
+
+static int
+add_body(struct call *call, struct slice body, struct buf *resp)
+{
+	int err;
+
+	if (body.len >= CALL_TAIL_MIN) {
+		call->tail = body;
+		return begin_argument(resp, body.len, 0);
+	}
+	err = begin_argument(resp, body.len, body.len);
+	if (err == 0) {
+		err = buf_add_slice(resp, body);
+	}
+	return err < 0 ? err : buf_add(resp, "\r\n", 2);
+}
+
+/* Writes all arguments, then looks the command up by the first of them. */
+static int
+write_command(struct call *call, struct slice path, const struct slice *body, struct buf *resp,
+    struct http_fault *fault)
+{
+	struct slice argv[ARGV_KEPT], segment, argument;
+	size_t ends[ARGV_KEPT], start = buf_len(resp), n = 0;
+	int err = buf_addf(resp, "*%zu\r\n", call->argc);
+
+	while (err == 0 && uri_next_segment(&path, &segment)) {
+		err = add_segment(resp, segment, &argument);
+		if (n < ARGV_KEPT) {
+			argv[n] = argument;
+			ends[n++] = buf_len(resp) - start - 2;
+		}
+	}
+	if (err == 0 && body != NULL) {
+		err = add_body(call, *body, resp);
+	}
+	if (err == -EINVAL) {
+		return refuse(fault, 400,
+		    "a % in the path must be followed by two hex digits; %25 is "
+		    "a percent sign");
+	}
+	if (err < 0) {
+		return err;
+	}
+	for (size_t i = 0; i < n; i++) {
+		argv[i].ptr = buf_slice(resp).ptr + start + ends[i] - argv[i].len;
+	}
+	call->command = command_find(argv, n);
+	return 0;
+}
+
+int
+call_read(const struct http_request *req, uint32_t default_database, struct buf *resp,
+    struct buf *text, struct call *ret_call, struct http_fault *ret_fault)
+{
+	struct uri url = uri_split(req->target), source = url;
+	bool from_body = req->verb == HTTP_VERB_POST && req->body.len > 0;
+	bool has_body = req->verb == HTTP_VERB_PUT && (req->has_length || req->chunked);
+	struct slice first = {0}, rest;
+	int err;
+
+	*ret_call = (struct call){.database = default_database};
+	if (from_body) {
+		source = uri_split(req->body);
+	}
+	read_extension(ret_call, &source.path);
+	err = read_database(ret_call, &source.path, ret_fault);
+	if (err < 0) {
+		return err;
+	}
+	rest = source.path;
+	(void)uri_next_segment(&rest, &first);
+	if (first.len == 0) {
+		return refuse(ret_fault, 400, "no command: a request looks like /GET/key");
+	}
+	ret_call->argc = count_segments(source.path) + has_body;
+	if (ret_call->argc > CALL_ARGS_MAX) {
+		return refuse(ret_fault, 400, "too many arguments");
+	}
+	buf_clear(text);
+	err = buf_reserve(text, first.len + url.query.len + (from_body ? source.query.len : 0) + 1);
+	if (err < 0) {
+		return err;
+	}
+	if (keep(text, first, &ret_call->wish.command) < 0) {
+		return refuse(ret_fault, 400, "a % must be followed by two hex digits");
+	}
+	ret_call->wish.shape = shape_of(ret_call->wish.command, ret_call->argc);
+	err = read_query(ret_call, url.query, text, ret_fault);
+	if (err == 0 && from_body) {
+		err = read_query(ret_call, source.query, text, ret_fault);
+	}
+	return err < 0 ? err
+		       : write_command(
+			     ret_call, source.path, has_body ? &req->body : NULL, resp, ret_fault);
+}
+
+/* Known to the table as commands like others, but they would name the connection that all share. */
+static bool
+names_connection(const struct command *c)
+{
+	return strcmp(c->name, "CLIENT SETNAME") == 0 || strcmp(c->name, "CLIENT SETINFO") == 0;
+}
+
+int
+call_admit(struct call *call, const char *const *allowed, size_t allowed_count,
+    struct http_fault *ret_fault)
+{
+	const struct command *c = call->command;
+
+	call->way = CALL_OWN;
+	if (c == NULL) {
+		return 0;
+	}
+	if (c->flags & CMD_REFUSED && !command_is_allowed(c, allowed, allowed_count)) {
+		*ret_fault =
+		    (struct http_fault){403, "this command is refused here, since it could "
+					     "take the server out of the cluster's control; "
+					     "name it in proxy.allow to let it through"};
+		return -EACCES;
+	}
+	if (c->flags & CMD_PUBSUB) {
+		*ret_fault = (struct http_fault){
+		    501, "subscriptions over HTTP are not available yet; connect to the proxy"};
+		return -EACCES;
+	}
+	if (c->flags & (CMD_SESSION | CMD_OWN) || names_connection(c)) {
+		*ret_fault = (struct http_fault){403,
+		    "this command is about the state of a connection, and over HTTP each request "
+		    "stands alone; connect to the proxy to use it"};
+		return -EACCES;
+	}
+	if (!(c->flags & CMD_BLOCKING)) {
+		call->way = CALL_SHARED;
+	}
+	call->lane_flags = c->flags & CMD_READ ? LANE_READ : 0;
+	return 0;
+}

@@ -1,0 +1,61 @@
+/*
+ * From a request to a command: reads path, query and body as Webdis reads them, and decides how the
+ * command may travel. Pure: knows neither client nor backend.
+ *
+ *   GET /7/SET/k/a%2fb.raw?type=…   → database 7, "*3 $3 SET $1 k $3 a/b", wish: raw
+ *   POST / with "SET/k/v"           → the body is read like a path
+ *   PUT /SET/k with bytes           → the body is the last argument
+ */
+#ifndef HTTPD_CALL_H
+#define HTTPD_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/command.h"
+#include "base/buf.h"
+#include "base/defs.h"
+#include "base/slice.h"
+#include "http/parser.h"
+#include "httpd/render.h"
+
+#define CALL_ARGS_MAX  ((size_t)1024 * 1024) /* Redis' own limit */
+#define CALL_PARAM_MAX ((size_t)256)         /* of a value in the query that we use */
+/* A body larger than this is not copied behind its command but stays where it is (tail). */
+#define CALL_TAIL_MIN ((size_t)64 * 1024)
+
+enum call_way {
+	CALL_SHARED, /* over the connection that all requests share */
+	CALL_OWN,    /* over one of its own: it may wait on the server, or is not known */
+};
+
+struct call {
+	uint32_t database;
+	const struct command *command; /* NULL: the table does not know it */
+	size_t argc;
+	struct slice
+	    tail; /* borrowed from the request: the last argument's bytes, to be sent behind
+			      the RESP written, and CRLF behind them; or empty */
+	enum call_way way;
+	unsigned lane_flags;
+	struct slice content_type; /* static, or in `text` */
+	struct render_wish wish;   /* its slices are static or in `text` */
+};
+
+/*
+ * Writes the command as RESP to the end of `resp`, and everything that is needed when the reply comes
+ * into `text`, which is cleared first and must stay as it is as long as the call is used. 0; -EBADMSG
+ * with the fault to answer; or buf.h's errors.
+ */
+int call_read(const struct http_request *req, uint32_t default_database, struct buf *resp,
+    struct buf *text, struct call *ret_call, struct http_fault *ret_fault) ATTR_WARN_UNUSED;
+
+/*
+ * Is the command fit for HTTP? Sets way and lane_flags, or says why not: -EACCES with the fault to
+ * answer. `allowed`: names of proxy.allow.
+ */
+int call_admit(struct call *call, const char *const *allowed, size_t allowed_count,
+    struct http_fault *ret_fault) ATTR_WARN_UNUSED;
+
+#endif

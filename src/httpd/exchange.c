@@ -1,0 +1,369 @@
+#include "httpd/exchange.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "httpd/answer.h"
+#include "httpd/session.h"
+
+#define SPARES_MAX 256
+#define TEXT_KEPT  ((size_t)4096)       /* of memory that a spare may keep */
+#define PUMP_BYTES ((size_t)256 * 1024) /* queued to the client at a time */
+
+struct exchange *
+exchange_new(struct httpd *h, struct session *s)
+{
+	struct list *item = list_shift(&h->spares);
+	struct exchange *x;
+
+	if (item != NULL) {
+		x = CONTAINER_OF(item, struct exchange, link);
+		h->spare_count--;
+	} else {
+		x = xcalloc(1, sizeof(*x));
+		*x = (struct exchange){.magic = EXCHANGE_MAGIC, .httpd = h};
+		list_init(&x->link);
+		buf_init(&x->text, 0);
+		buf_init(&x->request, 0);
+		buf_init(&x->body, 0);
+	}
+	x->session = s;
+	return x;
+}
+
+static void
+drop_kept(struct exchange *x)
+{
+	if (x->kept != NULL) {
+		render_fini(&x->kept->render);
+		buf_fini(&x->kept->body);
+		free(x->kept);
+		x->kept = NULL;
+	}
+}
+
+/* Done with the lane: an own one goes back when the server keeps nothing of ours in it. */
+static void
+release_lane(struct exchange *x, bool clean)
+{
+	if (x->lane == NULL) {
+		return;
+	}
+	if (x->cached_lane) {
+		x->lane = NULL;
+	} else if (lane_is_own(x->lane) && clean && x->call.command != NULL) {
+		lane_return(&x->lane);
+	} else {
+		lane_release(&x->lane);
+	}
+}
+
+void
+exchange_free(struct exchange **xp)
+{
+	struct exchange *x = *xp;
+	struct httpd *h;
+
+	*xp = NULL;
+	if (x == NULL) {
+		return;
+	}
+	h = x->httpd;
+	release_lane(x, false);
+	drop_kept(x);
+	buf_fini(&x->request);
+	buf_fini(&x->body);
+	if (h->spare_count >= SPARES_MAX) {
+		buf_fini(&x->text);
+		x->magic = 0;
+		free(x);
+		return;
+	}
+	if (x->text.cap > TEXT_KEPT) {
+		buf_fini(&x->text);
+	}
+	buf_clear(&x->text);
+	*x = (struct exchange){.magic = EXCHANGE_MAGIC, .httpd = h, .text = x->text};
+	list_init(&x->link);
+	buf_init(&x->request, 0);
+	buf_init(&x->body, 0);
+	list_unshift(&h->spares, &x->link);
+	h->spare_count++;
+}
+
+size_t
+exchange_held(const struct exchange *x)
+{
+	return x->request.cap + x->body.cap + exchange_kept(x);
+}
+
+size_t
+exchange_kept(const struct exchange *x)
+{
+	return x->kept != NULL ? x->kept->body.cap : 0;
+}
+
+int
+exchange_take(struct exchange *x, const struct http_request *req)
+{
+	const struct http_header *tag = http_header_find(req, "if-none-match");
+	size_t at = buf_len(&x->text);
+	int err;
+
+	if (tag == NULL || tag->value.len == 0) {
+		return 0;
+	}
+	/* `text` may move: what points into it moves along */
+	if (buf_room(&x->text) < tag->value.len) {
+		const uint8_t *was = buf_slice(&x->text).ptr;
+		struct slice *const ours[] = {&x->call.content_type, &x->call.wish.command,
+		    &x->call.wish.jsonp, &x->call.wish.separator};
+		size_t offsets[ARRAY_LEN(ours)];
+
+		for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+			offsets[i] = (uintptr_t)ours[i]->ptr - (uintptr_t)was;
+		}
+		err = buf_reserve(&x->text, tag->value.len);
+		if (err < 0) {
+			return err;
+		}
+		for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+			if (offsets[i] < at) {
+				ours[i]->ptr = buf_slice(&x->text).ptr + offsets[i];
+			}
+		}
+	}
+	err = buf_add_slice(&x->text, tag->value);
+	x->if_none_match = (struct slice){buf_slice(&x->text).ptr + at, tag->value.len};
+	return err;
+}
+
+bool
+exchange_is_answered(const struct exchange *x)
+{
+	return x->state == EXCHANGE_LOCAL || x->state == EXCHANGE_REPLIED;
+}
+
+int
+exchange_respond(
+    struct exchange *x, struct http_response *r, unsigned status, struct slice content_type)
+{
+	int err = http_response_begin(r, conn_out(x->session->conn), status);
+
+	if (err == 0 && content_type.len > 0) {
+		err = http_response_header(r, "Content-Type", content_type);
+	}
+	if (err == 0 && session_is_last(x->session, x)) {
+		err = http_response_header(r, "Connection", SLICE_LIT("close"));
+	} else if (err == 0 && x->old_keep_alive) {
+		err = http_response_header(r, "Connection", SLICE_LIT("keep-alive"));
+	}
+	if (err == 0 && x->cors.len > 0) {
+		err = http_response_header(r, "Access-Control-Allow-Origin", x->cors);
+	}
+	if (err == 0 && x->cors.len > 0) {
+		err = http_response_header(r, "Vary", SLICE_LIT("Origin"));
+	}
+	return err;
+}
+
+/* A whole reply, and it is our turn: straight into the output. */
+static int
+render_now(struct exchange *x, struct slice raw, unsigned status)
+{
+	struct http_response r;
+	struct render render;
+	bool nil = false;
+	int err = exchange_respond(x, &r, status, x->call.content_type);
+
+	if (err == 0) {
+		err = http_response_body(&r, status == 200, raw.len + x->call.wish.command.len + 1);
+	}
+	if (err == 0) {
+		render_init(&render, &x->call.wish, r.out);
+		err = render_feed(&render, raw, true);
+		nil = render.is_nil;
+		render_fini(&render);
+	}
+	if (err == 0 && !nil) {
+		err = http_response_end(&r, x->if_none_match, x->verb == HTTP_VERB_HEAD);
+	}
+	if (err < 0 || nil) {
+		http_response_abort(&r);
+	}
+	if (nil) {
+		answer_error(x, 404, "");
+	}
+	return err;
+}
+
+static void
+fail(struct exchange *x, int err)
+{
+	drop_kept(x);
+	if (err == -ENOBUFS) {
+		x->failed = 507;
+		x->failed_why =
+		    "the reply is larger than can be given over HTTP; ask for a part of it, "
+		    "or connect to the proxy";
+	} else if (err == -ENOMEM) {
+		x->failed = 503;
+		x->failed_why = "out of memory";
+	} else {
+		x->failed = 502;
+		x->failed_why = "the server's reply could not be read";
+	}
+}
+
+static void
+keep_piece(struct exchange *x, const struct lane_reply *reply)
+{
+	struct kept_reply *k = x->kept;
+	struct slice body;
+	int err;
+
+	if (k == NULL) {
+		k = x->kept = xcalloc(1, sizeof(*k));
+		buf_init(&k->body, x->httpd->held_max);
+		md5_init(&k->md5);
+		render_init(&k->render, &x->call.wish, &k->body);
+	}
+	err = render_feed(&k->render, reply->raw, reply->last);
+	if (err < 0) {
+		fail(x, err);
+		return;
+	}
+	body = buf_slice(&k->body);
+	md5_add(&k->md5, (struct slice){body.ptr + k->summed, body.len - k->summed});
+	k->summed = body.len;
+}
+
+void
+exchange_give_up(struct exchange *x, unsigned status, const char *why)
+{
+	if (x->kept != NULL && x->kept->began) {
+		return;
+	}
+	drop_kept(x);
+	x->failed = status;
+	x->failed_why = why;
+}
+
+/* Errors that the lane makes up (lane.h): no server said them. */
+static unsigned
+local_status(struct slice raw)
+{
+	static const char uncertain[] = "-UNCERTAIN";
+
+	return raw.len >= sizeof(uncertain) - 1 &&
+		       memcmp(raw.ptr, uncertain, sizeof(uncertain) - 1) == 0
+		   ? 502
+		   : 503;
+}
+
+void
+exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_first)
+{
+	if (reply->first) {
+		x->status = reply->local ? local_status(reply->raw) : 200;
+	} else if (reply->local && x->failed == 0) {
+		x->failed = 502;
+		x->failed_why = "the server went away while it was answering; ask again";
+		drop_kept(x);
+	}
+	if (x->failed == 0 && is_first && reply->first && reply->last) {
+		int err = render_now(x, reply->raw, x->status);
+
+		if (err < 0) {
+			fail(x, err);
+		}
+	} else if (x->failed == 0) {
+		keep_piece(x, reply);
+	}
+	if (x->state == EXCHANGE_SENDING) {
+		x->session->unsent--; /* lost, or refused before it was all there */
+	}
+	x->state = reply->last ? EXCHANGE_REPLIED : EXCHANGE_REPLYING;
+	if (reply->last) {
+		release_lane(x, !reply->local);
+		buf_fini(&x->request);
+		buf_fini(&x->body);
+	}
+}
+
+/* The head of the response to a reply that was kept; true when nothing follows it. */
+static bool
+begin_kept(struct exchange *x)
+{
+	struct kept_reply *k = x->kept;
+	char tag[MD5_HEX_BYTES];
+	struct http_response r;
+	bool known, none;
+	int err;
+
+	if (k->render.is_nil) {
+		answer_error(x, 404, "");
+		return true;
+	}
+	md5_end(&k->md5, tag);
+	known = x->status == 200 && http_tag_is_known(x->if_none_match, tag);
+	none = known || x->verb == HTTP_VERB_HEAD;
+	err = exchange_respond(x, &r, known ? 304 : x->status, x->call.content_type);
+	if (err == 0) {
+		err = http_response_known(&r, x->status == 200 ? tag : NULL, buf_len(&k->body));
+	}
+	if (err < 0) {
+		http_response_abort(&r);
+		answer_error(x, 503, "out of memory");
+		return true;
+	}
+	k->began = true;
+	return none;
+}
+
+/* True when all of it is queued. */
+static bool
+pump_kept(struct exchange *x)
+{
+	struct kept_reply *k = x->kept;
+	struct conn *c = x->session->conn;
+
+	if (!k->began && begin_kept(x)) {
+		return true;
+	}
+	while (buf_len(&k->body) > 0 && !conn_is_full(c)) {
+		size_t n = MIN(buf_len(&k->body), PUMP_BYTES);
+
+		if (conn_write(c, buf_slice(&k->body).ptr, n) < 0) {
+			return false; /* no memory now: the session's deadline ends it */
+		}
+		buf_consume(&k->body, n);
+	}
+	return buf_len(&k->body) == 0;
+}
+
+bool
+exchange_pump(struct exchange *x)
+{
+	switch (x->state) {
+	case EXCHANGE_LOCAL:
+		x->answer(x);
+		return true;
+	case EXCHANGE_REPLIED:
+		if (x->failed != 0) {
+			answer_error(x, x->failed, x->failed_why);
+			return true;
+		}
+		return x->kept == NULL || pump_kept(x);
+	case EXCHANGE_WAITING:
+	case EXCHANGE_SENDING:
+	case EXCHANGE_SENT:
+	case EXCHANGE_REPLYING:
+		break;
+	}
+	return false;
+}

@@ -1,0 +1,119 @@
+/*
+ * One request and its response, from when the request was read to when its response is queued to the
+ * client. A session has a queue of them, in the order of requests, and that is the order of responses.
+ *
+ *   LOCAL ───────────────────────────────────────────► answered when it is the first of the queue
+ *   WAITING ─► SENT ──────► first of the queue, reply whole: rendered straight into the output
+ *      └─► SENDING ─┘  └──► REPLYING (in pieces, or not its turn) ─► REPLIED ─► pumped into the output
+ *
+ * A client's requests are carried out in its order: one that needs another connection than those
+ * before it waits for their replies.
+ */
+#ifndef HTTPD_EXCHANGE_H
+#define HTTPD_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "http/md5.h"
+#include "http/parser.h"
+#include "http/response.h"
+#include "httpd/call.h"
+#include "httpd/httpd_priv.h"
+
+struct route;
+struct session;
+
+#define EXCHANGE_MAGIC 0x58434847U
+
+enum exchange_state {
+	EXCHANGE_LOCAL,    /* the answer is made here: `answer` */
+	EXCHANGE_WAITING,  /* the request is in `request` and `body` */
+	EXCHANGE_SENDING,  /* … and on its way in pieces */
+	EXCHANGE_SENT,     /* the reply is to come */
+	EXCHANGE_REPLYING, /* a part of it came */
+	EXCHANGE_REPLIED,  /* it is whole, in `kept`; what was sent of it is consumed */
+};
+
+/* A reply that is kept until the client takes it. */
+struct kept_reply {
+	struct buf body; /* owned */
+	struct md5 md5;  /* of the first `summed` bytes of it */
+	size_t summed;
+	struct render render;
+	bool began; /* the head of the response is out */
+};
+
+struct exchange {
+	uint32_t magic;
+	struct list link;        /* session.queue or httpd.spares */
+	struct httpd *httpd;     /* borrowed */
+	struct session *session; /* borrowed; NULL in a spare */
+	enum exchange_state state;
+	enum http_verb verb;
+	bool old_keep_alive;              /* HTTP/1.0 that asked to stay: it wants to be told */
+	bool last;                        /* the connection ends after it */
+	bool cached_lane;                 /* `lane` is httpd's own reference */
+	struct slice if_none_match, cors; /* in `text`; cors may be static */
+	struct buf text;                  /* owned: what `call` and the slices above point into */
+	/* LOCAL */
+	void (*answer)(struct exchange *x);
+	struct http_fault fault;
+	const struct route *route;
+	/* commands */
+	struct call call;
+	struct lane *lane;  /* owned reference, or see cached_lane */
+	struct buf request; /* owned: RESP that is not sent yet */
+	struct buf body;    /* owned: bytes of a large last argument, then CRLF */
+	bool pieces;        /* it is large: sent bit by bit over an own lane */
+	bool piece_sent, end_sent;
+	uint64_t give_up_ms;     /* SENDING: still no connection then: 503 */
+	struct kept_reply *kept; /* owned; NULL while nothing is kept */
+	unsigned status;         /* of the response to a reply */
+	unsigned failed;         /* the status to answer instead of the reply */
+	const char *failed_why;  /* static */
+};
+
+/* From the pool of spares. */
+struct exchange *exchange_new(struct httpd *h, struct session *s);
+/* Releases lane and memory, back to the spares. Must be on no queue. */
+void exchange_free(struct exchange **x);
+/* Bytes it holds beyond a small request's. */
+size_t exchange_held(const struct exchange *x);
+/* Of these, bytes of a reply. */
+size_t exchange_kept(const struct exchange *x);
+
+/* Keeps what of a request is needed for its answer. 0 or buf.h's errors. Called after call_read, which
+ * clears `text`. */
+int exchange_take(struct exchange *x, const struct http_request *req) ATTR_WARN_UNUSED;
+
+/* ---- the way out (send.c) ---- */
+
+/* The shared lane of the call's database. */
+void exchange_find_lane(struct exchange *x);
+/* Sends a new exchange's request at once if nothing before it is in the way. False: it must wait. */
+bool exchange_send_now(struct exchange *x, struct slice raw);
+/* Sends what may be sent of a session's queue. True when one could not be and has an answer of ours now. */
+bool exchange_send_waiting(struct session *s);
+/* Gives up a large request that found no connection in time. */
+void exchange_expire(struct session *s);
+/* Instead of the reply. Nothing happens when the response is on its way already. */
+void exchange_give_up(struct exchange *x, unsigned status, const char *why);
+
+/* ---- and back ---- */
+
+/* What to do for a part of a reply: renders it, or keeps it. */
+void exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_first);
+/* For the first of the queue: brings its response out as far as it can be; true when all of it is. */
+bool exchange_pump(struct exchange *x);
+/* Whether a reply is still to come. */
+bool exchange_is_answered(const struct exchange *x);
+
+/* Begins a response with what all responses have. 0 or buf.h's errors. */
+int exchange_respond(struct exchange *x, struct http_response *r, unsigned status,
+    struct slice content_type) ATTR_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,227 @@
+#include "httpd/httpd.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/worker.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "httpd/exchange.h"
+#include "httpd/session.h"
+
+#define HEAD_BYTES     ((size_t)64 * 1024)
+#define LINE_MAX_BYTES ((uint64_t)1 << 30)
+#define HELD_FACTOR    4 /* times http.max_request_bytes, for all clients together */
+#define HELD_MIN       ((size_t)64 * 1024 * 1024)
+
+static struct httpd *
+httpd_of(void *state)
+{
+	return OBJ_CAST((struct httpd *)state, HTTPD_MAGIC);
+}
+
+struct lane_key
+httpd_lane_key(const struct httpd *h, uint32_t database)
+{
+	const char *password = h->conf->redis_password;
+	struct lane_key key = {.database = database, .protocol = 2};
+
+	if (password != NULL && password[0] != '\0') {
+		key.password = slice_str(password);
+	}
+	return key;
+}
+
+/* ---- settings ---- */
+
+/* Names under which this server may be asked: its own, and those it was told to listen on or be. */
+static void
+gather_hosts(struct httpd *h)
+{
+	const struct conf *c = h->conf;
+	size_t count = 0;
+
+	free(h->hosts);
+	h->hosts = xcalloc(c->http_hosts.count + 3, sizeof(*h->hosts));
+	for (size_t i = 0; i < c->http_hosts.count; i++) {
+		h->hosts[count++] = c->http_hosts.items[i];
+	}
+	h->hosts[count++] = c->holdfast_address;
+	h->hosts[count++] = c->holdfast_node;
+	if (h->own_name[0] != '\0') {
+		h->hosts[count++] = h->own_name;
+	}
+	h->rules = (struct access_rules){
+	    .hosts = h->hosts, .host_count = count, .cors_origin = c->http_cors_origin};
+}
+
+static void
+settle(struct httpd *h)
+{
+	const struct conf *c = worker_conf(h->worker);
+	struct lane *old = h->lane;
+	struct lane_key key;
+
+	h->conf = c;
+	h->limits = (struct http_limits){
+	    .line_bytes = (size_t)MIN(c->http_max_request_bytes, LINE_MAX_BYTES),
+	    .head_bytes = HEAD_BYTES,
+	    .body_bytes = (size_t)c->http_max_request_bytes,
+	    .max_headers = HTTP_MAX_HEADERS};
+	h->held_max = MAX((size_t)c->http_max_request_bytes * HELD_FACTOR, HELD_MIN);
+	gather_hosts(h);
+	key = httpd_lane_key(h, c->http_database);
+	h->lane = lane_shared(h->backend, &key);
+	h->lane_database = c->http_database;
+	lane_release(&old);
+}
+
+/* ---- readiness ---- */
+
+static void
+on_route(void *arg, const struct endpoint *master)
+{
+	(void)master;
+	httpd_of(arg)->why_not[0] = '\0';
+}
+
+static void
+on_noroute(void *arg, const char *why)
+{
+	struct httpd *h = httpd_of(arg);
+	size_t len = MIN(strlen(why), sizeof(h->why_not) - 1);
+
+	memcpy(h->why_not, why, len);
+	h->why_not[len] = '\0';
+}
+
+/* ---- the role ---- */
+
+static int
+start(struct worker *w, void **ret_state, struct errmsg *err)
+{
+	struct httpd *h = xcalloc(1, sizeof(*h));
+	char name[256] = "";
+
+	(void)err;
+	*h = (struct httpd){.magic = HTTPD_MAGIC,
+	    .worker = w,
+	    .loop = worker_loop(w),
+	    .backend = worker_backend(w),
+	    .started_ms = clock_mono_ms(),
+	    .why_not = "no master is known yet"};
+	(void)gethostname(name, sizeof(name) - 1);
+	h->own_name = xstrdup(name);
+	list_init(&h->sessions);
+	list_init(&h->spares);
+	buf_init(&h->resp, 0);
+	settle(h);
+	h->watch =
+	    (struct backend_watcher){.on_route = on_route, .on_noroute = on_noroute, .arg = h};
+	list_init(&h->watch.link);
+	backend_watch(h->backend, &h->watch);
+	*ret_state = h;
+	return 0;
+}
+
+static void
+apply(void *state)
+{
+	settle(httpd_of(state));
+}
+
+static void
+refuse_client(int fd)
+{
+	static const char text[] =
+	    "HTTP/1.1 503 Service Unavailable\r\nServer: Holdfast\r\nContent-Type: "
+	    "application/json\r\n"
+	    "Retry-After: 1\r\nConnection: close\r\nContent-Length: 52\r\n\r\n"
+	    "{\"error\":\"http.max_clients is reached\",\"status\":503}";
+
+	(void)!write(fd, text, sizeof(text) - 1);
+	(void)close(fd);
+	log_peer(LOG_WARN, "client refused: http.max_clients is reached, others are served");
+}
+
+static void
+on_client(void *state, int fd, unsigned door)
+{
+	struct httpd *h = httpd_of(state);
+
+	(void)door;
+	if (h->draining || h->session_count >= h->conf->http_max_clients) {
+		refuse_client(fd);
+		return;
+	}
+	session_open(h, fd);
+}
+
+void
+httpd_session_gone(struct httpd *h)
+{
+	assert(h->session_count > 0);
+	h->session_count--;
+	if (h->draining && h->session_count == 0) {
+		worker_drained(h->worker);
+	}
+}
+
+static void
+drain(void *state)
+{
+	struct httpd *h = httpd_of(state);
+
+	h->draining = true;
+	list_for_each_safe (item, next, &h->sessions) {
+		session_drain(CONTAINER_OF(item, struct session, link));
+	}
+	if (h->session_count == 0) {
+		worker_drained(h->worker);
+	}
+}
+
+static void
+stop(void *state)
+{
+	struct httpd *h = httpd_of(state);
+	struct list *item;
+
+	h->draining = false;
+	list_for_each_safe (link, next, &h->sessions) {
+		session_kill(CONTAINER_OF(link, struct session, link));
+	}
+	while ((item = list_shift(&h->spares)) != NULL) {
+		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
+
+		buf_fini(&x->text);
+		free(x);
+	}
+	backend_unwatch(&h->watch);
+	lane_release(&h->lane);
+	buf_fini(&h->resp);
+	free(h->hosts);
+	free(h->own_name);
+	h->magic = 0;
+	free(h);
+}
+
+static const struct conf_list *
+listen_addresses(const struct conf *conf)
+{
+	return &conf->http_listen;
+}
+
+static const struct worker_door doors[] = {{"http.listen", listen_addresses}, {0}};
+
+const struct worker_ops httpd_worker_ops = {.role = "http",
+    .doors = doors,
+    .start = start,
+    .accept = on_client,
+    .apply = apply,
+    .drain = drain,
+    .stop = stop};

@@ -1,0 +1,54 @@
+/* What the files of this room know of each other. */
+#ifndef HTTPD_HTTPD_PRIV_H
+#define HTTPD_HTTPD_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "backend/lane.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "http/reader.h"
+#include "httpd/access.h"
+#include "net/loop.h"
+
+#define HTTPD_MAGIC 0x48545044U
+
+struct conf;
+struct worker;
+
+/* One for each process. */
+struct httpd {
+	uint32_t magic;
+	struct worker *worker;     /* borrowed (outlives us) */
+	const struct conf *conf;   /* borrowed: the worker's, renewed by apply */
+	struct loop *loop;         /* borrowed */
+	struct backend *backend;   /* borrowed */
+	struct http_limits limits; /* the readers keep a pointer */
+	struct access_rules rules; /* its names are in `hosts` */
+	const char **hosts;        /* owned array */
+	char *own_name;            /* owned: this host's */
+	struct lane *lane;         /* owned reference: the default database's */
+	uint32_t lane_database;
+	struct list sessions; /* struct session.link */
+	size_t session_count;
+	struct list spares; /* struct exchange.link: ready for use */
+	size_t spare_count;
+	struct buf resp;             /* owned: the request that is being read, as RESP */
+	struct http_request request; /* scratch for the same */
+	size_t held_bytes;           /* bodies and replies that are held for all clients together */
+	size_t held_max;
+	uint64_t started_ms;
+	struct backend_watcher watch;
+	char why_not[256]; /* the backend holds requests: for a person */
+	bool draining;
+};
+
+/* Key of the lane for a database, with the user that HTTP clients are. */
+struct lane_key httpd_lane_key(const struct httpd *h, uint32_t database);
+/* One client less. */
+void httpd_session_gone(struct httpd *h);
+
+#endif

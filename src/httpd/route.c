@@ -1,0 +1,36 @@
+#include "httpd/route.h"
+
+#include "base/defs.h"
+#include "httpd/answer.h"
+
+static const struct route routes[] = {
+#define ROUTE(path, match, flags, answer, words) {path, match, flags, answer, words},
+#include "httpd/routes.def"
+#undef ROUTE
+};
+
+const struct route *
+route_find(struct slice target)
+{
+	struct slice path = target;
+	const uint8_t *mark = target.len > 0 ? memchr(target.ptr, '?', target.len) : NULL;
+
+	if (mark != NULL) {
+		path.len = (size_t)(mark - target.ptr);
+	}
+	if (path.len == 0) {
+		path = SLICE_LIT("/"); /* "GET http://host" */
+	}
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		const struct route *r = &routes[i];
+		size_t len = strlen(r->path);
+
+		if (path.len < len || memcmp(path.ptr, r->path, len) != 0) {
+			continue;
+		}
+		if (path.len == len || (r->match == ROUTE_BELOW && path.ptr[len] == '/')) {
+			return r;
+		}
+	}
+	return NULL;
+}

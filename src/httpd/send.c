@@ -1,0 +1,211 @@
+/* How requests leave: in order, over the shared lane where they can, in pieces where they are large. */
+#include "base/clock.h"
+#include "conf/conf.h"
+#include "httpd/answer.h"
+#include "httpd/exchange.h"
+#include "httpd/session.h"
+
+#define PIECE_BYTES ((size_t)256 * 1024)
+
+void
+exchange_find_lane(struct exchange *x)
+{
+	struct httpd *h = x->httpd;
+
+	if (x->call.database == h->lane_database) {
+		x->lane = h->lane;
+		x->cached_lane = true;
+	} else {
+		struct lane_key key = httpd_lane_key(h, x->call.database);
+
+		x->lane = lane_shared(h->backend, &key);
+	}
+}
+
+/* Requests are carried out in order: what goes another way waits until the way before is quiet. */
+static bool
+may_go(const struct session *s, const struct exchange *x)
+{
+	return s->requester.unanswered == 0 || s->lane == x->lane;
+}
+
+static void
+note_sent(struct exchange *x)
+{
+	x->session->lane = x->lane;
+	x->state = EXCHANGE_SENT;
+}
+
+bool
+exchange_send_now(struct exchange *x, struct slice raw)
+{
+	struct session *s = x->session;
+
+	if (s->unsent > 0 || !may_go(s, x) || session_is_full(s) ||
+	    lane_is_full(&s->requester, x->lane) ||
+	    lane_send(&s->requester, x->lane, raw, x->call.lane_flags | LANE_WHOLE) < 0) {
+		return false;
+	}
+	note_sent(x);
+	return true;
+}
+
+/* The next run of a large request; an empty one when all is sent. */
+static struct slice
+next_piece(const struct exchange *x, bool *ret_last)
+{
+	struct slice s = buf_slice(&x->request);
+
+	if (s.len == 0) {
+		s = buf_slice(&x->body);
+	}
+	if (s.len == 0 && x->call.tail.len > 0 && !x->end_sent) {
+		s = SLICE_LIT("\r\n");
+	}
+	if (s.len > PIECE_BYTES) {
+		s.len = PIECE_BYTES;
+	}
+	*ret_last = x->call.tail.len > 0
+			? s.len == 2 && buf_len(&x->request) == 0 && buf_len(&x->body) == 0
+			: s.len == buf_len(&x->request);
+	return s;
+}
+
+static void
+drop_piece(struct exchange *x, size_t len)
+{
+	if (buf_len(&x->request) > 0) {
+		buf_consume(&x->request, len);
+	} else if (buf_len(&x->body) > 0) {
+		buf_consume(&x->body, len);
+	} else {
+		x->end_sent = true;
+	}
+}
+
+static int
+send_pieces(struct exchange *x)
+{
+	struct session *s = x->session;
+	struct requester *r = &s->requester;
+	bool last = false;
+
+	if (!x->piece_sent && !lane_is_ready(x->lane)) {
+		lane_want(r, x->lane);
+		return 0;
+	}
+	while (!last && (!x->piece_sent || !lane_is_full(r, x->lane))) {
+		struct slice piece = next_piece(x, &last);
+		int err = lane_send_piece(
+		    r, x->lane, piece, !x->piece_sent, last, x->call.lane_flags | LANE_WHOLE);
+
+		if (err < 0) {
+			return err;
+		}
+		x->piece_sent = true;
+		drop_piece(x, piece.len);
+	}
+	if (last) {
+		buf_fini(&x->request);
+		buf_fini(&x->body);
+		note_sent(x);
+		s->unsent--;
+	}
+	return 0;
+}
+
+static void
+begin_pieces(struct exchange *x)
+{
+	x->state = EXCHANGE_SENDING;
+	x->give_up_ms = clock_mono_ms() + x->httpd->conf->proxy_hold_ms;
+	session_renew(x->session);
+}
+
+/* One exchange; 1 when it must wait, and so all behind it. */
+static int
+send_one(struct exchange *x)
+{
+	struct session *s = x->session;
+	int err;
+
+	if (x->lane == NULL) {
+		struct lane_key key = httpd_lane_key(x->httpd, x->call.database);
+
+		if (s->requester.unanswered > 0) {
+			return 1;
+		}
+		x->lane = lane_own(x->httpd->backend, &key, &s->requester);
+	}
+	if (x->state == EXCHANGE_WAITING && !may_go(s, x)) {
+		return 1;
+	}
+	if (x->pieces) {
+		if (x->state == EXCHANGE_WAITING) {
+			begin_pieces(x);
+		}
+		err = send_pieces(x);
+		return err < 0 ? err : x->state == EXCHANGE_SENDING;
+	}
+	if (session_is_full(s) || lane_is_full(&s->requester, x->lane)) {
+		return 1;
+	}
+	err = lane_send(
+	    &s->requester, x->lane, buf_slice(&x->request), x->call.lane_flags | LANE_WHOLE);
+	if (err == 0) {
+		note_sent(x);
+		buf_fini(&x->request);
+		s->unsent--;
+	}
+	return err;
+}
+
+/* It gets an answer of ours instead. */
+static void
+fail_unsent(struct exchange *x, const char *why)
+{
+	x->session->unsent--;
+	x->state = EXCHANGE_LOCAL;
+	x->answer = answer_fault;
+	x->fault = (struct http_fault){503, why};
+}
+
+bool
+exchange_send_waiting(struct session *s)
+{
+	list_for_each (item, &s->queue) {
+		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
+		int err;
+
+		if (s->unsent == 0) {
+			break;
+		}
+		if (x->state != EXCHANGE_WAITING && x->state != EXCHANGE_SENDING) {
+			continue;
+		}
+		err = send_one(x);
+		if (err == 1) {
+			break;
+		}
+		if (err < 0) {
+			fail_unsent(x, "too many requests wait for the master; try again");
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+exchange_expire(struct session *s)
+{
+	list_for_each (item, &s->queue) {
+		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
+
+		if (x->state == EXCHANGE_SENDING && !x->piece_sent &&
+		    clock_mono_ms() >= x->give_up_ms) {
+			fail_unsent(x, "there is no master at the moment; try again");
+			session_go_on(s);
+			return;
+		}
+	}
+}

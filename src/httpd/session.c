@@ -1,0 +1,636 @@
+#include "httpd/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "backend/worker.h"
+#include "base/clock.h"
+#include "base/fsm.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "httpd/answer.h"
+#include "httpd/exchange.h"
+#include "httpd/httpd.h"
+#include "httpd/request.h"
+#include "httpd/route.h"
+
+#define QUEUE_MAX       64 /* requests of one client that wait for answers */
+#define QUEUE_RESUME    32 /* … when we read on */
+#define IN_SLACK_BYTES  ((size_t)64 * 1024)
+#define OUT_HIGH_BYTES  ((size_t)1024 * 1024)
+#define LINGER_BYTES    ((size_t)16 * 1024 * 1024)
+#define LINGER_MS       2000
+#define BODY_STEP_BYTES ((uint64_t)16 * 1024) /* so much of a body earns its sender new time */
+
+enum session_state {
+	SESSION_IDLE,      /* nothing asked */
+	SESSION_READING,   /* a request is arriving */
+	SESSION_SERVING,   /* requests wait for their answers; more may arrive */
+	SESSION_CLOSING,   /* the same, but no more is read; then the end */
+	SESSION_LINGERING, /* all is sent, we said so; what still comes is thrown away */
+	SESSION_GONE,
+	SESSION_STATES,
+};
+
+enum session_event {
+	SESSION_BYTES,    /* a part of a request */
+	SESSION_REQUEST,  /* a whole one was queued */
+	SESSION_ANSWERED, /* the queue is empty */
+	SESSION_FINAL,    /* the last of the queue is the last of this connection */
+	SESSION_SENT,     /* the client's socket took everything */
+	SESSION_EOF,      /* the client sends no more */
+	SESSION_LATE,     /* the state's time is over */
+	SESSION_DROP,     /* the connection is gone, or we give it up */
+	SESSION_EVENTS,
+};
+
+static const char *const state_names[] = {
+    "idle", "reading", "serving", "closing", "lingering", "gone"};
+static const char *const event_names[] = {
+    "bytes", "request", "answered", "final", "sent", "eof", "late", "drop"};
+_Static_assert(ARRAY_LEN(state_names) == SESSION_STATES, "a name for each state");
+_Static_assert(ARRAY_LEN(event_names) == SESSION_EVENTS, "a name for each event");
+
+static struct session *
+session_of(void *obj)
+{
+	return OBJ_CAST((struct session *)obj, SESSION_MAGIC);
+}
+
+static struct exchange *
+first_of(struct session *s)
+{
+	return list_is_empty(&s->queue) ? NULL : CONTAINER_OF(s->queue.next, struct exchange, link);
+}
+
+/* ---- guards and actions of the table ---- */
+
+static bool
+is_amid(void *obj)
+{
+	return http_reader_is_amid(&session_of(obj)->reader);
+}
+
+/* What it waits for may come much later and would be lost: an element taken by BLPOP for nobody. */
+static bool
+waits_on_own_lane(void *obj)
+{
+	struct session *s = session_of(obj);
+
+	list_for_each (item, &s->queue) {
+		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
+
+		if (!exchange_is_answered(x) && x->call.way == CALL_OWN) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Output waits, and the client took none of it in all the time it had. */
+static bool
+is_stuck(void *obj)
+{
+	struct session *s = session_of(obj);
+
+	return conn_unsent(s->conn) > 0 && conn_sent_total(s->conn) == s->sent_before;
+}
+
+static bool
+saw_eof(void *obj)
+{
+	return session_of(obj)->eof;
+}
+
+static void begin_closing(void *obj);
+static void say_goodbye(void *obj);
+static void refuse_late(void *obj);
+static void end_session(void *obj);
+
+static void
+note_time(void *obj)
+{
+	session_renew(session_of(obj));
+}
+
+/* ---- the table ---- */
+
+static const struct fsm_row rows[] = {
+    {SESSION_IDLE, SESSION_BYTES, NULL, NULL, SESSION_READING, "a request begins"},
+    {SESSION_READING, SESSION_BYTES, NULL, NULL, FSM_SAME, "and goes on"},
+    {SESSION_SERVING, SESSION_BYTES, NULL, NULL, FSM_SAME, "the next begins meanwhile"},
+    {SESSION_IDLE, SESSION_REQUEST, NULL, NULL, SESSION_SERVING, "asked"},
+    {SESSION_READING, SESSION_REQUEST, NULL, NULL, SESSION_SERVING, "asked"},
+    {SESSION_SERVING, SESSION_REQUEST, NULL, NULL, FSM_SAME, "pipelined"},
+    {SESSION_SERVING, SESSION_ANSWERED, is_amid, NULL, SESSION_READING, "the next is half here"},
+    {SESSION_SERVING, SESSION_ANSWERED, NULL, NULL, SESSION_IDLE, "all answered"},
+    {SESSION_CLOSING, SESSION_ANSWERED, NULL, begin_closing, FSM_SAME, "wait for the socket"},
+    {SESSION_SERVING, SESSION_FINAL, NULL, NULL, SESSION_CLOSING, "no more after these"},
+    {SESSION_CLOSING, SESSION_FINAL, NULL, NULL, FSM_SAME, "closing already"},
+    {SESSION_CLOSING, SESSION_SENT, saw_eof, end_session, SESSION_GONE, "both sides said all"},
+    {SESSION_CLOSING, SESSION_SENT, NULL, say_goodbye, SESSION_LINGERING,
+	"a reset would take the answer back"},
+    {SESSION_IDLE, SESSION_EOF, NULL, end_session, SESSION_GONE, "the client is done"},
+    {SESSION_READING, SESSION_EOF, NULL, end_session, SESSION_GONE, "a request without its end"},
+    {SESSION_SERVING, SESSION_EOF, waits_on_own_lane, end_session, SESSION_GONE,
+	"do not take what nobody waits for"},
+    {SESSION_SERVING, SESSION_EOF, NULL, NULL, SESSION_CLOSING, "it may still read"},
+    {SESSION_CLOSING, SESSION_EOF, waits_on_own_lane, end_session, SESSION_GONE,
+	"do not take what nobody waits for"},
+    {SESSION_CLOSING, SESSION_EOF, NULL, NULL, FSM_SAME, "it may still read"},
+    {SESSION_LINGERING, SESSION_EOF, NULL, end_session, SESSION_GONE, "both sides said all"},
+    {SESSION_IDLE, SESSION_LATE, NULL, end_session, SESSION_GONE, "idle for too long"},
+    {SESSION_READING, SESSION_LATE, NULL, refuse_late, FSM_SAME, "too slow: 408"},
+    {SESSION_SERVING, SESSION_LATE, is_stuck, end_session, SESSION_GONE, "it does not read"},
+    {SESSION_SERVING, SESSION_LATE, NULL, note_time, FSM_SAME, "the server takes its time"},
+    {SESSION_CLOSING, SESSION_LATE, is_stuck, end_session, SESSION_GONE, "it does not read"},
+    {SESSION_CLOSING, SESSION_LATE, NULL, note_time, FSM_SAME, "the server takes its time"},
+    {SESSION_LINGERING, SESSION_LATE, NULL, end_session, SESSION_GONE, "it was told"},
+    {FSM_ANY, SESSION_DROP, NULL, end_session, SESSION_GONE, "gone"},
+};
+
+static void
+entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
+{
+	struct session *s = session_of(obj);
+
+	(void)from;
+	(void)row;
+	if (to != SESSION_GONE) {
+		session_renew(s);
+	}
+}
+
+static const struct fsm machine = {.name = "http_session",
+    .states = state_names,
+    .state_count = SESSION_STATES,
+    .events = event_names,
+    .event_count = SESSION_EVENTS,
+    .rows = rows,
+    .row_count = ARRAY_LEN(rows),
+    .entered = entered};
+
+const struct fsm *
+httpd_session_fsm(void)
+{
+	return &machine;
+}
+
+static void
+tell(struct session *s, enum session_event event)
+{
+	if (s->state != SESSION_GONE) {
+		(void)fsm_step(&machine, s, &s->state, event);
+	}
+}
+
+/* ---- time ---- */
+
+static void
+on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct session *s = session_of(timer->data);
+	double left = s->due - ev_now(ev);
+
+	(void)revents;
+	if (s->due == 0) {
+		return;
+	}
+	if (left > 0.001) {
+		/* the time was put off since the timer was set */
+		ev_timer_set(timer, left, 0.);
+		ev_timer_start(ev, timer);
+		return;
+	}
+	exchange_expire(s);
+	tell(s, SESSION_LATE);
+}
+
+/* Gives the present state its time. The timer itself is only moved when it would be late. */
+void
+session_renew(struct session *s)
+{
+	struct ev_loop *ev = loop_ev(s->httpd->loop);
+	uint64_t ms = s->httpd->conf->http_client_timeout_s * 1000;
+	struct exchange *x = first_of(s);
+
+	if (s->state == SESSION_LINGERING) {
+		ms = LINGER_MS;
+	} else if (x != NULL && x->state == EXCHANGE_SENDING && !x->piece_sent) {
+		uint64_t hold = MAX(s->httpd->conf->proxy_hold_ms, (uint64_t)1);
+
+		ms = ms == 0 ? hold : MIN(ms, hold);
+	}
+	s->sent_before = s->conn != NULL ? conn_sent_total(s->conn) : 0;
+	s->body_before = http_reader_body_bytes(&s->reader);
+	s->due = ms == 0 ? 0 : ev_now(ev) + (double)ms / 1000.;
+	if (ms == 0) {
+		ev_timer_stop(ev, &s->timer);
+	} else if (!ev_is_active(&s->timer) ||
+		   ev_now(ev) + ev_timer_remaining(ev, &s->timer) > s->due + 0.001) {
+		ev_timer_stop(ev, &s->timer);
+		ev_timer_set(&s->timer, (double)ms / 1000., 0.);
+		ev_timer_start(ev, &s->timer);
+	}
+}
+
+/* ---- the end ---- */
+
+static void
+free_now(void *obj)
+{
+	struct session *s = obj;
+
+	http_reader_fini(&s->reader);
+	s->magic = 0;
+	free(s);
+}
+
+static void
+end_session(void *obj)
+{
+	struct session *s = session_of(obj);
+	struct list *item;
+
+	ev_timer_stop(loop_ev(s->httpd->loop), &s->timer);
+	conn_close(&s->conn);
+	requester_fini(&s->requester);
+	while ((item = list_shift(&s->queue)) != NULL) {
+		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
+
+		exchange_free(&x);
+	}
+	s->queued = 0;
+	s->httpd->held_bytes -= s->held;
+	s->held = 0;
+	list_del(&s->link);
+	loop_bury(s->httpd->loop, free_now, s);
+	httpd_session_gone(s->httpd);
+}
+
+void
+session_kill(struct session *s)
+{
+	tell(s, SESSION_DROP);
+}
+
+/* The queue is empty and nothing follows: when the socket has all of it we say so. */
+static void
+begin_closing(void *obj)
+{
+	struct session *s = session_of(obj);
+
+	if (conn_unsent(s->conn) == 0) {
+		tell(s, SESSION_SENT);
+		return;
+	}
+	/* on_room now means: all is sent */
+	conn_set_limits(s->conn, IN_SLACK_BYTES, 1);
+	conn_flush(s->conn);
+	conn_pause(s->conn, false);
+}
+
+static void
+say_goodbye(void *obj)
+{
+	struct session *s = session_of(obj);
+
+	(void)shutdown(conn_fd(s->conn), SHUT_WR);
+	conn_pause(s->conn, false);
+}
+
+bool
+session_is_last(const struct session *s, const struct exchange *x)
+{
+	return x->last || (s->state == SESSION_CLOSING && x->link.next == &s->queue);
+}
+
+/* ---- the queue ---- */
+
+bool
+session_account(struct session *s)
+{
+	struct httpd *h = s->httpd;
+	size_t held = http_reader_held(&s->reader) + s->pending_in;
+
+	s->kept = 0;
+	list_for_each (item, &s->queue) {
+		const struct exchange *x = CONTAINER_OF(item, struct exchange, link);
+
+		held += exchange_held(x);
+		s->kept += exchange_kept(x);
+	}
+	h->held_bytes = h->held_bytes - s->held + held;
+	s->held = held;
+	return h->held_bytes <= h->held_max;
+}
+
+bool
+session_is_full(const struct session *s)
+{
+	return s->kept >= OUT_HIGH_BYTES || conn_is_full(s->conn);
+}
+
+/* An answer of our own, in the order of requests. */
+static void
+push_fault(struct session *s, struct http_fault fault, bool last)
+{
+	struct exchange *x = exchange_new(s->httpd, s);
+
+	x->state = EXCHANGE_LOCAL;
+	x->verb = HTTP_VERB_OTHER;
+	x->answer = answer_fault;
+	x->fault = fault;
+	x->last = last;
+	list_push(&s->queue, &x->link);
+	s->queued++;
+	tell(s, SESSION_REQUEST);
+	if (last) {
+		tell(s, SESSION_FINAL);
+	}
+}
+
+static void
+refuse_late(void *obj)
+{
+	struct session *s = session_of(obj);
+
+	push_fault(s, (struct http_fault){408, "the request took too long to arrive"}, true);
+	session_go_on(s);
+}
+
+static void
+say_continue(struct session *s)
+{
+	s->owes_continue = false;
+	if (conn_write(s->conn, "HTTP/1.1 100 Continue\r\n\r\n", 25) < 0) {
+		tell(s, SESSION_DROP);
+	}
+}
+
+/* Answers the first of the queue, as many as can be. False when the session is gone. */
+static bool
+answer_first(struct session *s)
+{
+	struct exchange *x;
+
+	while ((x = first_of(s)) != NULL && !s->broken && exchange_pump(x) && !s->broken) {
+		list_del(&x->link);
+		s->queued--;
+		exchange_free(&x);
+	}
+	if (s->broken) {
+		tell(s, SESSION_DROP);
+	}
+	return s->state != SESSION_GONE;
+}
+
+void
+session_go_on(struct session *s)
+{
+	bool was_busy = s->queued > 0;
+
+	do {
+		if (s->state == SESSION_GONE || !answer_first(s)) {
+			return;
+		}
+		if (s->kept > 0) {
+			(void)session_account(s);
+		}
+	} while (exchange_send_waiting(s));
+	conn_flush(s->conn);
+	if (s->queued == 0 && was_busy) {
+		tell(s, SESSION_ANSWERED);
+	}
+	if (s->state == SESSION_GONE) {
+		return;
+	}
+	if (s->owes_continue && s->queued == 0) {
+		say_continue(s);
+	}
+	if (s->state < SESSION_CLOSING && conn_is_paused(s->conn) && s->queued <= QUEUE_RESUME &&
+	    !session_is_full(s)) {
+		conn_pause(s->conn, false);
+	}
+}
+
+/* ---- what the client sends ---- */
+
+static void
+take_request(struct session *s, struct http_request *req)
+{
+	struct exchange *x = exchange_new(s->httpd, s);
+	bool last = !req->keep_alive;
+
+	request_begin(x, req);
+	x->last = last;
+	list_push(&s->queue, &x->link);
+	s->queued++;
+	tell(s, SESSION_REQUEST);
+	if (last) {
+		tell(s, SESSION_FINAL);
+	}
+	session_go_on(s);
+}
+
+/* A head whose body is still to come: what would be refused anyway is refused before it is sent. */
+static void
+take_head(struct session *s, const struct http_request *req)
+{
+	struct http_fault fault;
+
+	if (!request_is_welcome(s->httpd, req, &fault)) {
+		push_fault(s, fault, true);
+		session_go_on(s);
+		return;
+	}
+	tell(s, SESSION_BYTES);
+	if (req->expects_continue && s->queued == 0) {
+		say_continue(s);
+	} else {
+		s->owes_continue = req->expects_continue;
+	}
+}
+
+static void
+take_fault(struct session *s, struct http_fault fault)
+{
+	push_fault(s, fault, true);
+	session_go_on(s);
+}
+
+/* A slow body earns time by coming at all, but not by a byte at a time. */
+static void
+note_partial(struct session *s)
+{
+	if (!http_reader_is_amid(&s->reader)) {
+		return;
+	}
+	tell(s, SESSION_BYTES);
+	if (s->state == SESSION_READING &&
+	    http_reader_body_bytes(&s->reader) >= s->body_before + BODY_STEP_BYTES) {
+		session_renew(s);
+	}
+}
+
+static bool
+takes_requests(const struct session *s)
+{
+	return s->state < SESSION_CLOSING && s->queued < QUEUE_MAX && !session_is_full(s);
+}
+
+static size_t
+on_data(struct conn *c, void *owner, struct slice in)
+{
+	struct session *s = session_of(owner);
+	struct http_request *req = &s->httpd->request;
+	struct http_fault fault;
+	enum http_got got = HTTP_GOT_REQUEST;
+	size_t done = 0, used;
+
+	if (s->state == SESSION_LINGERING && (s->lingered += in.len) > LINGER_BYTES) {
+		tell(s, SESSION_LATE);
+		return in.len;
+	}
+	while (got != HTTP_GOT_NOTHING && takes_requests(s)) {
+		got = http_reader_next(
+		    &s->reader, (struct slice){in.ptr + done, in.len - done}, &used, req, &fault);
+		done += used;
+		s->pending_in = in.len - done;
+		if (got == HTTP_GOT_REQUEST) {
+			s->owes_continue = false;
+			take_request(s, req);
+		} else if (got == HTTP_GOT_HEAD) {
+			take_head(s, req);
+		} else if (got == HTTP_GOT_FAULT) {
+			take_fault(s, fault);
+		}
+	}
+	if (s->state == SESSION_GONE) {
+		return in.len;
+	}
+	if (s->state >= SESSION_CLOSING) {
+		s->pending_in = 0;
+		return in.len;
+	}
+	if (got != HTTP_GOT_NOTHING) {
+		conn_pause(c, true);
+	} else {
+		note_partial(s);
+	}
+	if (!session_account(s) && http_reader_is_amid(&s->reader)) {
+		take_fault(
+		    s, (struct http_fault){503, "too many large requests at once; try again"});
+		return in.len;
+	}
+	return done;
+}
+
+static void
+on_eof(struct conn *c, void *owner)
+{
+	struct session *s = session_of(owner);
+
+	(void)c;
+	s->eof = true;
+	tell(s, SESSION_EOF);
+}
+
+static void
+on_close(struct conn *c, void *owner, int error)
+{
+	struct session *s = session_of(owner);
+
+	(void)c;
+	s->conn = NULL;
+	if (error == -ENOBUFS) {
+		log_peer(LOG_INFO, "client closed: more input than is taken");
+	}
+	tell(s, SESSION_DROP);
+}
+
+static void
+on_room(struct conn *c, void *owner)
+{
+	struct session *s = session_of(owner);
+
+	if (s->state == SESSION_CLOSING && s->queued == 0) {
+		if (conn_unsent(c) == 0) {
+			tell(s, SESSION_SENT);
+		}
+		return;
+	}
+	session_go_on(s);
+}
+
+static const struct conn_ops conn_ops = {
+    .on_data = on_data, .on_room = on_room, .on_eof = on_eof, .on_close = on_close};
+
+/* ---- what the server sends ---- */
+
+static void
+on_reply(void *owner, const struct lane_reply *reply)
+{
+	struct session *s = session_of(owner);
+	struct exchange *x = NULL;
+	bool is_first = true;
+
+	/* replies come in the order of requests: it belongs to the first without one */
+	list_for_each (item, &s->queue) {
+		x = CONTAINER_OF(item, struct exchange, link);
+		if (!exchange_is_answered(x)) {
+			break;
+		}
+		is_first = false;
+	}
+	assert(x != NULL && !exchange_is_answered(x));
+	exchange_on_reply(x, reply, is_first);
+	if (x->kept != NULL && !session_account(s)) {
+		exchange_give_up(x, 503, "too many large replies at once; try again");
+	}
+	session_go_on(s);
+}
+
+static void
+on_lane_room(void *owner)
+{
+	session_go_on(session_of(owner));
+}
+
+static const struct requester_ops requester_ops = {.on_reply = on_reply, .on_room = on_lane_room};
+
+/* ---- beginning ---- */
+
+void
+session_open(struct httpd *h, int fd)
+{
+	struct session *s = xcalloc(1, sizeof(*s));
+
+	*s = (struct session){.magic = SESSION_MAGIC, .httpd = h, .state = SESSION_IDLE};
+	list_init(&s->queue);
+	list_init(&s->link);
+	list_push(&h->sessions, &s->link);
+	h->session_count++;
+	http_reader_init(&s->reader, &h->limits);
+	requester_init(&s->requester, &requester_ops, s);
+	ev_init(&s->timer, on_timer);
+	s->timer.data = s;
+	s->conn = conn_new(h->loop, fd, &conn_ops, s);
+	conn_set_limits(
+	    s->conn, h->limits.line_bytes + h->limits.head_bytes + IN_SLACK_BYTES, OUT_HIGH_BYTES);
+	session_renew(s);
+}
+
+void
+session_drain(struct session *s)
+{
+	if (s->state == SESSION_IDLE || s->state == SESSION_READING) {
+		tell(s, SESSION_DROP);
+	} else if (s->state == SESSION_SERVING) {
+		tell(s, SESSION_FINAL);
+	}
+}
