@@ -309,13 +309,6 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 			     ret_call, source.path, has_body ? &req->body : NULL, resp, ret_fault);
 }
 
-/* Known to the table as commands like others, but they would name the connection that all share. */
-static bool
-names_connection(const struct command *c)
-{
-	return strcmp(c->name, "CLIENT SETNAME") == 0 || strcmp(c->name, "CLIENT SETINFO") == 0;
-}
-
 int
 call_admit(struct call *call, const char *const *allowed, size_t allowed_count,
     struct http_fault *ret_fault)
@@ -334,11 +327,12 @@ call_admit(struct call *call, const char *const *allowed, size_t allowed_count,
 		return -EACCES;
 	}
 	if (c->flags & CMD_PUBSUB) {
-		*ret_fault = (struct http_fault){
-		    501, "subscriptions over HTTP are not available yet; connect to the proxy"};
+		*ret_fault = (struct http_fault){501, "commands whose replies go on, such as "
+						      "subscriptions, are not available over HTTP "
+						      "yet; connect to the proxy"};
 		return -EACCES;
 	}
-	if (c->flags & (CMD_SESSION | CMD_OWN) || names_connection(c)) {
+	if (c->flags & (CMD_SESSION | CMD_OWN)) {
 		*ret_fault = (struct http_fault){403,
 		    "this command is about the state of a connection, and over HTTP each request "
 		    "stands alone; connect to the proxy to use it"};

@@ -77,14 +77,15 @@ is_amid(void *obj)
 
 /* What it waits for may come much later and would be lost: an element taken by BLPOP for nobody. */
 static bool
-waits_on_own_lane(void *obj)
+blocks(void *obj)
 {
 	struct session *s = session_of(obj);
 
 	list_for_each (item, &s->queue) {
 		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
 
-		if (!exchange_is_answered(x) && x->call.way == CALL_OWN) {
+		if (!exchange_is_answered(x) && x->call.command != NULL &&
+		    (x->call.command->flags & CMD_BLOCKING) != 0) {
 			return true;
 		}
 	}
@@ -98,6 +99,18 @@ is_stuck(void *obj)
 	struct session *s = session_of(obj);
 
 	return conn_unsent(s->conn) > 0 && conn_sent_total(s->conn) == s->sent_before;
+}
+
+static bool
+is_sending(void *obj)
+{
+	return conn_unsent(session_of(obj)->conn) > 0;
+}
+
+static bool
+is_reading_slowly(void *obj)
+{
+	return is_sending(obj) && !is_stuck(obj);
 }
 
 static bool
@@ -134,15 +147,18 @@ static const struct fsm_row rows[] = {
     {SESSION_CLOSING, SESSION_SENT, saw_eof, end_session, SESSION_GONE, "both sides said all"},
     {SESSION_CLOSING, SESSION_SENT, NULL, say_goodbye, SESSION_LINGERING,
 	"a reset would take the answer back"},
+    {SESSION_IDLE, SESSION_EOF, is_sending, begin_closing, SESSION_CLOSING, "it may still read"},
     {SESSION_IDLE, SESSION_EOF, NULL, end_session, SESSION_GONE, "the client is done"},
     {SESSION_READING, SESSION_EOF, NULL, end_session, SESSION_GONE, "a request without its end"},
-    {SESSION_SERVING, SESSION_EOF, waits_on_own_lane, end_session, SESSION_GONE,
+    {SESSION_SERVING, SESSION_EOF, blocks, end_session, SESSION_GONE,
 	"do not take what nobody waits for"},
     {SESSION_SERVING, SESSION_EOF, NULL, NULL, SESSION_CLOSING, "it may still read"},
-    {SESSION_CLOSING, SESSION_EOF, waits_on_own_lane, end_session, SESSION_GONE,
+    {SESSION_CLOSING, SESSION_EOF, blocks, end_session, SESSION_GONE,
 	"do not take what nobody waits for"},
     {SESSION_CLOSING, SESSION_EOF, NULL, NULL, FSM_SAME, "it may still read"},
     {SESSION_LINGERING, SESSION_EOF, NULL, end_session, SESSION_GONE, "both sides said all"},
+    {SESSION_IDLE, SESSION_LATE, is_reading_slowly, note_time, FSM_SAME,
+	"it still reads the answer"},
     {SESSION_IDLE, SESSION_LATE, NULL, end_session, SESSION_GONE, "idle for too long"},
     {SESSION_READING, SESSION_LATE, NULL, refuse_late, FSM_SAME, "too slow: 408"},
     {SESSION_SERVING, SESSION_LATE, is_stuck, end_session, SESSION_GONE, "it does not read"},
