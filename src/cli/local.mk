@@ -10,6 +10,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/control.c \
 	src/cli/debug.c \
 	src/cli/events.c \
+	src/cli/http.c \
 	src/cli/logs.c \
 	src/cli/opts.c src/cli/options.def \
 	src/cli/proxy.c \

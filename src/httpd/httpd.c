@@ -178,7 +178,7 @@ drain(void *state)
 
 	h->draining = true;
 	list_for_each_safe (item, next, &h->sessions) {
-		session_drain(CONTAINER_OF(item, struct session, link));
+		session_wind_up(CONTAINER_OF(item, struct session, link));
 	}
 	if (h->session_count == 0) {
 		worker_drained(h->worker);

@@ -642,7 +642,7 @@ session_open(struct httpd *h, int fd)
 }
 
 void
-session_drain(struct session *s)
+session_wind_up(struct session *s)
 {
 	if (s->state == SESSION_IDLE || s->state == SESSION_READING) {
 		tell(s, SESSION_DROP);

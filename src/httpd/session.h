@@ -56,7 +56,7 @@ struct session {
 /* A client came. The fd is the callee's. */
 void session_open(struct httpd *h, int fd);
 /* Take no more requests, answer what was asked, then end. May end it before this returns. */
-void session_drain(struct session *s);
+void session_wind_up(struct session *s);
 /* Ends it at once. */
 void session_kill(struct session *s);
 
