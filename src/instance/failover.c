@@ -13,7 +13,7 @@
 
 #define DEFAULT_PAUSE_MS   5000
 #define DEFAULT_TIMEOUT_MS 30000
-#define LOOK_MS            5000  /* above the time of two questions */
+#define LOOK_MS            12000 /* Sentinel may still be at a failover of its own */
 #define VOTE_MS            6000  /* a vote is written to disk by the sentinel */
 #define STEER_MS           15000 /* a sentinel asks for INFO every 10 s */
 #define PROMOTE_MS         1500

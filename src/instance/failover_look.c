@@ -9,6 +9,7 @@
 #include "topo/reply.h"
 
 #define QUESTION_MS 1500
+#define BUSY_MS     100
 
 /* ---- servers ---- */
 
@@ -267,11 +268,31 @@ on_peers(void *arg, const struct redisReply *reply, int error)
 	}
 }
 
+static bool
+sentinel_is_busy(const struct failover *f)
+{
+	for (size_t i = 0; i < watcher_count(f->watcher); i++) {
+		const struct watcher_sentinel *v = watcher_get(f->watcher, i);
+
+		if (v->connected && v->knows && v->failover) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void
 fo_look(void *obj)
 {
 	struct failover *f = obj;
 
+	/* The tail of a failover that Sentinel has just made: it is waited for, not refused. */
+	if (sentinel_is_busy(f)) {
+		errmsg_set(
+		    &f->why, "Sentinel is still at another failover: try again when it is done");
+		fo_tick_in(f, BUSY_MS);
+		return;
+	}
 	for (size_t i = 0; i < f->count; i++) {
 		struct link *l = fo_node_link(f, i);
 

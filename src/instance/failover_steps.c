@@ -685,6 +685,8 @@ fo_on_tick(struct failover *f)
 		tell_round(f);
 		break;
 	case FO_LOOKING:
+		fo_look(f);
+		break;
 	case FO_PROMOTING:
 	case FO_ENDED:
 	case FO_STATE_COUNT:

@@ -204,6 +204,19 @@ unit_json(const struct supervisor *s, const struct unit *u)
 	    o, "uptime_ms", json_integer((json_int_t)process_uptime_ms(u->process)));
 	(void)json_object_set_new(o, "lag_bytes", lag_json(s, u));
 	(void)json_object_set_new(o, "modules", json_array());
+	if (u->at.port != 0) {
+		(void)json_object_set_new(o, "host", json_string(u->at.host));
+	} else {
+		json_t *listen = json_array();
+
+		for (size_t i = 0; i < s->door_count; i++) {
+			if (s->doors[i].kind == u->kind) {
+				(void)json_array_append_new(
+				    listen, json_string(ENDPOINT_TEXT(&s->doors[i].at)));
+			}
+		}
+		(void)json_object_set_new(o, "listen", listen);
+	}
 	if (u->kind == UNIT_REDIS && !unit_is_ready(u) && u == s->master && s->succession) {
 		(void)json_object_set_new(o, "note", json_string("waits for its successor"));
 	} else if (process_state(u->process) == PROCESS_FAILED) {
