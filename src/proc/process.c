@@ -123,9 +123,10 @@ static const struct fsm_row rows[] = {
     ROW(PROCESS_STARTING, ON_NOT_NOW, NULL, NULL, PROCESS_WAITING, "must wait for its turn"),
     ROW(PROCESS_STARTING, ON_SPAWN_FAILED, is_hopeless, NULL, PROCESS_FAILED, "cannot be started"),
     ROW(PROCESS_STARTING, ON_SPAWN_FAILED, NULL, act_delay, PROCESS_WAITING,
-	"start failed, tried again"),
+	"could not be started, is tried again"),
     ROW(PROCESS_STARTING, ON_EXITED, is_hopeless, NULL, PROCESS_FAILED, "died young too often"),
-    ROW(PROCESS_STARTING, ON_EXITED, NULL, act_delay, PROCESS_WAITING, "died before it was ready"),
+    ROW(PROCESS_STARTING, ON_EXITED, NULL, act_delay, PROCESS_WAITING,
+	"died before it was ready, is started again"),
     ROW(PROCESS_STARTING, ON_TIMEOUT, NULL, act_kill, FSM_SAME, "not ready in time, killed"),
     ROW(PROCESS_STARTING, ON_DOWN, NULL, act_signal, PROCESS_STOPPING, "wanted down"),
     ROW(PROCESS_STARTING, ON_UP, NULL, NULL, FSM_SAME, "is on its way"),
@@ -287,6 +288,8 @@ on_adopted_end(struct ev_loop *ev, ev_io *w, int revents)
 {
 	struct process *p = OBJ_CAST((struct process *)w->data, PROCESS_MAGIC);
 
+	(void)kill(
+	    -p->pid, SIGKILL); /* as in on_child; while one of them lives the number is theirs */
 	ended(p, "ended");
 }
 
@@ -343,14 +346,23 @@ act_spawn(void *obj)
 	p->ops->started(p->owner, p->pid);
 }
 
+/* The pid of one that is not our child may be another's before we hear of its end: the pidfd never is. */
+static void
+send_signal(const struct process *p, int sig)
+{
+	if (p->pidfd != -1) {
+		(void)syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0);
+	} else if (p->pid > 0) {
+		(void)kill(p->pid, sig);
+	}
+}
+
 static void
 act_signal(void *obj)
 {
-	struct process *p = obj;
+	const struct process *p = obj;
 
-	if (p->pid > 0) {
-		(void)kill(p->pid, p->policy.stop_signal);
-	}
+	send_signal(p, p->policy.stop_signal);
 }
 
 static void
@@ -360,7 +372,7 @@ act_kill(void *obj)
 
 	if (p->pid > 0 && !p->killed) {
 		p->killed = true;
-		(void)kill(p->pid, SIGKILL);
+		send_signal(p, SIGKILL);
 	}
 }
 
@@ -549,6 +561,12 @@ bool
 process_runs(const struct process *p)
 {
 	return p->pid != 0;
+}
+
+bool
+process_was_killed(const struct process *p)
+{
+	return p->killed;
 }
 
 pid_t

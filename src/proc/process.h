@@ -118,6 +118,8 @@ const char *process_state_name(enum process_state state);
 bool process_is_wanted(const struct process *p);
 /* True while there is a pid: starting, ready, stopping, adopted. */
 bool process_runs(const struct process *p);
+/* Did we send SIGKILL to the process that runs, or ended last? */
+bool process_was_killed(const struct process *p);
 pid_t process_pid(const struct process *p); /* 0: none */
 uint64_t process_start_ticks(const struct process *p);
 /* Starts after the first one in this supervisor's life that the supervisor made by itself. */

@@ -65,6 +65,9 @@ note_state(struct unit *u, enum process_state from, enum process_state to, const
 		    "%s (%s): given up; see `holdfast logs %s`, then `holdfast start %s`", why,
 		    u->last_exit, u->name, u->name);
 		break;
+	case PROCESS_WAITING:
+		log_notice("%s: %s", u->name, why); /* what is done about its end */
+		break;
 	default:
 		log_info("%s: %s -> %s: %s", u->name, process_state_name(from),
 		    process_state_name(to), why);
@@ -101,6 +104,20 @@ on_started(void *owner, pid_t pid)
 	}
 }
 
+/* Whose kill it was, or the person on call looks for somebody else's. */
+static void
+note_kill(struct unit *u, pid_t pid)
+{
+	enum process_state state = process_state(u->process);
+
+	history_add(u->sup->history, EVENT_INSTANCE_KILLED, u->name,
+	    json_pack("{s:i}", "pid", (int)pid), "%s, it was killed",
+	    u->sup->plan_hurried        ? "told to stop twice"
+	    : state == PROCESS_STOPPING ? "did not stop in time (holdfast.stop_timeout_s)"
+	    : state == PROCESS_READY    ? "no longer fit to serve"
+					: "did not get ready in time");
+}
+
 static void
 on_exited(void *owner, pid_t pid, const char *how)
 {
@@ -109,10 +126,15 @@ on_exited(void *owner, pid_t pid, const char *how)
 	    process_is_wanted(u->process) && process_state(u->process) != PROCESS_STOPPING;
 
 	(void)snprintf(u->last_exit, sizeof(u->last_exit), "%s", how);
+	if (pid != 0 && process_was_killed(u->process)) {
+		note_kill(u, pid);
+	}
 	if (wanted) {
+		/* Whether it is tried again or given up is told by what follows. */
 		history_add(u->sup->history, EVENT_INSTANCE_EXITED, u->name,
 		    json_pack("{s:i,s:s}", "pid", (int)pid, "how", how),
-		    "%s although it should run; it is started again", how);
+		    pid != 0 ? "ended although it should run: %s" : "could not be started: %s",
+		    how);
 	}
 	if (is_server(u)) {
 		servers_ended(u);

@@ -242,6 +242,7 @@ test_a_killed_one_that_had_lived_starts_at_once(void **state)
 	assert_int_not_equal(process_pid(f->p), first);
 	assert_int_equal(process_restarts(f->p), 1);
 	assert_string_equal(f->how, "killed by signal 9 (Killed)");
+	assert_false(process_was_killed(f->p)); /* somebody else did it */
 }
 
 static void
@@ -256,8 +257,10 @@ test_one_that_does_not_stop_is_killed(void **state)
 	process_up(f->p);
 	assert_true(loop_until(f->loop, has_line, f));
 	process_down(f->p);
+	assert_false(process_was_killed(f->p));
 	assert_true(loop_until(f->loop, is_stopped, f));
 	assert_string_equal(f->how, "killed by signal 9 (Killed)");
+	assert_true(process_was_killed(f->p));
 }
 
 static void
@@ -341,6 +344,29 @@ test_adopts_only_the_very_process(void **state)
 	(void)close(out);
 }
 
+static void
+test_children_of_an_adopted_one_go_with_it(void **state)
+{
+	struct pollfd end = {.events = POLLIN};
+	struct fixture *f = *state;
+	char text[32] = "";
+	uint64_t ticks;
+	pid_t pid;
+	int out;
+
+	pid = start_stranger("sleep 60 & echo $!; wait", &out);
+	assert_true(read(out, text, sizeof(text) - 1) > 0);
+	end.fd = (int)syscall(SYS_pidfd_open, (pid_t)strtol(text, NULL, 10), 0);
+	assert_true(end.fd >= 0);
+	assert_int_equal(procfs_start_ticks(pid, &ticks), 0);
+	assert_int_equal(process_adopt(f->p, pid, ticks), 0);
+	process_kill(f->p);
+	assert_true(loop_until(f->loop, has_exited, f));
+	assert_int_equal(poll(&end, 1, 10000), 1);
+	(void)close(end.fd);
+	(void)close(out);
+}
+
 /* The child holds both ends of its pipe: without a reader it neither dies nor blocks, and a new reader gets what it said. */
 static void
 test_output_outlives_its_reader(void **state)
@@ -388,6 +414,7 @@ main(void)
 	    T(test_one_that_is_never_proven_is_killed),
 	    T(test_its_children_go_with_it),
 	    T(test_adopts_only_the_very_process),
+	    T(test_children_of_an_adopted_one_go_with_it),
 	    T(test_output_outlives_its_reader),
 	};
 
