@@ -15,13 +15,14 @@
 /* A role that is wrong for so long is set right. Sentinel needs about 10 s for the same. */
 #define WRONG_ROLE_MS 3000
 
+/* Does a sentinel carry out a failover? With `or_soon` also: does it hold the master for down, so that one may begin? */
 static bool
-sentinels_are_busy(const struct supervisor *s)
+sentinels_are_busy(const struct supervisor *s, bool or_soon)
 {
 	for (size_t i = 0; i < watcher_count(s->watcher); i++) {
 		const struct watcher_sentinel *v = watcher_get(s->watcher, i);
 
-		if (v->knows && (v->failover || v->o_down)) {
+		if (v->knows && (v->failover || (or_soon && v->o_down))) {
 			return true;
 		}
 	}
@@ -64,8 +65,8 @@ on_master(void *arg, const struct topo_master *master)
 	s->master_at = *master;
 	s->master_known = true;
 	s->master = unit_at(s, &master->at);
+	workers_tell_master(s); /* clients wait for it; the disk can */
 	store_master(s);
-	workers_tell_master(s);
 	supervisor_touch(s);
 	if (!moved) {
 		return;
@@ -86,7 +87,8 @@ on_master(void *arg, const struct topo_master *master)
 		if (u->kind != UNIT_REDIS) {
 			continue;
 		}
-		u->was_synced = u->was_synced && u == s->master;
+		/* It may follow the new master already, and then its probe has no news of it. */
+		u->was_synced = u != s->master && servers_is_synced(u);
 		u->wrong_since_ms = 0;
 		unit_store(u);
 		if (u->probe != NULL && process_runs(u->process)) {
@@ -102,7 +104,8 @@ on_election_over(struct ev_loop *ev, ev_timer *w, int revents)
 {
 	struct supervisor *s = w->data;
 
-	if (sentinels_are_busy(s)) {
+	/* That they hold it for down is no promise: without a fit replica they say so for ever. */
+	if (sentinels_are_busy(s, false)) {
 		return; /* they are at it: the timer repeats */
 	}
 	end_succession(s);
@@ -245,7 +248,7 @@ roles_tick(struct supervisor *s)
 
 	/* Only what a majority says, and nothing while a failover is under way. */
 	if (s->plan != PLAN_RUNNING || s->failover != NULL || s->succession ||
-	    sentinels_are_busy(s) || !watcher_majority(s->watcher, &named) ||
+	    sentinels_are_busy(s, true) || !watcher_majority(s->watcher, &named) ||
 	    !endpoint_equal(&named.at, &s->master_at.at)) {
 		for (size_t i = 0; i < s->unit_count; i++) {
 			s->units[i]->wrong_since_ms = 0;
