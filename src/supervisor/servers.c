@@ -111,7 +111,9 @@ prepare_sentinel_conf(struct unit *u, const struct sentinel_spec *spec, struct e
 	int rc = sentinel_conf_read(u->dir, spec->master_name, &memory, &why);
 
 	if (rc == 0) {
-		rc = sentinel_conf_adjust(spec, s->moves, s->move_count, &why);
+		/* Once: an address that one instance has left may be another's now. */
+		rc = sentinel_conf_adjust(spec, s->moves, u->moved ? 0 : s->move_count, &why);
+		u->moved = u->moved || rc == 0;
 	}
 	if (rc == -EINVAL) {
 		history_add(s->history, EVENT_STATE_DAMAGED, u->name,
@@ -124,7 +126,9 @@ prepare_sentinel_conf(struct unit *u, const struct sentinel_spec *spec, struct e
 		rc = -ENOENT;
 	}
 	if (rc == -ENOENT) {
-		return create_sentinel_conf(u, spec, err);
+		rc = create_sentinel_conf(u, spec, err);
+		u->moved = u->moved || rc == 0; /* it knows the addresses of now */
+		return rc;
 	}
 	if (rc < 0) {
 		*err = why;
@@ -321,6 +325,19 @@ newest_in(const char *path, const char *only)
 		(void)closedir(dir);
 	}
 	return newest;
+}
+
+/* A probe that sees the same as before says nothing: that the data is still being read in is asked for. */
+void
+servers_tick(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if (u->kind == UNIT_REDIS && u->probe != NULL && probe_get(u->probe)->loading) {
+			process_progress(u->process);
+		}
+	}
 }
 
 time_t

@@ -53,6 +53,7 @@ struct unit {
 	char last_exit[160];     /* how it last ended, "" */
 
 	struct probe *probe; /* owned; redis, sentinel */
+	bool moved;          /* sentinel: its file knows the addresses of this run */
 	bool settled;        /* ready as its probe sees it: asked once a second only */
 	bool linked;         /* redis: its replication link was up when last seen */
 	bool was_synced;     /* redis: it has had a whole copy of the present master's data */
@@ -171,6 +172,8 @@ struct process_policy unit_policy(const struct supervisor *s, enum unit_kind kin
 int servers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg *err);
 void servers_started(struct unit *u);
 void servers_ended(struct unit *u);
+/* Once a second. */
+void servers_tick(struct supervisor *s);
 /* When a data file (snapshot or append-only) of its folder last changed; 0: it has none, so the instance would start empty. */
 time_t servers_data_time(const struct unit *u);
 /* Ready, and ROLE says master. */
