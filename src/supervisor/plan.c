@@ -97,9 +97,11 @@ is_in_step(const struct supervisor *s, const struct unit *u)
 {
 	switch ((enum plan_state)s->plan) {
 	case PLAN_MASTER:
-	case PLAN_STOP_MASTER:
 		return u->kind == UNIT_REDIS && u == s->master;
+	/* All of them: the master may have become another one since the step before. */
 	case PLAN_REPLICAS:
+	case PLAN_STOP_MASTER:
+		return u->kind == UNIT_REDIS;
 	case PLAN_STOP_REPLICAS:
 		return u->kind == UNIT_REDIS && u != s->master;
 	case PLAN_SENTINELS:
@@ -183,7 +185,8 @@ act_step(void *obj)
 			if (s->plan_hurried) {
 				process_kill(u->process);
 			}
-		} else if (!process_runs(u->process) && !u->leaving && !u->held_down) {
+		} else if (process_state(u->process) == PROCESS_STOPPED && !u->leaving &&
+			   !u->held_down) {
 			process_up(u->process);
 		}
 	}
