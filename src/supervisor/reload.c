@@ -152,12 +152,43 @@ reload_workers(struct supervisor *s)
 	set_worker_count(s, UNIT_HTTP, s->conf->http_listen.count > 0 ? s->conf->http_workers : 0);
 }
 
+/*
+ * Lets go of old configurations that no unit looks at any more (unit_conf_of); the first one stays, since name and node are
+ * borrowed from it.
+ */
+static void
+prune_old_confs(struct supervisor *s)
+{
+	unsigned most = s->conf->redis_instances;
+	size_t kept = s->old_conf_count;
+
+	for (size_t i = s->old_conf_count; i > 1; i--) {
+		struct conf *old = s->old_confs[i - 1];
+
+		if (old->redis_instances > most) {
+			most = old->redis_instances;
+			s->old_confs[--kept] = old;
+		} else {
+			conf_free(&old);
+		}
+	}
+	/* what was kept lies at the end now, in order */
+	memmove(&s->old_confs[1], &s->old_confs[kept],
+	    (s->old_conf_count - kept) * sizeof(*s->old_confs));
+	s->old_conf_count -= kept - 1;
+}
+
 static void
 apply(struct supervisor *s, struct conf *conf, json_t *applied, json_t *restart)
 {
 	struct conf_changes changes;
 
 	conf_diff(s->conf, conf, &changes);
+	if (changes.count == 0) {
+		conf_changes_fini(&changes);
+		conf_free(&conf);
+		return;
+	}
 	s->old_confs = xreallocarray(s->old_confs, s->old_conf_count + 1, sizeof(*s->old_confs));
 	s->old_confs[s->old_conf_count++] = s->conf;
 	s->conf = conf;
@@ -169,12 +200,11 @@ apply(struct supervisor *s, struct conf *conf, json_t *applied, json_t *restart)
 		    json_pack("{s:s,s:s,s:s,s:s}", "option", c->option, "from", c->from, "to",
 			c->to, "restart", alive ? "" : conf_target_name(c->target)));
 	}
-	if (changes.count > 0) {
-		apply_to_supervisor(s);
-		workers_tell_conf(s);
-		reload_workers(s);
-	}
+	apply_to_supervisor(s);
+	workers_tell_conf(s);
+	reload_workers(s);
 	conf_changes_fini(&changes);
+	prune_old_confs(s);
 }
 
 void
@@ -184,6 +214,16 @@ reload(struct supervisor *s, struct ctl_request *req)
 	struct conf_faults faults;
 	struct conf *conf;
 
+	if (s->plan > PLAN_RUNNING) {
+		/* Nothing may be started now: the step that would stop it is over. */
+		log_notice("told to reload, left alone since everything is being stopped");
+		if (req != NULL) {
+			ctl_fail(req, CTL_EXIT_NOT_READY, "everything is being stopped");
+		}
+		json_decref(applied);
+		json_decref(restart);
+		return;
+	}
 	conf_faults_init(&faults);
 	if (conf_load(s->sources, &conf, &faults) < 0) {
 		reject(s, req, &faults);
