@@ -515,7 +515,8 @@ fo_all_agree(const struct failover *f)
 	for (size_t i = 0; i < watcher_count(f->watcher); i++) {
 		const struct watcher_sentinel *v = watcher_get(f->watcher, i);
 
-		if (v->connected && !names_target(f, v)) {
+		/* Sentinel's own failover goes on for a second after the promotion. */
+		if (v->connected && (!names_target(f, v) || v->failover)) {
 			return false;
 		}
 	}
