@@ -25,6 +25,8 @@ struct probe {
 	ev_timer tick;
 	unsigned waiting; /* questions of this round without an answer */
 	bool resting, asked_again;
+	bool
+	    round_missed; /* counted already: a round is missed once, however many of its questions */
 	struct probe_view view;
 	struct probe_view told; /* as the owner last saw it */
 };
@@ -75,7 +77,10 @@ answered(struct probe *p)
 static void
 missed(struct probe *p, const char *what)
 {
-	p->view.missed++;
+	if (!p->round_missed) {
+		p->round_missed = true;
+		p->view.missed++;
+	}
 	p->view.answering = false;
 	(void)snprintf(p->view.why, sizeof(p->view.why), "no answer to %s in time", what);
 }
@@ -228,6 +233,7 @@ ask(struct probe *p)
 		p->asked_again = true;
 		return;
 	}
+	p->round_missed = false;
 	question(p, on_ping, "PING", NULL, NULL);
 	if (p->kind == PROBE_REDIS) {
 		question(p, on_role, "ROLE", NULL, NULL);

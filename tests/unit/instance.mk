@@ -6,3 +6,7 @@ tests_unit_test_redis_conf_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
 unit_tests += tests/unit/test_sentinel_conf
 tests_unit_test_sentinel_conf_SOURCES = tests/unit/test_sentinel_conf.c tests/unit/scratch.h
 tests_unit_test_sentinel_conf_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_probe
+tests_unit_test_probe_SOURCES = tests/unit/test_probe.c tests/unit/fake_server.c tests/unit/fake_server.h
+tests_unit_test_probe_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
