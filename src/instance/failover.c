@@ -17,7 +17,7 @@
 #define VOTE_MS            6000  /* a vote is written to disk by the sentinel */
 #define STEER_MS           15000 /* a sentinel asks for INFO every 10 s */
 #define PROMOTE_MS         1500
-#define TELL_MS            15000
+#define DEFAULT_TELL_MS    15000
 
 static const char *const state_names[] = {
     [FO_LOOKING] = "looking",
@@ -290,7 +290,7 @@ state_ms(const struct failover *f, unsigned state)
 	case FO_ASKING:
 		return f->pause_ms / 4;
 	case FO_TELLING:
-		return TELL_MS;
+		return f->tell_ms;
 	case FO_ENDED:
 	case FO_STATE_COUNT:
 		break;
@@ -522,6 +522,7 @@ failover_start(struct loop *loop, const struct failover_spec *spec, const struct
 	f->sentinel_only = spec->sentinel_only;
 	f->pause_ms = spec->pause_ms > 0 ? spec->pause_ms : DEFAULT_PAUSE_MS;
 	f->end_ms = spec->timeout_ms > 0 ? spec->timeout_ms : DEFAULT_TIMEOUT_MS;
+	f->tell_ms = spec->tell_ms > 0 ? spec->tell_ms : DEFAULT_TELL_MS;
 	copy_peers(f, spec);
 	random_id(f->id);
 	ev_init(&f->deadline, on_deadline);

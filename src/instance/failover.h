@@ -51,6 +51,7 @@ struct failover_spec {
 	const char *to;      /* name of the wanted node, or NULL for the best */
 	uint64_t pause_ms;   /* 5000: longest time that writes are held up */
 	uint64_t timeout_ms; /* 30000: the whole of it */
+	uint64_t tell_ms;    /* 15000: until the sentinels agree, after the promotion */
 	bool sentinel_only;  /* only the second way */
 };
 

@@ -46,9 +46,10 @@ struct fo_node {
 	char replid[41];
 	uint64_t offset;
 	unsigned priority;
-	bool asking;  /* a question to it is open */
-	bool done;    /* has been told whom to follow */
-	bool steered; /* its priority is 0 because of us */
+	bool asking;              /* a question to it is open */
+	bool done;                /* has been told whom to follow */
+	bool steered;             /* its priority is 0 because of us */
+	unsigned priority_before; /* steered: what it is to be again; INFO shows 0 meanwhile */
 };
 
 /* A sentinel. */
@@ -80,7 +81,7 @@ struct failover {
 	ev_timer tick;       /* of the step: asks again */
 	ev_timer begin;      /* the first step, once failover_start has returned */
 	unsigned pending;    /* open answers of the step */
-	uint64_t pause_ms, end_ms;
+	uint64_t pause_ms, end_ms, tell_ms;
 	uint64_t told_since_ms, hello_ms; /* telling began; the last hello */
 	char id[41];                      /* with which we ask for votes */
 	uint64_t epoch;                   /* of the new configuration */

@@ -200,6 +200,7 @@ fo_steer(void *obj)
 		if (link_send(l, ANSWER_MS, on_priority, n, "CONFIG", "SET", "replica-priority",
 			"0", NULL) == 0) {
 			n->steered = true;
+			n->priority_before = n->priority;
 			f->pending++;
 		}
 	}
@@ -220,12 +221,12 @@ fo_restore(struct failover *f)
 			continue;
 		}
 		n->steered = false;
-		(void)snprintf(priority, sizeof(priority), "%u", n->priority);
+		(void)snprintf(priority, sizeof(priority), "%u", n->priority_before);
 		if (l == NULL || link_send(l, 0, NULL, NULL, "CONFIG", "SET", "replica-priority",
 				     priority, NULL) < 0) {
 			log_warn(
 			    "replica-priority stays 0 until it is set again instance=%s was=%u",
-			    n->as.name, n->priority);
+			    n->as.name, n->priority_before);
 		}
 	}
 }

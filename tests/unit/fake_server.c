@@ -181,6 +181,18 @@ fake_say_all(struct fake *f, const char *text)
 	}
 }
 
+void
+fake_say_marked(struct fake *f, const char *text)
+{
+	list_for_each (it, &f->clients) {
+		struct fake_client *c = CONTAINER_OF(it, struct fake_client, link);
+
+		if (c->mark != 0) {
+			fake_say(c, "%s", text);
+		}
+	}
+}
+
 int *
 fake_mark(struct fake_client *c)
 {

@@ -30,6 +30,8 @@ void fake_drop(struct fake_client *c);
 /* Bytes as they are. */
 void fake_say(struct fake_client *c, const char *fmt, ...) ATTR_PRINTF(2, 3);
 void fake_say_all(struct fake *f, const char *text);
+/* To clients whose mark is not 0. */
+void fake_say_marked(struct fake *f, const char *text);
 /* A slot for the test to remember something of a client. */
 int *fake_mark(struct fake_client *c);
 

@@ -10,3 +10,9 @@ tests_unit_test_sentinel_conf_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
 unit_tests += tests/unit/test_probe
 tests_unit_test_probe_SOURCES = tests/unit/test_probe.c tests/unit/fake_server.c tests/unit/fake_server.h
 tests_unit_test_probe_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_failover
+tests_unit_test_failover_SOURCES = tests/unit/test_failover.c tests/unit/failover_world.c tests/unit/failover_world.h \
+	tests/unit/fake_server.c tests/unit/fake_server.h tests/unit/golden.h
+tests_unit_test_failover_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
+EXTRA_DIST += tests/unit/golden/failover.fsm

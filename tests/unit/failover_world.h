@@ -1,0 +1,89 @@
+/*
+ * Three redis servers and three sentinels for tests of the failover: they answer as the real ones
+ * would, remember what they were told in one journal, and misbehave where a test says so.
+ */
+#ifndef TESTS_FAILOVER_WORLD_H
+#define TESTS_FAILOVER_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fake_server.h"
+#include "instance/failover.h"
+#include "topo/watcher.h"
+
+#define WORLD_NODES     3
+#define WORLD_SENTINELS 3
+
+struct world;
+
+struct world_node {
+	struct world *w;
+	struct fake *server;
+	struct link *link;
+	bool is_master, link_up;
+	size_t follows; /* index */
+	unsigned offset, priority;
+	unsigned steps; /* a replica: how often it must be asked until it has caught up */
+	/* Misbehaviour. */
+	const char *pause_answer, *promote_answer, *follow_answer, *config_answer;
+	bool promote_silent, silent;
+};
+
+struct world_sentinel {
+	struct world *w;
+	struct fake *server; /* a test may free it: the sentinel is gone */
+	uint16_t port;
+	size_t names;
+	unsigned epoch, leader_epoch;
+	bool failover;
+	/* Misbehaviour. */
+	bool alone;        /* knows no peer */
+	bool deaf;         /* takes no hello about another master */
+	bool no_publish;   /* has no PUBLISH */
+	bool no_votes;     /* votes for somebody else */
+	unsigned voted_at; /* has voted for somebody else at this epoch */
+	bool blind;        /* does not see priorities */
+	bool promotes;     /* carries a SENTINEL FAILOVER out */
+	const char *failover_answer;
+};
+
+struct world {
+	struct loop *loop;
+	struct topo *topo;
+	struct watcher *watcher;
+	struct world_node nodes[WORLD_NODES];
+	struct world_sentinel sentinels[WORLD_SENTINELS];
+	struct failover_spec spec;
+	struct failover *failover;
+	struct errmsg err;
+	char journal
+	    [8192]; /* "redis-1 CLIENT PAUSE\n"… in order, from servers, sentinels and callbacks */
+	bool done, cancel_on_hold, cancel_on_promoted;
+	int error;
+	char text[1024];
+	bool has_master;
+	struct topo_master master;
+	const char *awaited; /* a line of the journal */
+};
+
+/* cmocka's setup and teardown: all in order, redis-1 is master, the watcher knows it. */
+int world_setup(void **state);
+int world_teardown(void **state);
+/* Starts the failover; fails the test when it does not start. */
+void world_start(struct world *w);
+/* Starts it and runs until its end. */
+void world_run(struct world *w);
+void world_until_done(struct world *w);
+/* Runs until the journal has this line. */
+void world_until(struct world *w, const char *line);
+/* How often a line that begins so is in the journal. */
+size_t world_count(const struct world *w, const char *line);
+/* Fails the test unless both lines are there, the first one before. */
+void world_assert_order(const struct world *w, const char *before, const char *after);
+/* All sentinels name this node at this epoch, and say so. */
+void world_all_name(struct world *w, size_t node, unsigned epoch);
+void world_say_event(struct world *w, size_t sentinel, const char *channel);
+
+#endif
