@@ -37,12 +37,13 @@ buf_len(const struct buf *b)
 	return b->end - b->start;
 }
 
-/* What is held, borrowed until the next change. */
+/* What is held, borrowed until the next change; not NULL, also when nothing is held. */
 static inline struct slice
 buf_slice(const struct buf *b)
 {
-	/* NULL + 0 is undefined in C11, and clang's sanitizer says so */
-	return (struct slice){b->data != NULL ? b->data + b->start : NULL, b->end - b->start};
+	/* never a null pointer: adding 0 to it, or comparing 0 bytes behind it, is undefined */
+	return (struct slice){b->data != NULL ? b->data + b->start : (const uint8_t *)"",
+	    b->end - b->start};
 }
 
 /* Makes room for at least `len` more bytes at the end. 0, or -ENOBUFS (over max), -ENOMEM. */

@@ -203,7 +203,7 @@ listener_bind(const struct endpoint *ep, int *ret_fd, struct errmsg *err)
 int
 listener_probe(const struct endpoint *ep, struct errmsg *err)
 {
-	int fd, rc = listener_bind(ep, &fd, err);
+	int fd = -1, rc = listener_bind(ep, &fd, err);
 
 	if (rc == 0) {
 		(void)close(fd);
