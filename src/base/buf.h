@@ -42,8 +42,8 @@ static inline struct slice
 buf_slice(const struct buf *b)
 {
 	/* never a null pointer: adding 0 to it, or comparing 0 bytes behind it, is undefined */
-	return (struct slice){b->data != NULL ? b->data + b->start : (const uint8_t *)"",
-	    b->end - b->start};
+	return (struct slice){
+	    b->data != NULL ? b->data + b->start : (const uint8_t *)"", b->end - b->start};
 }
 
 /* Makes room for at least `len` more bytes at the end. 0, or -ENOBUFS (over max), -ENOMEM. */
