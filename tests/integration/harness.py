@@ -447,7 +447,8 @@ class Cluster:
 
     def count_fds(self, name=None):
         pid = self.instance(name)["pid"] if name else self.run.pid
-        return len(procs.fds(pid))
+        # the log of an instance is opened with its first line
+        return sum(1 for path in procs.fds(pid).values() if not path.startswith(f"{self.dir}/log/"))
 
     # --- the end ---
 
