@@ -12,8 +12,7 @@
 #include "httpd/route.h"
 #include "httpd/session.h"
 
-#define RETRY_AFTER "1" /* seconds: a failover takes about as long */
-#define ALLOW       "GET,POST,PUT,OPTIONS,HEAD"
+#define ALLOW "GET,POST,PUT,OPTIONS,HEAD"
 
 static const struct slice json_type = {(const uint8_t *)"application/json", 16};
 static const struct slice text_type = {(const uint8_t *)"text/plain; charset=utf-8", 25};
@@ -25,9 +24,6 @@ respond(struct exchange *x, unsigned status, struct slice type, struct slice bod
 	struct http_response r;
 	int err = exchange_respond(x, &r, status, type);
 
-	if (err == 0 && status == 503) {
-		err = http_response_header(&r, "Retry-After", SLICE_LIT(RETRY_AFTER));
-	}
 	if (err == 0 && (status == 405 || type.len == 0) && status != 404) {
 		err = http_response_header(&r, "Allow", SLICE_LIT(ALLOW));
 	}

@@ -14,6 +14,8 @@
 #define TEXT_KEPT  ((size_t)4096)       /* of memory that a spare may keep */
 #define PUMP_BYTES ((size_t)256 * 1024) /* queued to the client at a time */
 
+#define RETRY_AFTER "1" /* seconds: a failover takes about as long */
+
 struct exchange *
 exchange_new(struct httpd *h, struct session *s)
 {
@@ -161,6 +163,9 @@ exchange_respond(
 		err = http_response_header(r, "Connection", SLICE_LIT("close"));
 	} else if (err == 0 && x->old_keep_alive) {
 		err = http_response_header(r, "Connection", SLICE_LIT("keep-alive"));
+	}
+	if (err == 0 && status == 503) {
+		err = http_response_header(r, "Retry-After", SLICE_LIT(RETRY_AFTER));
 	}
 	if (err == 0 && x->cors.len > 0) {
 		err = http_response_header(r, "Access-Control-Allow-Origin", x->cors);

@@ -98,8 +98,8 @@ void exchange_find_lane(struct exchange *x);
 bool exchange_send_now(struct exchange *x, struct slice raw);
 /* Sends what may be sent of a session's queue. True when one could not be and has an answer of ours now. */
 bool exchange_send_waiting(struct session *s);
-/* Gives up a large request that found no connection in time. */
-void exchange_expire(struct session *s);
+/* Gives up a large request that found no connection in time; true when there was one. */
+bool exchange_expire(struct session *s);
 /* Instead of the reply. Nothing happens when the response is on its way already. */
 void exchange_give_up(struct exchange *x, unsigned status, const char *why);
 

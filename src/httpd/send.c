@@ -195,7 +195,7 @@ exchange_send_waiting(struct session *s)
 	return false;
 }
 
-void
+bool
 exchange_expire(struct session *s)
 {
 	list_for_each (item, &s->queue) {
@@ -204,8 +204,8 @@ exchange_expire(struct session *s)
 		if (x->state == EXCHANGE_SENDING && !x->piece_sent &&
 		    clock_mono_ms() >= x->give_up_ms) {
 			fail_unsent(x, "there is no master at the moment; try again");
-			session_go_on(s);
-			return;
+			return true;
 		}
 	}
+	return false;
 }

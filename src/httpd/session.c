@@ -222,8 +222,12 @@ on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 		ev_timer_start(ev, timer);
 		return;
 	}
-	exchange_expire(s);
-	tell(s, SESSION_LATE);
+	if (exchange_expire(s)) {
+		session_renew(s);
+		session_go_on(s);
+	} else {
+		tell(s, SESSION_LATE);
+	}
 }
 
 /* Gives the present state its time. The timer itself is only moved when it would be late. */

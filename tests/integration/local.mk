@@ -13,4 +13,5 @@ EXTRA_DIST += \
 	tests/integration/procs.py \
 	tests/integration/waiting.py \
 	tests/integration/wire.py \
-	tests/integration/test_keeper.py
+	tests/integration/test_keeper.py \
+	tests/integration/test_http.py

@@ -1,0 +1,503 @@
+"""The HTTP front end: Webdis' ways, binary safety, order, bad requests, slow clients, foreign pages, a failover."""
+import hashlib
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from harness import Closed, Http, wait_until
+
+MB = 1 << 20
+HOST = b"Host: localhost\r\n"
+
+
+@pytest.fixture
+def web(shared):
+    shared.proxy().flushall()
+    with shared.http() as h:
+        yield h
+
+
+def dial(port, timeout=20.0):
+    return socket.create_connection(("127.0.0.1", port), timeout=timeout)
+
+
+def exchange(port, data, shut=False):
+    """Sends bytes as they are, gives all that comes until the server closes."""
+    with dial(port) as s:
+        s.sendall(data)
+        if shut:
+            s.shutdown(socket.SHUT_WR)
+        out = b""
+        while piece := s.recv(65536):
+            out += piece
+        return out
+
+
+def status_of(answer):
+    return int(answer.split(b" ", 2)[1])
+
+
+# --- Webdis ---
+
+@pytest.mark.parametrize("path, body", [
+    ("/SET/hello/world", '{"SET":[true,"OK"]}'),
+    ("/GET/hello", '{"GET":"world"}'),
+    ("/get/hello", '{"get":"world"}'),
+    ("/GET/nothing", '{"GET":null}'),
+    ("/INCR/n", '{"INCR":1}'),
+    ("/RPUSH/l/a%2fb/c+d/%2e", '{"RPUSH":3}'),
+    ("/LRANGE/l/0/-1", '{"LRANGE":["a/b","c d","."]}'),
+    ("/HSET/h/f/v", '{"HSET":1}'),
+    ("/HGETALL/h", '{"HGETALL":{"f":"v"}}'),
+    ("/XADD/s/1-1/f/v", '{"XADD":"1-1"}'),
+    ("/XRANGE/s/-/%2b", '{"XRANGE":[{"id":"1-1","msg":{"f":"v"}}]}'),
+    ("/XREAD/STREAMS/s/0", '{"XREAD":{"s":[{"id":"1-1","msg":{"f":"v"}}]}}'),
+    ("/XGROUP/CREATE/s/g/0", '{"XGROUP":[true,"OK"]}'),
+    ("/XREADGROUP/GROUP/g/c/STREAMS/s/%3E", '{"XREADGROUP":{"s":[{"id":"1-1","msg":{"f":"v"}}]}}'),
+    ("/XPENDING/s/g", '{"XPENDING":{"msgs":1,"idmin":"1-1","idmax":"1-1","msgsperconsumer":{"c":"1"}}}'),
+    ("/GEOADD/geo/13.5/38.25/p", '{"GEOADD":1}'),
+    ("/GEORADIUS/geo/13.5/38.25/1/km", '{"GEORADIUS":["p"]}'),
+    ("/7/SET/seven/x", '{"SET":[true,"OK"]}'),
+    ("/7/GET/seven", '{"GET":"x"}'),
+    ("/GET/seven", '{"GET":null}'),
+    ("/TYPE/hello.json", '{"TYPE":[true,"string"]}'),
+])
+def test_json(shared, path, body):
+    # these build on each other, in this order
+    if path == "/SET/hello/world":
+        shared.proxy().flushall()
+    with shared.http() as h:
+        reply = h.get(path)
+    assert (reply.status, reply.body.decode()) == (200, body)
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["etag"] == f'"{hashlib.md5(reply.body).hexdigest()}"'
+
+
+def test_errors_of_redis_are_answers(web):
+    reply = web.get("/LPUSH/onlykey")
+    assert reply.status == 200
+    ok, text = reply.json["LPUSH"]
+    assert ok is False and text.startswith("ERR wrong number of arguments")
+
+
+def test_info_is_an_object(web):
+    info = web.get("/INFO").json["INFO"]
+    assert info["role"] == "master" and "# Server" not in info
+
+
+@pytest.mark.parametrize("ext, kind", [
+    ("txt", "text/plain"), ("html", "text/html"), ("xhtml", "application/xhtml+xml"), ("xml", "text/xml"),
+    ("css", "text/css"), ("png", "image/png"), ("jpg", "image/jpeg"), ("jpeg", "image/jpeg"),
+    ("bin", "binary/octet-stream"),
+])
+def test_bare_formats(web, ext, kind):
+    value = bytes(range(256))
+    assert web.request("PUT", "/SET/k", value).json == {"SET": [True, "OK"]}
+    reply = web.get(f"/GET/k.{ext}")
+    assert (reply.status, reply.headers["content-type"], reply.body) == (200, kind, value)
+    reply = web.get(f"/GET/nothing.{ext}")
+    assert (reply.status, reply.body) == (404, b"")
+
+
+def test_raw_js_jsonp_type_and_separator(web):
+    web.get("/RPUSH/l/a/b")
+    assert web.get("/LRANGE/l/0/-1.raw").body == b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"
+    assert web.get("/GET/nothing.raw").body == b"$-1\r\n"
+    assert web.get("/FOO.raw").body.startswith(b"-ERR unknown command")
+    reply = web.get("/LLEN/l.js?callback=cb.x")
+    assert (reply.headers["content-type"], reply.body) == ("application/javascript", b'cb.x({"LLEN":2});\n')
+    assert web.get("/LRANGE/l/0/-1.txt?sep=,").body == b"a,b"
+    assert web.get("/LRANGE/l/0/-1.txt").body == b"ab"
+    reply = web.get("/LINDEX/l/0?type=application/pdf")
+    assert (reply.headers["content-type"], reply.body) == ("application/pdf", b"a")
+    assert web.get("/LLEN/l?type=a%0d%0aX:y").status == 400
+    assert web.get("/LLEN/l?jsonp=alert(1)").status == 400
+
+
+def test_methods(web):
+    assert web.request("POST", "/", "SET/k/v%2f").json == {"SET": [True, "OK"]}
+    assert web.request("POST", "/", "GET/k.txt").body == b"v/"
+    assert web.request("PUT", "/SET/k", b"").json == {"SET": [True, "OK"]}
+    assert web.get("/STRLEN/k").json == {"STRLEN": 0}
+    reply = web.request("HEAD", "/GET/k")
+    assert reply.status == 200 and reply.headers["content-length"] == str(len('{"GET":""}'))
+    reply = web.request("OPTIONS", "/GET/k")
+    assert (reply.status, reply.body) == (200, b"") and reply.headers["allow"].startswith("GET,POST,PUT,OPTIONS")
+    assert "access-control-allow-origin" not in reply.headers
+    reply = web.request("DELETE", "/GET/k")
+    assert reply.status == 405 and "GET" in reply.headers["allow"]
+
+
+def test_etag_and_304(web):
+    web.get("/SET/k/v")
+    tag = web.get("/GET/k").headers["etag"]
+    reply = web.get("/GET/k", headers={"If-None-Match": tag})
+    assert (reply.status, reply.body, reply.headers["etag"]) == (304, b"", tag)
+    web.get("/SET/k/w")
+    assert web.get("/GET/k", headers={"If-None-Match": tag}).status == 200
+
+
+def test_any_byte_in_keys_values_and_json(shared, web):
+    key = bytes(range(256))
+    quoted = "".join(f"%{b:02x}" for b in key)
+    web.request("PUT", f"/SET/{quoted}", key)
+    assert shared.proxy().get(key) == key
+    assert web.get(f"/GET/{quoted}.bin").body == key
+    text = web.get(f"/GET/{quoted}").json["GET"]
+    assert text[:128].encode() == key[:128] and set(text[128:]) == {"\ufffd"}
+    web.request("PUT", "/SET/k", "käse 😀\0\n".encode())
+    assert web.get("/GET/k").json == {"GET": "käse 😀\0\n"}
+
+
+def test_a_large_value_there_and_back(shared, web):
+    value = os.urandom(3 * MB)
+    assert web.request("PUT", "/SET/big", value).json == {"SET": [True, "OK"]}
+    assert shared.proxy().get("big") == value
+    reply = web.get("/GET/big.bin")
+    assert reply.body == value and reply.headers["etag"] == f'"{hashlib.md5(value).hexdigest()}"'
+    assert web.request("HEAD", "/GET/big.bin").headers["content-length"] == str(len(value))
+    assert web.get("/GET/big.bin", headers={"If-None-Match": reply.headers["etag"]}).status == 304
+    assert len(web.get("/GET/big").json["GET"]) > 0
+
+
+# --- the connection ---
+
+def test_pipelined_requests_are_answered_in_order(web):
+    paths = ["/SET/k/1", "/healthz", "/INCR/k", "/nothing%", "/3/ECHO/three", "/BLPOP/none/1", "/GET/k", "/ui/", "/INCR/k"]
+    web.send_raw(b"".join(b"GET %s HTTP/1.1\r\n%s\r\n" % (p.encode(), HOST) for p in paths))
+    replies = [web.reply() for _ in paths]
+    assert [r.status for r in replies] == [200, 200, 200, 400, 200, 200, 200, 404, 200]
+    assert [replies[i].json for i in (0, 2, 4, 5, 6, 8)] == [
+        {"SET": [True, "OK"]}, {"INCR": 2}, {"ECHO": "three"}, {"BLPOP": None}, {"GET": "2"}, {"INCR": 3}]
+
+
+def test_a_thousand_pipelined_requests(web):
+    for n in range(4):
+        web.send_raw(b"".join(b"GET /ECHO/%d HTTP/1.1\r\n%s\r\n" % (i, HOST) for i in range(1000)))
+        assert [web.reply().json["ECHO"] for _ in range(1000)] == [str(i) for i in range(1000)]
+
+
+def test_a_blocking_command_stalls_nobody_and_takes_nothing_for_nobody(shared, web):
+    with shared.http() as waiter:
+        waiter.send_raw(b"GET /BLPOP/queue/0 HTTP/1.1\r\n" + HOST + b"\r\n")
+        wait_until(lambda: "blocked_clients:1" in web.get("/INFO/clients.txt").body.decode(), "the client blocks")
+        assert web.get("/RPUSH/queue/x").json == {"RPUSH": 1}
+        assert waiter.reply().json == {"BLPOP": ["queue", "x"]}
+        waiter.send_raw(b"GET /BLPOP/queue/0 HTTP/1.1\r\n" + HOST + b"\r\n")
+        wait_until(lambda: "blocked_clients:1" in web.get("/INFO/clients.txt").body.decode(), "the client blocks")
+    wait_until(lambda: "blocked_clients:0" in web.get("/INFO/clients.txt").body.decode(), "nobody blocks")
+    assert web.get("/RPUSH/queue/y").json == {"RPUSH": 1}
+    assert web.get("/LLEN/queue").json == {"LLEN": 1}
+
+
+def test_keep_alive_and_close(shared):
+    port = shared.ports.http
+    assert b"Connection: close" in exchange(port, b"GET /ECHO/a HTTP/1.0\r\n\r\n")
+    assert b"Connection: close" in exchange(port, b"GET /ECHO/a HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+    assert exchange(port, b"GET /ECHO/half HTTP/1.1\r\n" + HOST + b"\r\n", shut=True).endswith(b'{"ECHO":"half"}')
+    with shared.http() as h:
+        h.send_raw(b"GET /ECHO/a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        assert h.reply().headers["connection"] == "keep-alive"
+        assert h.get("/ECHO/b").json == {"ECHO": "b"}
+
+
+def test_continue_and_chunks(web):
+    web.send_raw(b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+    assert web.reply().status == 100
+    web.send_raw(b"a/b")
+    assert web.reply().json == {"SET": [True, "OK"]}
+    web.send_raw(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nGET\r\n2;x\r\n/k\r\n0\r\n\r\n")
+    assert web.reply().json == {"GET": "a/b"}
+
+
+def test_a_common_client(shared):
+    c = http.client.HTTPConnection("127.0.0.1", shared.ports.http, timeout=20)
+    for n in range(3):
+        c.request("PUT", f"/SET/c{n}", body=(b"x" * 10 for _ in range(100)), encode_chunked=True,
+                  headers={"Transfer-Encoding": "chunked"})
+        assert json.loads(c.getresponse().read()) == {"SET": [True, "OK"]}
+        c.request("GET", f"/GET/c{n}.txt")
+        assert c.getresponse().read() == b"x" * 1000
+    c.close()
+
+
+# --- refusals ---
+
+BAD = [
+    (400, b"nonsense\r\n\r\n"),
+    (400, b"\x16\x03\x01\x02\x00"),
+    (400, b"*1\r\n$4\r\nPING\r\n"),
+    (400, b"GET /ECHO/a\r\n\r\n"),
+    (400, b"GET /ECHO/a HTTP/1.1\r\n\r\n"),
+    (400, b"GET /ECHO/a HTTP/1.1\nHost: localhost\n\n"),
+    (400, b"GET /ECHO/a HTTP/1.1\r\n" + HOST + b"A : b\r\n\r\n"),
+    (400, b"GET /ECHO/a HTTP/1.1\r\n" + HOST + b"A: b\r\n c\r\n\r\n"),
+    (400, b"GET /ECHO/a HTTP/1.1\r\n" + HOST + HOST + b"\r\n"),
+    (400, b"PUT /SET/a HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+    (400, b"PUT /SET/a HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    (400, b"PUT /SET/a HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n"),
+    (501, b"PUT /SET/a HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n"),
+    (501, b"FROB /ECHO/a HTTP/1.1\r\n" + HOST + b"\r\n"),
+    (505, b"GET /ECHO/a HTTP/3.0\r\n" + HOST + b"\r\n"),
+    (431, b"GET /ECHO/a HTTP/1.1\r\n" + HOST + b"A: b\r\n" * 101 + b"\r\n"),
+    (431, b"GET /ECHO/a HTTP/1.1\r\n" + HOST + b"A: " + b"b" * 70000 + b"\r\n\r\n"),
+    (417, b"GET /ECHO/a HTTP/1.1\r\n" + HOST + b"Expect: luck\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize("status, data", BAD)
+def test_bad_requests_end_that_client_alone(shared, web, status, data):
+    answer = exchange(shared.ports.http, data + b"GET /SET/smuggled/x HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert status_of(answer) == status
+    assert b"Connection: close" in answer and answer.count(b"Server: ") == 1
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == status
+    assert web.get("/EXISTS/smuggled").json == {"EXISTS": 0}
+
+
+def test_commands_that_do_not_fit(web):
+    for path, status in (("/SHUTDOWN", 403), ("/REPLICAOF/NO/ONE", 403), ("/DEBUG/SLEEP/1", 403), ("/CONFIG/REWRITE", 403),
+                         ("/MULTI", 403), ("/SELECT/1", 403), ("/CLIENT/SETNAME/x", 403), ("/SUBSCRIBE/c", 501),
+                         ("/MONITOR", 501), ("/", 404), ("/ui/", 404), ("/api/v1/status", 404), ("/metrics", 404),
+                         ("/GET/%zz", 400), ("/7", 400)):
+        reply = web.get(path)
+        assert reply.status == status, path
+        assert len(reply.body) > 20, path
+    assert web.get("/99999/GET/k").status == 400
+    assert web.get("/99/GET/k").json["GET"][0] is False
+    assert web.get("/PING").json == {"PING": [True, "PONG"]}
+
+
+@pytest.mark.parametrize("headers", [
+    {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"}, {"Referer": "http://evil.example/page"},
+])
+def test_other_sites_cannot_write(shared, web, headers):
+    reply = web.get("/SET/hacked/1", headers=headers)
+    assert reply.status == 403 and "http.cors_origin" in reply.json["error"]
+    # a body is not even waited for
+    web.send_raw(b"POST / HTTP/1.1\r\n" + HOST + "".join(f"{k}: {v}\r\n" for k, v in headers.items()).encode()
+                 + b"Content-Length: 100\r\n\r\n")
+    assert web.reply().status == 403
+    assert not shared.proxy().exists("hacked")
+
+
+def test_other_names_cannot_be_bound_to_us(shared):
+    for host, status in ((b"evil.example", 403), (b"localhost.evil.example:80", 403), (b"127.0.0.1.evil.example", 403),
+                         (b"localhost", 200), (b"127.0.0.1:1", 200), (b"[::1]:7379", 200), (b"a@b", 400)):
+        answer = exchange(shared.ports.http, b"GET /ECHO/x HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+        assert status_of(answer) == status, host
+    # who is alive is no secret: probes come under any name
+    answer = exchange(shared.ports.http, b"GET /healthz HTTP/1.1\r\nHost: lb.example\r\nConnection: close\r\n\r\n")
+    assert status_of(answer) == 200
+
+
+# --- limits ---
+
+@pytest.fixture
+def strict(make_cluster):
+    return make_cluster(options={"http.max_request_bytes": MB, "http.client_timeout_s": 2, "http.max_clients": 20,
+                                 "http.hosts": "web.example"}).start()
+
+
+def http_memory(cluster):
+    pid = cluster.instance("http-1")["pid"]
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmRSS"))
+
+
+def flood(port, head, total):
+    """Sends `head` and then up to `total` bytes; how many went, and the answer."""
+    sent, out = 0, b""
+    with dial(port) as s:
+        try:
+            s.sendall(head)
+            while sent < total:
+                s.sendall(b"a" * MB)
+                sent += MB
+        except OSError:
+            pass
+        try:
+            while piece := s.recv(65536):
+                out += piece
+        except OSError:
+            pass
+    return sent, out
+
+
+def test_limits(strict):
+    port = strict.ports.http
+    before = http_memory(strict)
+    for status, head in ((413, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000000\r\n\r\n"),
+                         (413, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n3b9aca00\r\n"),
+                         (414, b"GET /GET/"), (431, b"GET /GET/k HTTP/1.1\r\nA: ")):
+        sent, answer = flood(port, head, 1000 * MB)
+        assert sent < 100 * MB, f"a flood of {sent} bytes was taken"
+        assert status_of(answer) == status
+    assert http_memory(strict) < before + 40 * MB
+    with strict.http() as h:
+        assert h.request("PUT", "/SET/k", b"x" * MB).json == {"SET": [True, "OK"]}
+        reply = h.request("PUT", "/SET/k", b"x" * (MB + 1))
+        assert reply.status == 413 and "http.max_request_bytes" in reply.json["error"]
+    assert status_of(exchange(port, b"GET /PING HTTP/1.1\r\nHost: web.example\r\nConnection: close\r\n\r\n")) == 200
+
+
+def test_slow_and_idle_clients(strict):
+    port = strict.ports.http
+    begin = time.monotonic()
+    assert status_of(exchange(port, b"GET /PING HT")) == 408
+    assert exchange(port, b"") == b""
+    assert status_of(exchange(port, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\nab")) == 408
+    assert time.monotonic() - begin < 15
+    # a byte at a time does not help
+    with dial(port) as s:
+        s.sendall(b"GET /GET/")
+        wait_until(lambda: sends_no_more(s), "the end of the one who trickles", 10)
+
+
+def sends_no_more(s):
+    """Sends one byte; true when the peer gave up."""
+    try:
+        s.send(b"a")
+        return False
+    except OSError:
+        return True
+
+
+def test_a_client_that_does_not_read_is_dropped(strict):
+    with strict.http() as h:
+        h.request("PUT", "/SET/k", b"x" * MB)
+        before = http_memory(strict)
+        s = dial(strict.ports.http)
+        s.sendall((b"GET /GET/k HTTP/1.1\r\n" + HOST + b"\r\n") * 2000)
+        # nobody else notices
+        for _ in range(50):
+            assert h.get("/PING").status == 200
+        assert http_memory(strict) < before + 250 * MB
+        s.setblocking(False)
+        wait_until(lambda: is_reset(s), "the end of the one that does not read")
+        s.close()
+    with strict.http() as h:
+        assert h.get("/PING").status == 200
+
+
+def is_reset(s):
+    """The peer gave up, although we read nothing."""
+    established = 1
+    return s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != established
+
+
+def test_max_clients(strict):
+    idle = [dial(strict.ports.http) for _ in range(20)]
+    try:
+        answer = exchange(strict.ports.http, b"")
+        assert status_of(answer) == 503 and b"http.max_clients" in answer
+    finally:
+        for s in idle:
+            s.close()
+
+    def served():
+        with strict.http() as h:
+            return h.get("/PING").status == 200
+
+    wait_until(served, "room for clients again")
+
+
+# --- the master goes away ---
+
+def test_a_failover_while_asking(cluster):
+    with cluster.http() as h:
+        assert h.get("/healthz").json["status"] == "ok"
+        ready = h.get("/readyz")
+        assert ready.status == 200 and ready.json["master"].endswith(str(cluster.port(cluster.master())))
+        h.get("/SET/n/0")
+    answers, stop = [], threading.Event()
+
+    def ask():
+        with cluster.http() as client:
+            while not stop.is_set():
+                answers.append(client.get("/INCR/n"))
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    old = cluster.master()
+    cluster.kill(old)
+    cluster.wait_master_is_not(old)
+    wait_until(lambda: is_ready(cluster), "readiness after the failover")
+    after = len(answers)
+    wait_until(lambda: len(answers) > after + 20, "requests after the failover")
+    stop.set()
+    asker.join()
+    odd = [a for a in answers if a.status != 200]
+    # a write that was on its way may have happened: that is said, once at most for one client
+    assert len(odd) <= 1 and all(a.status == 502 and "UNCERTAIN" in a.json["INCR"][1] for a in odd), odd
+    cluster.wait_agreed()
+
+
+@pytest.fixture
+def alone(make_cluster):
+    """`holdfast http` by itself, with one redis and one sentinel that nobody supervises."""
+    cluster = make_cluster()
+    redis_port, sentinel_port = cluster.ports.redis, cluster.ports.sentinel
+    cluster.redis_run = cluster.spawn("redis-server", "--port", redis_port, "--save", "", "--dir", cluster.case, label="redis")
+    conf = cluster.case / "sentinel.conf"
+    conf.write_text(f"port {sentinel_port}\nsentinel monitor main 127.0.0.1 {redis_port} 1\n")
+    cluster.spawn("redis-sentinel", conf, label="sentinel")
+    cluster.spawn(*cluster.command("http", "--sentinel", f"127.0.0.1:{sentinel_port}", "-d", cluster.dir,
+                                   "-s", f"http.listen=127.0.0.1:{cluster.ports.http}", "-s", "proxy.hold_ms=500"), label="http")
+    wait_until(lambda: is_ready(cluster), "readiness", ignore=(OSError,))
+    return cluster
+
+
+def is_ready(cluster):
+    with cluster.http() as h:
+        return h.get("/readyz").status == 200
+
+
+def test_without_a_master_requests_wait_then_say_so(alone):
+    with alone.http() as h:
+        assert h.get("/SET/k/v").status == 200
+        alone.redis_run.signal(signal.SIGKILL)
+        alone.redis_run.wait()
+        begin = time.monotonic()
+        reply = h.get("/GET/k")
+        assert reply.status == 503 and reply.headers["retry-after"] == "1"
+        assert reply.json["GET"][1].startswith("MASTERDOWN")
+        assert h.request("PUT", "/SET/k", b"x" * 2 * MB).status == 503
+        assert time.monotonic() - begin > 0.9, "a request did not wait for a master"
+        ready = h.get("/readyz")
+        assert ready.status == 503 and ready.headers["retry-after"] and ready.json["reason"]
+        assert h.get("/healthz").status == 200
+        alone.spawn("redis-server", "--port", alone.ports.redis, "--save", "", "--dir", alone.case, label="redis")
+        wait_until(lambda: is_ready(alone), "readiness again")
+        assert h.request("PUT", "/SET/k", b"x" * 2 * MB).status == 200
+        assert h.get("/STRLEN/k").json == {"STRLEN": 2 * MB}
+
+
+def test_a_worker_that_dies_refuses_nobody(cluster):
+    with cluster.http() as h:
+        assert h.get("/SET/k/v").status == 200
+    cluster.kill("http-1")
+    with Http(cluster.ports.http) as h:
+        assert h.get("/GET/k").json == {"GET": "v"}
+    cluster.wait_ready()
+
+
+def test_stopping_finishes_what_was_asked(cluster):
+    with cluster.http() as h, cluster.http() as idle:
+        assert idle.get("/PING").status == 200
+        h.send_raw(b"GET /BLPOP/none/2 HTTP/1.1\r\n" + HOST + b"\r\n")
+        wait_until(lambda: "blocked_clients:1" in idle.get("/INFO/clients.txt").body.decode(), "the client blocks")
+        pid = cluster.instance("http-1")["pid"]
+        os.kill(pid, 15)
+        cluster.deaths["http-1"] = 1
+        reply = h.reply()
+        assert reply.json == {"BLPOP": None} and reply.headers["connection"] == "close"
+        with pytest.raises((Closed, OSError)):
+            idle.get("/PING")
+    cluster.wait_ready()
