@@ -1,9 +1,12 @@
 /* Ready or not, and why: looked at once a turn when anything changed, told in events, in `status`, and at the first time on the terminal. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "supervisor/supervisor_priv.h"
 
 static const char *const health_names[] = {
@@ -63,6 +66,26 @@ find_reasons(const struct supervisor *s)
 	return reasons;
 }
 
+/* What a person types to reach this program: its bare name only where the shell finds one. */
+static const char *
+command_name(const struct supervisor *s)
+{
+	const char *path = getenv("PATH");
+
+	while (path != NULL && *path != '\0') {
+		size_t len = strcspn(path, ":");
+		char *file = xasprintf("%.*s/holdfast", (int)len, path);
+		bool found = access(file, X_OK) == 0;
+
+		free(file);
+		if (found) {
+			return "holdfast";
+		}
+		path += len + (path[len] == ':' ? 1 : 0);
+	}
+	return s->self;
+}
+
 /* At most a screenful: what runs where, and what to try next. */
 static void
 say_how_to_use(struct supervisor *s)
@@ -101,7 +124,7 @@ say_how_to_use(struct supervisor *s)
 	if (http != NULL && endpoint_parse(http, 0, &ep, NULL) == 0 && ep.kind == ENDPOINT_TCP) {
 		(void)printf("  curl http://%s:%u/GET/hello\n", ep.host, ep.port);
 	}
-	(void)printf("  holdfast status -d %s\n", s->conf->data_dir);
+	(void)printf("  %s status -d %s\n", command_name(s), s->conf->data_dir);
 	(void)printf("Ctrl-C stops everything in order.\n\n");
 	(void)fflush(stdout);
 }
