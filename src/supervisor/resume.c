@@ -2,7 +2,6 @@
  * What was before: which processes still run, and who was master. An instance never becomes master on the strength of its own old redis.conf; the
  * sentinels' files and the state database decide, the higher epoch first.
  */
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,61 +10,64 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "proc/procfs.h"
+#include "supervisor/decision.h"
 #include "supervisor/supervisor_priv.h"
 
-#define OLD_WORKER_STOP_MS 5000
+#define LEFTOVER_STOP_MS 5000
+#define FACT_NODES       SENTINEL_MAX_KNOWN
 
-struct candidate {
-	struct unit *unit; /* NULL: not one of ours */
-	struct topo_master master;
-	unsigned sentinels;  /* files that say so */
-	const char *on_word; /* whose */
-};
+/* ---- processes of an earlier supervisor ---- */
 
-/* ---- adoption ---- */
-
-static bool
-link_is(pid_t pid, const char *what, const char *target)
+/* The words of a process' command line, each ending with NUL. 0: it has none. */
+static size_t
+read_command(pid_t pid, char *text, size_t size)
 {
-	char path[64], text[4096];
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, what);
-	n = readlink(path, text, sizeof(text) - 1);
-	if (n <= 0) {
-		return false;
-	}
-	text[n] = '\0';
-	return strcmp(text, target) == 0;
-}
-
-/* Is the process' command line that of this worker? */
-static bool
-is_worker_command(pid_t pid, const struct unit *u)
-{
-	const char *const want[] = {NULL, unit_kind_name(u->kind), "--worker", u->name};
-	char path[64], text[4096], *p = text;
+	char path[64];
 	ssize_t n;
 	int fd;
 
 	(void)snprintf(path, sizeof(path), "/proc/%ld/cmdline", (long)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd != -1 ? read(fd, text, sizeof(text) - 1) : -1;
+	n = fd != -1 ? read(fd, text, size - 1) : -1;
 	if (fd != -1) {
 		(void)close(fd);
 	}
-	if (n <= 0) {
-		return false;
-	}
-	text[n] = '\0';
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0 ? (size_t)n : 0;
+}
+
+static bool
+is_server(const struct unit *u)
+{
+	return u->kind == UNIT_REDIS || u->kind == UNIT_SENTINEL;
+}
+
+/* Somebody's shell may stand in the folder as well. Redis writes its title over argv, beginning with the name we gave it. */
+static bool
+is_server_command(const struct unit *u, const char *text)
+{
+	const char *name = u->kind == UNIT_REDIS ? "redis-server" : "redis-sentinel";
+	size_t len = strlen(name);
+
+	return strncmp(text, name, len) == 0 && (text[len] == '\0' || text[len] == ' ');
+}
+
+static bool
+is_worker_command(const struct unit *u, const char *text, size_t size)
+{
+	const char *const want[] = {NULL, unit_kind_name(u->kind), "--worker", u->name};
+	const char *p = text;
+
 	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
-		if (p >= text + n || (want[i] != NULL && strcmp(p, want[i]) != 0)) {
+		if (p >= text + size || (want[i] != NULL && strcmp(p, want[i]) != 0)) {
 			return false;
 		}
 		p += strlen(p) + 1;
@@ -73,38 +75,60 @@ is_worker_command(pid_t pid, const struct unit *u)
 	return true;
 }
 
+static bool
+is_ours(const struct unit *u, pid_t pid, const struct stat *folder)
+{
+	char path[64], text[4096];
+	struct stat cwd;
+	uint64_t ticks;
+	size_t size;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/cwd", (long)pid);
+	if (pid == getpid() || stat(path, &cwd) == -1 || cwd.st_dev != folder->st_dev ||
+	    cwd.st_ino != folder->st_ino || getsid(pid) != pid ||
+	    procfs_start_ticks(pid, &ticks) < 0) {
+		return false;
+	}
+	size = read_command(pid, text, sizeof(text));
+	return is_server(u) ? is_server_command(u, text) : is_worker_command(u, text, size);
+}
+
 /*
  * A process that one of our kind has started for this unit: leader of a session of its own, working in the unit's folder
- * (workers: in the data folder, with the worker's command line). It is found also when the state database is lost.
+ * (workers: in the data folder), with the command line we give it. It is found also when the state database is lost.
  */
 static pid_t
 find_process(const struct unit *u)
 {
-	const char *cwd =
-	    u->kind == UNIT_REDIS || u->kind == UNIT_SENTINEL ? u->dir : u->sup->conf->data_dir;
-	DIR *dir = opendir("/proc");
+	const char *path = is_server(u) ? u->dir : u->sup->conf->data_dir;
 	struct dirent *entry;
+	struct stat folder;
 	pid_t found = 0;
-	uint64_t ticks;
+	uint64_t number;
+	DIR *dir;
 
+	if (stat(path, &folder) == -1) {
+		return 0;
+	}
+	dir = opendir("/proc");
 	while (dir != NULL && found == 0 && (entry = readdir(dir)) != NULL) {
-		uint64_t number;
-		pid_t pid;
-
-		if (!slice_to_u64(slice_str(entry->d_name), &number) || number > INT32_MAX) {
-			continue;
-		}
-		pid = (pid_t)number;
-		if (pid != getpid() && link_is(pid, "cwd", cwd) && getsid(pid) == pid &&
-		    procfs_start_ticks(pid, &ticks) == 0 &&
-		    (cwd == u->dir || is_worker_command(pid, u))) {
-			found = pid;
+		if (slice_to_u64(slice_str(entry->d_name), &number) && number <= INT32_MAX &&
+		    is_ours(u, (pid_t)number, &folder)) {
+			found = (pid_t)number;
 		}
 	}
 	if (dir != NULL) {
 		(void)closedir(dir);
 	}
 	return found;
+}
+
+/* The process that the row is about still runs. */
+static bool
+row_runs(const struct supervisor *s, const struct store_instance *row)
+{
+	return row->pid > 0 && strcmp(row->boot_id, s->boot_id) == 0 &&
+	       procfs_is_same(row->pid, row->start_ticks);
 }
 
 /* The pid and start time of the unit's process from before; false when none runs. */
@@ -116,11 +140,10 @@ find_before(struct unit *u, pid_t *ret_pid, uint64_t *ret_ticks)
 
 	if (store_instance_get(s->store, u->name, &row, NULL) == 0) {
 		process_set_restarts(u->process, (unsigned)row.restarts);
-		if (row.pid > 0 && strcmp(row.boot_id, s->boot_id) == 0 &&
-		    procfs_is_same(row.pid, row.start_ticks)) {
+		u->held_down = !row.wanted_up; /* an orderly end of everything has set it up */
+		if (row_runs(s, &row)) {
 			*ret_pid = row.pid;
 			*ret_ticks = row.start_ticks;
-			u->held_down = !row.wanted_up;
 			return true;
 		}
 	}
@@ -128,25 +151,97 @@ find_before(struct unit *u, pid_t *ret_pid, uint64_t *ret_ticks)
 	return *ret_pid != 0 && procfs_start_ticks(*ret_pid, ret_ticks) == 0;
 }
 
-/* A worker of an earlier supervisor holds the sockets that we are going to open: it ends first. */
 static void
-end_old_worker(struct unit *u, pid_t pid)
+note_leftover(struct supervisor *s, const char *name, const char *kind, pid_t pid, const char *why)
 {
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	struct leftover *l;
 
-	if (fd == -1) {
-		return;
-	}
-	log_notice("%s: a worker of an earlier supervisor ends, a new one takes its place pid=%ld",
-	    u->name, (long)pid);
-	(void)kill(pid, SIGTERM);
-	if (poll(&wait, 1, OLD_WORKER_STOP_MS) == 0) {
-		(void)kill(pid, SIGKILL);
-		(void)poll(&wait, 1, OLD_WORKER_STOP_MS);
-	}
-	(void)close(fd);
+	s->leftovers = xreallocarray(s->leftovers, s->leftover_count + 1, sizeof(*s->leftovers));
+	l = &s->leftovers[s->leftover_count++];
+	*l = (struct leftover){.pid = pid, .redis = strcmp(kind, "redis") == 0, .why = why};
+	(void)snprintf(l->name, sizeof(l->name), "%s", name);
+	l->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 }
+
+struct missing {
+	struct supervisor *sup;
+	struct store_instance *rows;
+	size_t count;
+};
+
+static bool
+collect_missing(void *arg, const struct store_instance *row)
+{
+	struct missing *m = arg;
+
+	if (unit_find(m->sup, row->name) == NULL) {
+		m->rows = xreallocarray(m->rows, m->count + 1, sizeof(*m->rows));
+		m->rows[m->count++] = *row;
+	}
+	return true;
+}
+
+static void
+find_missing(struct supervisor *s, struct missing *ret_missing)
+{
+	struct errmsg err = ERRMSG_NONE;
+
+	*ret_missing = (struct missing){.sup = s};
+	if (store_instance_each(s->store, collect_missing, ret_missing, &err) < 0) {
+		log_warn("instances that the configuration no longer has are not looked for: %s",
+		    err.text);
+	}
+}
+
+/* Instances that the configuration no longer has, and that may run nevertheless. */
+static void
+find_unwanted(struct supervisor *s)
+{
+	struct missing m;
+
+	find_missing(s, &m);
+	for (size_t i = 0; i < m.count; i++) {
+		if (row_runs(s, &m.rows[i])) {
+			note_leftover(s, m.rows[i].name, m.rows[i].kind, m.rows[i].pid,
+			    "the configuration no longer has it");
+		}
+	}
+	free(m.rows);
+}
+
+/* Takes one over; workers and what listens elsewhere than it should are noted to be ended. */
+static bool
+adopt_one(struct unit *u)
+{
+	struct supervisor *s = u->sup;
+	uint64_t ticks;
+	pid_t pid;
+
+	if (!find_before(u, &pid, &ticks)) {
+		return false;
+	}
+	if (!is_server(u)) {
+		/* It holds the sockets that we are going to open, and nobody can give it a channel. */
+		note_leftover(s, u->name, "", pid, "a new one takes its place");
+		return false;
+	}
+	if (s->move_count > 0) {
+		note_leftover(s, u->name, unit_kind_name(u->kind), pid,
+		    "addresses have changed, it is started anew");
+		return false;
+	}
+	if (process_adopt(u->process, pid, ticks) < 0) {
+		return false;
+	}
+	if (u->held_down) {
+		process_down(u->process);
+	} else {
+		process_up(u->process);
+	}
+	return true;
+}
+
+static void note_moves(struct supervisor *s);
 
 size_t
 resume_adopt(struct supervisor *s)
@@ -154,26 +249,14 @@ resume_adopt(struct supervisor *s)
 	json_t *names = json_array();
 	size_t adopted = 0;
 
+	note_moves(s); /* first: what is adopted writes its row anew */
 	for (size_t i = 0; i < s->unit_count; i++) {
-		struct unit *u = s->units[i];
-		uint64_t ticks;
-		pid_t pid;
-
-		if (!find_before(u, &pid, &ticks)) {
-			continue;
-		}
-		if (u->kind == UNIT_PROXY || u->kind == UNIT_HTTP) {
-			end_old_worker(u, pid);
-			continue;
-		}
-		if (process_adopt(u->process, pid, ticks) == 0) {
+		if (adopt_one(s->units[i])) {
 			adopted++;
-			(void)json_array_append_new(names, json_string(u->name));
-			if (!u->held_down) {
-				process_up(u->process);
-			}
+			(void)json_array_append_new(names, json_string(s->units[i]->name));
 		}
 	}
+	find_unwanted(s);
 	if (adopted > 0) {
 		history_add(s->history, EVENT_SUPERVISOR_ADOPTED, s->node,
 		    json_pack("{s:O}", "instances", names),
@@ -183,24 +266,92 @@ resume_adopt(struct supervisor *s)
 	return adopted;
 }
 
+/* Until it has ended or the deadline has passed. */
+static bool
+wait_for_end(int pidfd, uint64_t deadline_ms)
+{
+	struct pollfd wait = {.fd = pidfd, .events = POLLIN};
+	uint64_t now;
+	int rc;
+
+	do {
+		now = clock_mono_ms();
+		rc = poll(&wait, 1, now < deadline_ms ? (int)(deadline_ms - now) : 0);
+	} while (rc == -1 && errno == EINTR);
+	return rc == 1;
+}
+
+/* Redis last: what asks it, and what would elect another, has ended before. */
+static void
+end_leftovers(struct supervisor *s, bool redis)
+{
+	uint64_t deadline_ms =
+	    clock_mono_ms() + (redis ? s->conf->holdfast_stop_timeout_s * 1000 : LEFTOVER_STOP_MS);
+
+	for (size_t i = 0; i < s->leftover_count; i++) {
+		struct leftover *l = &s->leftovers[i];
+
+		if (l->redis == redis && l->pidfd != -1) {
+			log_notice("%s: runs since before and is ended: %s pid=%ld", l->name,
+			    l->why, (long)l->pid);
+			(void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGTERM, NULL, 0);
+		}
+	}
+	for (size_t i = 0; i < s->leftover_count; i++) {
+		struct leftover *l = &s->leftovers[i];
+
+		if (l->redis != redis || l->pidfd == -1) {
+			continue;
+		}
+		if (!wait_for_end(l->pidfd, deadline_ms)) {
+			log_warn("%s: does not end, it is killed pid=%ld", l->name, (long)l->pid);
+			(void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGKILL, NULL, 0);
+			(void)wait_for_end(l->pidfd, clock_mono_ms() + LEFTOVER_STOP_MS);
+		}
+		(void)close(l->pidfd);
+		l->pidfd = -1;
+	}
+}
+
+void
+resume_end_leftovers(struct supervisor *s)
+{
+	struct errmsg err = ERRMSG_NONE;
+	struct missing m;
+
+	end_leftovers(s, false);
+	end_leftovers(s, true);
+	find_missing(s, &m);
+	for (size_t i = 0; i < m.count; i++) {
+		if (store_instance_delete(s->store, m.rows[i].name, &err) < 0) {
+			log_warn("%s: its row stays in the state database: %s", m.rows[i].name,
+			    err.text);
+		}
+	}
+	free(m.rows);
+}
+
 /* ---- who is master ---- */
 
 /* Where the instance was reached in the last run, if that differs from now: Sentinel still knows it there. */
 static void
-note_moves(struct supervisor *s, const struct store_master *before)
+note_moves(struct supervisor *s)
 {
+	struct store_master before;
+	/* Our own address is known from the master, if that was one of ours. */
+	bool known =
+	    store_master_get(s->store, s->name, &before, NULL) == 0 && before.instance[0] != '\0';
+
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
 		struct store_instance row;
 		struct endpoint old;
 
-		if (u->kind != UNIT_REDIS && u->kind != UNIT_SENTINEL) {
+		if (!is_server(u) || store_instance_get(s->store, u->name, &row, NULL) < 0 ||
+		    row.port == 0) {
 			continue;
 		}
-		if (store_instance_get(s->store, u->name, &row, NULL) < 0 || row.port == 0) {
-			continue;
-		}
-		old = endpoint_tcp(before != NULL ? before->host : s->address, row.port);
+		old = endpoint_tcp(known ? before.host : s->address, row.port);
 		if (endpoint_equal(&old, &u->at)) {
 			continue;
 		}
@@ -220,69 +371,87 @@ unit_at_or_moved(struct supervisor *s, const struct endpoint *at)
 	return unit_at(s, at);
 }
 
-/* Takes the word of one sentinel's file. Higher epoch wins; with an equal one, the majority of files, and files before the database. */
-static void
-consider(struct candidate *best, const struct candidate *c)
+/* All that was found. */
+struct facts {
+	struct unit *units[FACT_NODES]; /* redis instances, in the order of `nodes` */
+	struct decision_node nodes[FACT_NODES];
+	size_t node_count;
+	struct decision_word words[FACT_NODES + 1];
+	size_t word_count;
+	char left[STORE_NAME_SIZE]; /* the last master, when the configuration no longer has it */
+};
+
+static size_t
+node_of(const struct facts *f, const struct unit *u)
 {
-	if (best->on_word == NULL || c->master.epoch > best->master.epoch ||
-	    (c->master.epoch == best->master.epoch && c->sentinels > best->sentinels)) {
-		*best = *c;
+	for (size_t i = 0; i < f->node_count; i++) {
+		if (f->units[i] == u) {
+			return i;
+		}
 	}
+	return DECISION_NONE;
 }
 
 static void
-ask_sentinel_files(struct supervisor *s, struct candidate *best)
+collect_files(struct supervisor *s, struct facts *f)
 {
-	struct candidate seen[SENTINEL_MAX_KNOWN];
-	size_t count = 0, k;
-
-	for (size_t i = 0; i < s->unit_count && count < ARRAY_LEN(seen); i++) {
-		struct unit *u = s->units[i];
+	for (size_t i = 0; i < s->unit_count && f->word_count < FACT_NODES; i++) {
+		const struct unit *u = s->units[i];
 		struct sentinel_memory memory;
+		size_t node;
 
 		if (u->kind != UNIT_SENTINEL ||
 		    sentinel_conf_read(u->dir, s->name, &memory, NULL) < 0) {
 			continue;
 		}
-		for (k = 0; k < count; k++) {
-			if (endpoint_equal(&seen[k].master.at, &memory.master.at) &&
-			    seen[k].master.epoch == memory.master.epoch) {
-				break;
-			}
+		node = node_of(f, unit_at_or_moved(s, &memory.master.at));
+		if (node == DECISION_NONE) {
+			log_warn("%s: its file names a master that is none of ours, left out: %s",
+			    u->name, ENDPOINT_TEXT(&memory.master.at));
 		}
-		if (k == count) {
-			seen[count++] = (struct candidate){.master = memory.master,
-			    .unit = unit_at_or_moved(s, &memory.master.at),
-			    .on_word = "the sentinels' files"};
-		}
-		seen[k].sentinels++;
-	}
-	for (k = 0; k < count; k++) {
-		if (seen[k].unit != NULL) {
-			seen[k].master.at = seen[k].unit->at;
-			consider(best, &seen[k]);
-		} else {
-			log_warn(
-			    "the sentinels' files name a master that is none of ours, left out: %s",
-			    ENDPOINT_TEXT(&seen[k].master.at));
-		}
+		f->words[f->word_count++] =
+		    (struct decision_word){.node = node, .epoch = memory.master.epoch};
 	}
 }
 
-static struct unit *
-newest_data(struct supervisor *s)
+static void
+collect_state(struct supervisor *s, struct facts *f)
 {
-	struct unit *newest = NULL;
+	struct decision_word *w = &f->words[f->word_count];
+	struct store_master before;
 
-	for (size_t i = 0; i < s->unit_count; i++) {
+	if (store_master_get(s->store, s->name, &before, NULL) < 0) {
+		return;
+	}
+	*w = (struct decision_word){.node = node_of(f, unit_find(s, before.instance)),
+	    .epoch = before.epoch,
+	    .from_state = true};
+	if (w->node == DECISION_NONE && before.instance[0] != '\0') {
+		char *dir = xasprintf("%s/%s", s->conf->data_dir, before.instance);
+
+		w->left_data = servers_folder_time(dir) > 0;
+		(void)snprintf(f->left, sizeof(f->left), "%s", before.instance);
+		free(dir);
+	}
+	f->word_count++;
+}
+
+static void
+collect(struct supervisor *s, struct facts *f)
+{
+	for (size_t i = 0; i < s->unit_count && f->node_count < FACT_NODES; i++) {
 		struct unit *u = s->units[i];
 
-		if (u->kind == UNIT_REDIS && servers_data_time(u) > 0 &&
-		    (newest == NULL || servers_data_time(u) > servers_data_time(newest))) {
-			newest = u;
+		if (u->kind == UNIT_REDIS) {
+			f->units[f->node_count] = u;
+			f->nodes[f->node_count++] = (struct decision_node){
+			    .runs = process_runs(u->process),
+			    .data_time = servers_folder_time(u->dir),
+			};
 		}
 	}
-	return newest;
+	collect_files(s, f);
+	collect_state(s, f);
 }
 
 /* A sentinel's file that says otherwise is made anew, with its id, for the decided master. Live sentinels are left alone. */
@@ -310,58 +479,51 @@ overrule_files(struct supervisor *s)
 	}
 }
 
-static void
-decide(struct supervisor *s, const struct candidate *c)
-{
-	struct topo_master master = c->master;
-
-	master.at = c->unit->at;
-	history_add(s->history, EVENT_MASTER_DECIDED, c->unit->name,
-	    json_pack("{s:s,s:I}", "on_word_of", c->on_word, "epoch", (json_int_t)master.epoch),
-	    "is master to begin with, on the word of %s, epoch %llu", c->on_word,
-	    (unsigned long long)master.epoch);
-	(void)topo_offer(s->topo, &master, TOPO_FROM_STATE);
-	overrule_files(s);
-}
-
 int
 resume_decide(struct supervisor *s, struct errmsg *err)
 {
-	struct candidate best = {0};
-	struct store_master before;
-	bool has_before = store_master_get(s->store, s->name, &before, NULL) == 0;
-	struct unit *newest;
+	struct facts f = {.node_count = 0};
+	struct topo_master master;
+	struct decision d;
+	struct unit *u;
+	int rc;
 
-	note_moves(s, has_before ? &before : NULL);
-	ask_sentinel_files(s, &best);
-	if (has_before) {
-		struct candidate c = {.unit = unit_find(s, before.instance),
-		    .master = {.epoch = before.epoch},
-		    .on_word = "the state database"};
-
-		if (c.unit != NULL && c.unit->kind == UNIT_REDIS) {
-			consider(&best, &c);
-		}
+	collect(s, &f);
+	rc = decision_make(f.nodes, f.node_count, f.words, f.word_count, &d);
+	if (rc == -EBUSY) {
+		errmsg_set(err,
+		    "%s was the last master and has data, but the configuration no longer has it: "
+		    "set "
+		    "redis.instances back, hand over with `holdfast failover`, then take it away",
+		    f.left);
+		return rc;
 	}
-	newest = newest_data(s);
-	if (best.unit == NULL) {
-		best = (struct candidate){.unit = newest != NULL ? newest : unit_find(s, "redis-1"),
-		    .on_word = newest != NULL ? "its data, the newest here" : "an empty folder"};
-	} else if (!process_runs(best.unit->process) && servers_data_time(best.unit) == 0 &&
-		   newest != NULL) {
-		/* Its replicas would copy the emptiness. */
-		log_warn("%s was master but its data is gone: %s has the newest data and takes its "
-			 "place",
-		    best.unit->name, newest->name);
-		best.unit = newest;
-		best.master.epoch++;
-		best.on_word = "its data, since the last master's is gone";
-	}
-	if (best.unit == NULL) {
+	if (rc < 0) {
 		errmsg_set(err,
 		    "there is no redis instance to begin with: set redis.instances to 1 or more");
-		return -EINVAL;
+		return rc;
 	}
-	decide(s, &best);
+	u = f.units[d.node];
+	if (d.reason == DECISION_EMPTY) {
+		log_warn("%s was master but its data is gone: %s has the newest data and takes its "
+			 "place",
+		    f.units[d.instead_of]->name, u->name);
+	}
+	if (u->held_down) {
+		log_notice("%s: an operator had stopped it, it is started since it is the master",
+		    u->name);
+		u->held_down = false;
+		if (process_runs(u->process)) {
+			process_up(u->process); /* again, once it has stopped */
+		}
+	}
+	master = (struct topo_master){.at = u->at, .epoch = d.epoch};
+	history_add(s->history, EVENT_MASTER_DECIDED, u->name,
+	    json_pack("{s:s,s:I}", "on_word_of", decision_reason_text(d.reason), "epoch",
+		(json_int_t)d.epoch),
+	    "is master to begin with, on the word of %s, epoch %llu",
+	    decision_reason_text(d.reason), (unsigned long long)d.epoch);
+	(void)topo_offer(s->topo, &master, TOPO_FROM_STATE);
+	overrule_files(s);
 	return 0;
 }

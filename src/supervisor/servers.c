@@ -305,20 +305,21 @@ servers_is_synced(const struct unit *u)
 	       endpoint_equal(&v->master, &u->sup->master_at.at);
 }
 
-/* The newest change of a regular file in the folder, in seconds; 0: there is none. */
-static time_t
+/* The newest change of a regular file in the folder; 0: there is none. */
+static uint64_t
 newest_in(const char *path, const char *only)
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
-	time_t newest = 0;
+	uint64_t newest = 0;
 	struct stat st;
 
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if ((only == NULL || strcmp(entry->d_name, only) == 0) &&
 		    fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode) &&
 		    st.st_size > 0) {
-			newest = MAX(newest, st.st_mtime);
+			newest = MAX(newest, (uint64_t)st.st_mtim.tv_sec * 1000000000 +
+						 (uint64_t)st.st_mtim.tv_nsec);
 		}
 	}
 	if (dir != NULL) {
@@ -340,12 +341,15 @@ servers_tick(struct supervisor *s)
 	}
 }
 
-time_t
-servers_data_time(const struct unit *u)
+uint64_t
+servers_folder_time(const char *dir)
 {
-	char *aof = xasprintf("%s/appendonlydir", u->dir);
-	time_t newest = MAX(newest_in(aof, NULL), newest_in(u->dir, "dump.rdb"));
+	char *aof = xasprintf("%s/appendonlydir", dir);
+	uint64_t newest = newest_in(aof, NULL);
 
+	/* appendonly.aof: redis before 7 */
+	newest = MAX(newest, newest_in(dir, "dump.rdb"));
+	newest = MAX(newest, newest_in(dir, "appendonly.aof"));
 	free(aof);
 	return newest;
 }

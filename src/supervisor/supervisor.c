@@ -307,6 +307,7 @@ begin(struct supervisor *s, struct errmsg *err)
 	(void)resume_adopt(s);
 	rc = resume_decide(s, err);
 	if (rc == 0) {
+		resume_end_leftovers(s);
 		rc = probe_ports(s, err);
 	}
 	if (rc == 0) {
@@ -358,6 +359,12 @@ finish(struct supervisor *s)
 	free(s->old_confs);
 	free(s->units);
 	free(s->doors);
+	for (size_t i = 0; i < s->leftover_count; i++) {
+		if (s->leftovers[i].pidfd != -1) {
+			(void)close(s->leftovers[i].pidfd);
+		}
+	}
+	free(s->leftovers);
 	free(s->moves);
 	free(s->self);
 	free(s->address);

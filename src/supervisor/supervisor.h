@@ -5,7 +5,11 @@
 #ifndef SUPERVISOR_SUPERVISOR_H
 #define SUPERVISOR_SUPERVISOR_H
 
+#include "base/fsm.h"
 #include "conf/conf.h"
+
+/* The order of start and stop. */
+extern const struct fsm plan_fsm;
 
 /* Runs until it was told to stop (SIGTERM, SIGINT). Takes over `conf`. `sources` are read again at a reload and outlive
  * the call. The exit code of the process: 0 stopped in order, 1 failed, 78 bad configuration. Says its errors itself. */

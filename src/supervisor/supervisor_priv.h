@@ -75,6 +75,15 @@ struct door {
 	int fd; /* owned */
 };
 
+/* A process of an earlier supervisor that is not taken over. */
+struct leftover {
+	char name[STORE_NAME_SIZE];
+	pid_t pid;
+	int pidfd; /* owned; -1 once it has ended */
+	bool redis;
+	const char *why; /* static */
+};
+
 enum plan_state {
 	PLAN_MASTER,
 	PLAN_REPLICAS,
@@ -136,6 +145,8 @@ struct supervisor {
 	struct topo_master master_at;
 	bool master_known;
 	bool succession; /* the master died and a replica is to take over: it must not start */
+	struct leftover *leftovers; /* processes from before that end before we begin */
+	size_t leftover_count;
 	struct sentinel_move *moves; /* instances whose address changed since the last run */
 	size_t move_count;
 	ev_timer election;                /* armed while the dead master waits for a successor */
@@ -174,8 +185,8 @@ void servers_started(struct unit *u);
 void servers_ended(struct unit *u);
 /* Once a second. */
 void servers_tick(struct supervisor *s);
-/* When a data file (snapshot or append-only) of its folder last changed; 0: it has none, so the instance would start empty. */
-time_t servers_data_time(const struct unit *u);
+/* When a data file (snapshot or append-only) of the folder last changed, in ns; 0: it has none, so its instance would start empty. */
+uint64_t servers_folder_time(const char *dir);
 /* Ready, and ROLE says master. */
 bool servers_is_master(const struct unit *u);
 /* Ready, and its link to the present master stands. */
@@ -210,11 +221,12 @@ int roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req,
 /* ---- resume.c ---- */
 /* Reads what was before and decides who is master. 0 or -errno. */
 int resume_decide(struct supervisor *s, struct errmsg *err);
-/* Takes over what still runs; returns how many. */
+/* Takes over what still runs; returns how many. Before resume_decide. */
 size_t resume_adopt(struct supervisor *s);
+/* Ends what still runs and was not taken over. After resume_decide, which may refuse to begin. Blocks, for a bounded time. */
+void resume_end_leftovers(struct supervisor *s);
 
 /* ---- plan.c ---- */
-extern const struct fsm plan_fsm;
 void plan_begin(struct supervisor *s);
 void plan_stop(struct supervisor *s);
 /* Looks whether the present step is done. */

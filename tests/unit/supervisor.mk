@@ -6,3 +6,12 @@ tests_unit_test_supervisor_lock_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
 unit_tests += tests/unit/test_supervisor_ring
 tests_unit_test_supervisor_ring_SOURCES = tests/unit/test_supervisor_ring.c
 tests_unit_test_supervisor_ring_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_supervisor_decision
+tests_unit_test_supervisor_decision_SOURCES = tests/unit/test_supervisor_decision.c
+tests_unit_test_supervisor_decision_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_supervisor_plan
+tests_unit_test_supervisor_plan_SOURCES = tests/unit/test_supervisor_plan.c tests/unit/golden.h
+tests_unit_test_supervisor_plan_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
+EXTRA_DIST += tests/unit/golden/plan.fsm
