@@ -216,7 +216,22 @@ plan_stop(struct supervisor *s)
 		act_step(s);
 		return;
 	}
+	if (s->succession) {
+		log_notice(
+		    "the sentinels still elect a successor of the dead master: the rest stops "
+		    "after that, or when told to stop again");
+	}
 	step(s, PLAN_STOP);
+}
+
+/*
+ * A dead master's successor has writes that the dead one may not have saved: its election is waited for (roles.c bounds it), or
+ * the next start would begin with less.
+ */
+static bool
+waits_for_successor(const struct supervisor *s)
+{
+	return s->plan == PLAN_STOP_PROXY && s->succession && !s->plan_hurried;
 }
 
 void
@@ -225,7 +240,7 @@ plan_check(struct supervisor *s)
 	/* Several steps may be done at once, when everything was adopted or nothing is left to stop. */
 	for (unsigned before = PLAN_STATE_COUNT;
 	     before != s->plan && s->plan != PLAN_STOPPED && s->plan != PLAN_RUNNING;) {
-		bool done = true;
+		bool done = !waits_for_successor(s);
 
 		before = s->plan;
 		for (size_t i = 0; i < s->unit_count; i++) {

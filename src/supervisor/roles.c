@@ -14,6 +14,8 @@
 
 /* A role that is wrong for so long is set right. Sentinel needs about 10 s for the same. */
 #define WRONG_ROLE_MS 3000
+/* A replica that has been without its master for longer is no longer up to date when that dies. */
+#define HEIR_UNLINKED_MS 3000
 
 /* Does a sentinel carry out a failover? With `or_soon` also: does it hold the master for down, so that one may begin? */
 static bool
@@ -137,14 +139,23 @@ roles_for_start(struct unit *u, const struct endpoint **ret_follow)
 {
 	const struct supervisor *s = u->sup;
 
-	if (!s->master_known || (u == s->master && s->succession)) {
+	if (!s->master_known || s->plan > PLAN_RUNNING || (u == s->master && s->succession)) {
 		return -EAGAIN;
 	}
 	*ret_follow = u == s->master ? NULL : &s->master_at.at;
 	return 0;
 }
 
-/* Is there a replica that has the master's data, and a majority of sentinels to promote it? */
+/* Does it run, with all that the master had until a moment ago? Its link breaks with the master, often before we hear of the death. */
+static bool
+is_heir(const struct supervisor *s, const struct unit *u)
+{
+	return u->kind == UNIT_REDIS && u != s->master && process_runs(u->process) &&
+	       unit_is_ready(u) && u->was_synced &&
+	       (u->linked || clock_mono_ms() - u->unlinked_ms < HEIR_UNLINKED_MS);
+}
+
+/* Is there such a replica, and a majority of sentinels to promote it? */
 static bool
 has_heir(const struct supervisor *s)
 {
@@ -154,14 +165,24 @@ has_heir(const struct supervisor *s)
 		connected += watcher_get(s->watcher, i)->connected ? 1 : 0;
 	}
 	for (size_t i = 0; i < s->unit_count; i++) {
-		const struct unit *u = s->units[i];
-
-		heirs +=
-		    u->kind == UNIT_REDIS && u != s->master && unit_is_ready(u) && u->was_synced
-			? 1
-			: 0;
+		heirs += is_heir(s, s->units[i]) ? 1 : 0;
 	}
 	return heirs > 0 && connected > watcher_count(s->watcher) / 2;
+}
+
+/* The dead master's replicas may die with it, one after the other: then nobody has more than it has itself. */
+static bool
+has_heir_left(const struct supervisor *s)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+
+		if (u->kind == UNIT_REDIS && u != s->master && process_runs(u->process) &&
+		    u->was_synced) {
+			return true;
+		}
+	}
+	return sentinels_are_busy(s, false); /* one of them may have been promoted already */
 }
 
 void
@@ -170,6 +191,13 @@ roles_on_exit(struct unit *u)
 	struct supervisor *s = u->sup;
 	double wait_s;
 
+	if (s->succession && u != s->master && !has_heir_left(s)) {
+		end_succession(s);
+		history_add(s->history, EVENT_MASTER_LOST, s->master->name, NULL,
+		    "the last replica in sync has ended too: it is started again with its data");
+		process_kick(s->master->process);
+		return;
+	}
 	if (u != s->master || s->plan != PLAN_RUNNING || s->succession) {
 		return;
 	}
@@ -270,6 +298,19 @@ roles_tick(struct supervisor *s)
 }
 
 /* ---- planned switchover ---- */
+
+void
+roles_cancel_switch(struct supervisor *s, const char *why)
+{
+	struct ctl_request *req = s->failover_req;
+
+	failover_cancel(&s->failover);
+	s->failover_req = NULL;
+	s->failover_then = NULL; /* who waits for that unit sees it stop */
+	if (req != NULL) {
+		ctl_fail(req, CTL_EXIT_NOT_READY, "%s", why);
+	}
+}
 
 static void
 on_hold(void *owner, uint64_t ms)

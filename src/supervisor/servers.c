@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/redis_conf.h"
@@ -186,6 +187,7 @@ note_link(struct unit *u, const struct probe_view *view)
 		return;
 	}
 	u->linked = linked;
+	u->unlinked_ms = clock_mono_ms();
 	if (linked) {
 		history_add(s->history, EVENT_LINK_UP, u->name,
 		    json_pack("{s:s}", "master", ENDPOINT_TEXT(&view->master)), "follows %s",

@@ -72,7 +72,7 @@ on_stop_signal(struct ev_loop *ev, ev_signal *w, int revents)
 		history_add(s->history, EVENT_SUPERVISOR_STOPPING, s->node,
 		    json_pack("{s:s}", "signal", strsignal(w->signum)),
 		    "told to stop (%s): stopping in order", strsignal(w->signum));
-		failover_cancel(&s->failover);
+		roles_cancel_switch(s, "everything is being stopped, the handover was given up");
 	}
 	plan_stop(s);
 }

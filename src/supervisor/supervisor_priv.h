@@ -52,11 +52,12 @@ struct unit {
 	bool leaving;            /* to be freed once it has stopped (fewer workers wanted) */
 	char last_exit[160];     /* how it last ended, "" */
 
-	struct probe *probe; /* owned; redis, sentinel */
-	bool moved;          /* sentinel: its file knows the addresses of this run */
-	bool settled;        /* ready as its probe sees it: asked once a second only */
-	bool linked;         /* redis: its replication link was up when last seen */
-	bool was_synced;     /* redis: it has had a whole copy of the present master's data */
+	struct probe *probe;  /* owned; redis, sentinel */
+	bool moved;           /* sentinel: its file knows the addresses of this run */
+	bool settled;         /* ready as its probe sees it: asked once a second only */
+	bool linked;          /* redis: its replication link was up when last seen */
+	uint64_t unlinked_ms; /* redis: when it was not any more */
+	bool was_synced;      /* redis: it has had a whole copy of the present master's data */
 	uint64_t
 	    wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
 
@@ -217,6 +218,9 @@ bool roles_is_right(const struct unit *u);
 /* Begins a switchover; `req` may be NULL; `then` (may be NULL) is stopped or restarted after it. 0 or -errno with `err`. */
 int roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, struct unit *then,
     bool restart, struct errmsg *err);
+
+/* Gives a switchover up, if one is under way; who asked for it is told why. */
+void roles_cancel_switch(struct supervisor *s, const char *why);
 
 /* ---- resume.c ---- */
 /* Reads what was before and decides who is master. 0 or -errno. */
