@@ -7,12 +7,13 @@
 #include "base/fsm.h"
 #include "cli/cli.h"
 #include "conf/conf.h"
+#include "httpd/httpd.h"
 #include "instance/failover.h"
 #include "proc/process.h"
 #include "supervisor/supervisor.h"
 
 static const struct fsm *const machines[] = {
-    &process_fsm, &plan_fsm, &failover_fsm, &backend_fsm, &wire_fsm};
+    &process_fsm, &plan_fsm, &failover_fsm, &backend_fsm, &wire_fsm, &http_session_fsm};
 
 static int
 print(struct buf *text, int rc)

@@ -155,18 +155,11 @@ access_text(enum access_verdict verdict)
 	return "";
 }
 
-struct slice
-access_cors(const struct access_rules *rules, const struct http_request *req)
+bool
+access_wants_cors(const struct access_rules *rules, const struct http_request *req)
 {
 	const struct http_header *origin = http_header_find(req, "origin");
 
-	if (rules->cors_origin == NULL) {
-		return (struct slice){0};
-	}
-	if (any_origin(rules)) {
-		return SLICE_LIT("*");
-	}
-	return origin != NULL && slice_caseeq(origin->value, rules->cors_origin)
-		   ? slice_str(rules->cors_origin)
-		   : (struct slice){0};
+	return any_origin(rules) || (rules->cors_origin != NULL && origin != NULL &&
+					slice_caseeq(origin->value, rules->cors_origin));
 }

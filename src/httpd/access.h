@@ -32,8 +32,7 @@ enum access_verdict {
 enum access_verdict access_check(const struct access_rules *rules, const struct http_request *req);
 /* What to tell the client: what was wrong, and what to do. Empty for ACCESS_OK. */
 const char *access_text(enum access_verdict verdict);
-/* Does a page of this origin get CORS headers? The value of Access-Control-Allow-Origin, or an empty
- * slice. */
-struct slice access_cors(const struct access_rules *rules, const struct http_request *req);
+/* Is the page that asks one of those that http.cors_origin names? Its browser wants to be told. */
+bool access_wants_cors(const struct access_rules *rules, const struct http_request *req);
 
 #endif

@@ -24,7 +24,7 @@ respond(struct exchange *x, unsigned status, struct slice type, struct slice bod
 	struct http_response r;
 	int err = exchange_respond(x, &r, status, type);
 
-	if (err == 0 && (status == 405 || type.len == 0) && status != 404) {
+	if (err == 0 && status == 405) {
 		err = http_response_header(&r, "Allow", SLICE_LIT(ALLOW));
 	}
 	if (err == 0) {
@@ -75,10 +75,30 @@ answer_fault(struct exchange *x)
 	answer_error(x, x->fault.status, x->fault.why);
 }
 
+/* Also what a browser asks before it lets a page of another site send anything but the plainest request. */
 void
 answer_options(struct exchange *x)
 {
-	respond(x, 200, (struct slice){0}, (struct slice){0});
+	struct http_response r;
+	int err = exchange_respond(x, &r, 200, (struct slice){0});
+
+	if (err == 0) {
+		err = http_response_header(&r, "Allow", SLICE_LIT(ALLOW));
+	}
+	if (err == 0 && x->wants_cors) {
+		err = http_response_header(&r, "Access-Control-Allow-Methods", SLICE_LIT(ALLOW));
+	}
+	if (err == 0 && x->wants_cors) {
+		err = http_response_header(&r, "Access-Control-Allow-Headers",
+		    SLICE_LIT("X-Requested-With, Content-Type, Authorization"));
+	}
+	if (err == 0) {
+		err = http_response_known(&r, NULL, 0);
+	}
+	if (err < 0) {
+		http_response_abort(&r);
+		x->session->broken = true;
+	}
 }
 
 void

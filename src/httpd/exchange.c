@@ -55,8 +55,9 @@ release_lane(struct exchange *x, bool clean)
 	if (x->lane == NULL) {
 		return;
 	}
-	if (x->cached_lane) {
+	if (x->home != NULL) {
 		x->lane = NULL;
+		httpd_home_leave(&x->home);
 	} else if (lane_is_own(x->lane) && clean && x->call.command != NULL) {
 		lane_return(&x->lane);
 	} else {
@@ -167,11 +168,12 @@ exchange_respond(
 	if (err == 0 && status == 503) {
 		err = http_response_header(r, "Retry-After", SLICE_LIT(RETRY_AFTER));
 	}
-	if (err == 0 && x->cors.len > 0) {
-		err = http_response_header(r, "Access-Control-Allow-Origin", x->cors);
-	}
-	if (err == 0 && x->cors.len > 0) {
-		err = http_response_header(r, "Vary", SLICE_LIT("Origin"));
+	if (err == 0 && x->wants_cors && x->httpd->rules.cors_origin != NULL) {
+		err = http_response_header(
+		    r, "Access-Control-Allow-Origin", slice_str(x->httpd->rules.cors_origin));
+		if (err == 0) {
+			err = http_response_header(r, "Vary", SLICE_LIT("Origin"));
+		}
 	}
 	return err;
 }

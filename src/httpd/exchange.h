@@ -54,21 +54,22 @@ struct exchange {
 	struct session *session; /* borrowed; NULL in a spare */
 	enum exchange_state state;
 	enum http_verb verb;
-	bool old_keep_alive;              /* HTTP/1.0 that asked to stay: it wants to be told */
-	bool last;                        /* the connection ends after it */
-	bool cached_lane;                 /* `lane` is httpd's own reference */
-	struct slice if_none_match, cors; /* in `text`; cors may be static */
-	struct buf text;                  /* owned: what `call` and the slices above point into */
+	bool old_keep_alive;        /* HTTP/1.0 that asked to stay: it wants to be told */
+	bool last;                  /* the connection ends after it */
+	bool wants_cors;            /* its page is welcome by http.cors_origin */
+	struct slice if_none_match; /* in `text` */
+	struct buf text;            /* owned: what `call` and the slices above point into */
 	/* LOCAL */
 	void (*answer)(struct exchange *x);
 	struct http_fault fault;
 	const struct route *route;
 	/* commands */
 	struct call call;
-	struct lane *lane;  /* owned reference, or see cached_lane */
-	struct buf request; /* owned: RESP that is not sent yet */
-	struct buf body;    /* owned: bytes of a large last argument, then CRLF */
-	bool pieces;        /* it is large: sent bit by bit over an own lane */
+	struct lane *lane;      /* owned reference, or that of `home` */
+	struct home_lane *home; /* one of its users; NULL: none */
+	struct buf request;     /* owned: RESP that is not sent yet */
+	struct buf body;        /* owned: bytes of a large last argument, then CRLF */
+	bool pieces;            /* it is large: sent bit by bit over an own lane */
 	bool piece_sent, end_sent;
 	uint64_t give_up_ms;     /* SENDING: still no connection then: 503 */
 	struct kept_reply *kept; /* owned; NULL while nothing is kept */

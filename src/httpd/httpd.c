@@ -36,6 +36,31 @@ httpd_lane_key(const struct httpd *h, uint32_t database)
 	return key;
 }
 
+/* ---- the lane that most requests take ---- */
+
+static struct home_lane *
+make_home(struct httpd *h)
+{
+	struct home_lane *home = xcalloc(1, sizeof(*home));
+	struct lane_key key = httpd_lane_key(h, h->conf->http_database);
+
+	*home = (struct home_lane){
+	    .lane = lane_shared(h->backend, &key), .database = h->conf->http_database, .users = 1};
+	return home;
+}
+
+void
+httpd_home_leave(struct home_lane **homep)
+{
+	struct home_lane *home = *homep;
+
+	*homep = NULL;
+	if (home != NULL && --home->users == 0) {
+		lane_release(&home->lane);
+		free(home);
+	}
+}
+
 /* ---- settings ---- */
 
 /* Names under which this server may be asked: its own, and those it was told to listen on or be. */
@@ -63,8 +88,6 @@ static void
 settle(struct httpd *h)
 {
 	const struct conf *c = worker_conf(h->worker);
-	struct lane *old = h->lane;
-	struct lane_key key;
 
 	h->conf = c;
 	h->limits = (struct http_limits){
@@ -74,10 +97,8 @@ settle(struct httpd *h)
 	    .max_headers = HTTP_MAX_HEADERS};
 	h->held_max = MAX((size_t)c->http_max_request_bytes * HELD_FACTOR, HELD_MIN);
 	gather_hosts(h);
-	key = httpd_lane_key(h, c->http_database);
-	h->lane = lane_shared(h->backend, &key);
-	h->lane_database = c->http_database;
-	lane_release(&old);
+	httpd_home_leave(&h->home);
+	h->home = make_home(h);
 }
 
 /* ---- readiness ---- */
@@ -202,7 +223,7 @@ stop(void *state)
 		free(x);
 	}
 	backend_unwatch(&h->watch);
-	lane_release(&h->lane);
+	httpd_home_leave(&h->home);
 	buf_fini(&h->resp);
 	free(h->hosts);
 	free(h->own_name);

@@ -6,12 +6,13 @@
 #ifndef HTTPD_HTTPD_H
 #define HTTPD_HTTPD_H
 
-struct fsm;
+#include "base/fsm.h"
+
 struct worker_ops;
 
 extern const struct worker_ops httpd_worker_ops;
 
 /* The life of a client's connection as a table, for `holdfast debug fsm`. */
-const struct fsm *httpd_session_fsm(void);
+extern const struct fsm http_session_fsm;
 
 #endif

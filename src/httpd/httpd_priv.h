@@ -19,6 +19,14 @@
 struct conf;
 struct worker;
 
+/* The shared lane of the default database: looked up once, not for each request. */
+struct home_lane {
+	struct lane *lane; /* owned reference */
+	uint32_t database;
+	size_t
+	    users; /* httpd and exchanges: after a reload an old one stays for those that use it */
+};
+
 /* One for each process. */
 struct httpd {
 	uint32_t magic;
@@ -30,9 +38,8 @@ struct httpd {
 	struct access_rules rules; /* its names are in `hosts` */
 	const char **hosts;        /* owned array */
 	char *own_name;            /* owned: this host's */
-	struct lane *lane;         /* owned reference: the default database's */
-	uint32_t lane_database;
-	struct list sessions; /* struct session.link */
+	struct home_lane *home;    /* owned */
+	struct list sessions;      /* struct session.link */
 	size_t session_count;
 	struct list spares; /* struct exchange.link: ready for use */
 	size_t spare_count;
@@ -48,6 +55,8 @@ struct httpd {
 
 /* Key of the lane for a database, with the user that HTTP clients are. */
 struct lane_key httpd_lane_key(const struct httpd *h, uint32_t database);
+/* One user less, be it an exchange or httpd itself; *home is NULL afterwards. */
+void httpd_home_leave(struct home_lane **home);
 /* One client less. */
 void httpd_session_gone(struct httpd *h);
 

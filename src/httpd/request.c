@@ -26,6 +26,15 @@ is_route(const struct route *route, const struct http_request *req)
 	return route != NULL && !(route->answer == answer_root && req->verb == HTTP_VERB_POST);
 }
 
+/* At "/" stands what http.default_root says. */
+static bool
+is_default_root(const struct httpd *h, const struct route *route, const struct http_request *req)
+{
+	return route != NULL && route->answer == answer_root &&
+	       h->conf->http_default_root != NULL &&
+	       (req->verb == HTTP_VERB_GET || req->verb == HTTP_VERB_HEAD);
+}
+
 static bool
 check(struct httpd *h, const struct http_request *req, const struct route *route,
     struct http_fault *fault)
@@ -108,7 +117,7 @@ request_begin(struct exchange *x, struct http_request *req)
 
 	x->verb = req->verb;
 	x->old_keep_alive = req->minor == 0 && req->keep_alive;
-	x->cors = access_cors(&h->rules, req);
+	x->wants_cors = access_wants_cors(&h->rules, req);
 	if (!check(h, req, route, &fault)) {
 		answer_locally(x, answer_fault, fault);
 		return;
@@ -117,7 +126,9 @@ request_begin(struct exchange *x, struct http_request *req)
 		answer_locally(x, answer_options, fault);
 		return;
 	}
-	if (is_route(route, req) || (route != NULL && req->body.len == 0)) {
+	if (is_default_root(h, route, req)) {
+		req->target = slice_str(h->conf->http_default_root);
+	} else if (is_route(route, req) || (route != NULL && req->body.len == 0)) {
 		x->route = route;
 		answer_locally(x, route->answer, fault);
 		return;

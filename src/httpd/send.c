@@ -12,9 +12,10 @@ exchange_find_lane(struct exchange *x)
 {
 	struct httpd *h = x->httpd;
 
-	if (x->call.database == h->lane_database) {
-		x->lane = h->lane;
-		x->cached_lane = true;
+	if (x->call.database == h->home->database) {
+		x->home = h->home;
+		x->home->users++;
+		x->lane = h->home->lane;
 	} else {
 		struct lane_key key = httpd_lane_key(h, x->call.database);
 

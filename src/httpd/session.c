@@ -181,7 +181,7 @@ entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 	}
 }
 
-static const struct fsm machine = {.name = "http_session",
+const struct fsm http_session_fsm = {.name = "http_session",
     .states = state_names,
     .state_count = SESSION_STATES,
     .events = event_names,
@@ -190,17 +190,11 @@ static const struct fsm machine = {.name = "http_session",
     .row_count = ARRAY_LEN(rows),
     .entered = entered};
 
-const struct fsm *
-httpd_session_fsm(void)
-{
-	return &machine;
-}
-
 static void
 tell(struct session *s, enum session_event event)
 {
 	if (s->state != SESSION_GONE) {
-		(void)fsm_step(&machine, s, &s->state, event);
+		(void)fsm_step(&http_session_fsm, s, &s->state, event);
 	}
 }
 

@@ -297,6 +297,38 @@ def test_other_names_cannot_be_bound_to_us(shared):
     assert status_of(answer) == 200
 
 
+def test_a_named_site_is_welcome(make_cluster):
+    cluster = make_cluster(options={"http.cors_origin": "https://app.example", "http.default_root": "/GET/index.html"}).start()
+    ours = {"Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}
+    with cluster.http() as h:
+        reply = h.request("PUT", "/SET/index", "<p>hello", headers=ours)
+        assert reply.status == 200 and reply.headers["access-control-allow-origin"] == "https://app.example"
+        reply = h.request("OPTIONS", "/SET/k", headers={**ours, "Access-Control-Request-Method": "PUT"})
+        assert reply.status == 200 and "PUT" in reply.headers["access-control-allow-methods"]
+        assert "Authorization" in reply.headers["access-control-allow-headers"]
+        assert h.get("/GET/k", headers={"Origin": "https://app.example.evil"}).status == 403
+        assert "access-control-allow-origin" not in h.get("/GET/k").headers
+        reply = h.get("/")
+        assert (reply.status, reply.headers["content-type"], reply.body) == (200, "text/html", b"<p>hello")
+        assert h.request("POST", "/", "PING").status == 200
+
+
+def test_reload(make_cluster):
+    cluster = make_cluster(options={"http.database": 2}).start()
+    with cluster.http() as h:
+        h.get("/SET/k/two")
+        assert h.get("/2/GET/k").json == {"GET": "two"}
+        h.send_raw(b"GET /BLPOP/none/1 HTTP/1.1\r\n" + HOST + b"\r\n")
+        cluster.options.update({"http.database": 3, "http.max_request_bytes": 2048, "http.cors_origin": "https://app.example"})
+        cluster.write_options()
+        cluster.cli("reload")
+        assert h.reply().json == {"BLPOP": None}
+    with cluster.http() as h:
+        wait_until(lambda: h.get("/GET/k").json == {"GET": None}, "the other database")
+        assert h.get("/2/GET/k", headers={"Origin": "https://app.example"}).json == {"GET": "two"}
+        assert h.request("PUT", "/SET/k", b"x" * 4096).status == 413
+
+
 # --- limits ---
 
 @pytest.fixture
