@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -433,6 +434,17 @@ finish(struct worker *w)
 	free(w);
 }
 
+/* Somebody may have typed --worker. */
+static bool
+has_channel(void)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(IPC_WORKER_FD, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == SOCK_SEQPACKET;
+}
+
 int
 worker_main(const struct worker_args *args, const struct worker_ops *ops)
 {
@@ -446,7 +458,12 @@ worker_main(const struct worker_args *args, const struct worker_ops *ops)
 	w->loop = loop_new();
 	w->topo = topo_new();
 	watch_signals(w);
-	if (w->supervised) {
+	if (w->supervised && !has_channel()) {
+		(void)fprintf(stderr,
+		    "holdfast: --worker is for the supervisor's own use: run alone with "
+		    "--sentinel HOST:PORT\n");
+		w->exit_code = 2;
+	} else if (w->supervised) {
 		w->channel = channel_new(w->loop, IPC_WORKER_FD, &channel_ops, w);
 		loop_run(w->loop);
 	} else if (begin_alone(w, args, &err) < 0) {

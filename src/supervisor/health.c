@@ -52,7 +52,6 @@ static json_t *
 find_reasons(const struct supervisor *s)
 {
 	json_t *reasons = json_array();
-	struct topo_master agreed;
 
 	for (size_t i = 0; i < s->unit_count; i++) {
 		check_unit(s, s->units[i], reasons);
@@ -60,7 +59,7 @@ find_reasons(const struct supervisor *s)
 	if (s->master == NULL || s->master->held_down) {
 		add_reason(reasons, "there is no master");
 	}
-	if (!watcher_agreed(s->watcher, &agreed) || !endpoint_equal(&agreed.at, &s->master_at.at)) {
+	if (!roles_sentinels_agree(s)) {
 		add_reason(reasons, "the sentinels do not all name the same master");
 	}
 	return reasons;

@@ -140,11 +140,8 @@ is_settled(const struct supervisor *s, const struct unit *u)
 	switch (u->kind) {
 	case UNIT_REDIS:
 		return unit_is_ready(u) && (u == s->master || servers_is_synced(u));
-	case UNIT_SENTINEL: {
-		struct topo_master agreed;
-
-		return unit_is_ready(u) && watcher_agreed(s->watcher, &agreed);
-	}
+	case UNIT_SENTINEL:
+		return unit_is_ready(u) && roles_sentinels_agree(s);
 	default:
 		return workers_route(u);
 	}

@@ -17,6 +17,33 @@
 /* A replica that has been without its master for longer is no longer up to date when that dies. */
 #define HEIR_UNLINKED_MS 3000
 
+bool
+roles_sentinels_agree(const struct supervisor *s)
+{
+	size_t at = 0, wanted = 0;
+
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct watcher_sentinel *v;
+
+		if (s->units[i]->kind != UNIT_SENTINEL) {
+			continue;
+		}
+		v = at < watcher_count(s->watcher) ? watcher_get(s->watcher, at) : NULL;
+		at++;
+		if (s->units[i]->held_down) {
+			continue;
+		}
+		wanted++;
+		if (v == NULL || !v->connected || !v->knows || !s->master_known ||
+		    v->others + 1 < watcher_count(s->watcher) ||
+		    v->names.epoch != s->master_at.epoch ||
+		    !endpoint_equal(&v->names.at, &s->master_at.at)) {
+			return false;
+		}
+	}
+	return wanted * 2 > at;
+}
+
 /* Does a sentinel carry out a failover? With `or_soon` also: does it hold the master for down, so that one may begin? */
 static bool
 sentinels_are_busy(const struct supervisor *s, bool or_soon)
@@ -100,6 +127,25 @@ on_master(void *arg, const struct topo_master *master)
 	}
 }
 
+/* Would the dead master come back empty while others, who would copy that, have data? */
+static bool
+would_wipe(const struct supervisor *s)
+{
+	if (s->master == NULL || servers_folder_time(s->master->dir) > 0) {
+		return false;
+	}
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+
+		if (u->kind == UNIT_REDIS && u != s->master &&
+		    (servers_folder_time(u->dir) > 0 ||
+			(process_runs(u->process) && u->was_synced))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The time for a successor is over. */
 static void
 on_election_over(struct ev_loop *ev, ev_timer *w, int revents)
@@ -109,6 +155,14 @@ on_election_over(struct ev_loop *ev, ev_timer *w, int revents)
 	/* That they hold it for down is no promise: without a fit replica they say so for ever. */
 	if (sentinels_are_busy(s, false)) {
 		return; /* they are at it: the timer repeats */
+	}
+	if (would_wipe(s)) {
+		log_error(
+		    "%s: has no data and would take its replicas' with it, it stays down until the "
+		    "sentinels promote another: if they do not, stop and start holdfast, which "
+		    "begins with the newest data",
+		    s->master->name);
+		return;
 	}
 	end_succession(s);
 	history_add(s->history, EVENT_FAILOVER_FAILED, s->master->name, NULL,
@@ -191,7 +245,7 @@ roles_on_exit(struct unit *u)
 	struct supervisor *s = u->sup;
 	double wait_s;
 
-	if (s->succession && u != s->master && !has_heir_left(s)) {
+	if (s->succession && u != s->master && !has_heir_left(s) && !would_wipe(s)) {
 		end_succession(s);
 		history_add(s->history, EVENT_MASTER_LOST, s->master->name, NULL,
 		    "the last replica in sync has ended too: it is started again with its data");
@@ -201,7 +255,7 @@ roles_on_exit(struct unit *u)
 	if (u != s->master || s->plan != PLAN_RUNNING || s->succession) {
 		return;
 	}
-	if (!has_heir(s)) {
+	if (!has_heir(s) && !would_wipe(s)) {
 		history_add(s->history, EVENT_MASTER_LOST, u->name, NULL,
 		    "no replica in sync or no majority of sentinels: it is started again with its "
 		    "data");
@@ -286,7 +340,9 @@ roles_tick(struct supervisor *s)
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
 
-		if (u->kind != UNIT_REDIS || !unit_is_ready(u) || roles_is_right(u)) {
+		/* Nobody is told to follow a master that is not one, or not there: what it has may be all there is. */
+		if (u->kind != UNIT_REDIS || !unit_is_ready(u) || roles_is_right(u) ||
+		    (u != s->master && s->master != NULL && !servers_is_master(s->master))) {
 			u->wrong_since_ms = 0;
 		} else if (u->wrong_since_ms == 0) {
 			u->wrong_since_ms = now;

@@ -215,6 +215,8 @@ void roles_on_exit(struct unit *u);
 void roles_tick(struct supervisor *s);
 /* Is the instance what the present master makes of it, as far as it was seen? */
 bool roles_is_right(const struct unit *u);
+/* Every sentinel that is wanted names the present master and knows all the others; and they are a majority. */
+bool roles_sentinels_agree(const struct supervisor *s);
 /* Begins a switchover; `req` may be NULL; `then` (may be NULL) is stopped or restarted after it. 0 or -errno with `err`. */
 int roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, struct unit *then,
     bool restart, struct errmsg *err);
