@@ -53,6 +53,7 @@ struct process {
 	ev_child child;
 	ev_io adopted; /* on pidfd */
 	ev_timer timer;
+	ev_timer again;        /* stopping: the signal once more */
 	struct output *output; /* owned; NULL while there is no pid */
 };
 
@@ -61,6 +62,7 @@ static void act_signal(void *obj);
 static void act_kill(void *obj);
 static void act_delay(void *obj);
 static void act_forget_deaths(void *obj);
+static void send_signal(const struct process *p, int sig);
 static void entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row);
 
 static bool
@@ -200,6 +202,7 @@ entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 {
 	struct process *p = obj;
 
+	ev_timer_stop(loop_ev(p->loop), &p->again);
 	switch ((enum process_state)to) {
 	case PROCESS_STARTING:
 	case PROCESS_ADOPTED:
@@ -207,6 +210,12 @@ entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 		break;
 	case PROCESS_STOPPING:
 		set_timer(p, p->policy.stop_timeout_ms);
+		if (p->policy.stop_again_ms > 0) {
+			double again = (double)p->policy.stop_again_ms / 1000.;
+
+			ev_timer_set(&p->again, again, again);
+			ev_timer_start(loop_ev(p->loop), &p->again);
+		}
 		break;
 	default:
 		set_timer(p, 0);
@@ -222,6 +231,16 @@ on_timer(struct ev_loop *ev, ev_timer *w, int revents)
 
 	ev_timer_stop(ev, w);
 	step(p, ON_TIMEOUT);
+}
+
+static void
+on_again(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	const struct process *p = OBJ_CAST((struct process *)w->data, PROCESS_MAGIC);
+
+	if (!p->killed) {
+		send_signal(p, p->policy.stop_signal);
+	}
 }
 
 static void
@@ -421,6 +440,8 @@ process_new(struct loop *loop, const char *name, const struct process_policy *po
 	p->adopted.data = p;
 	ev_init(&p->timer, on_timer);
 	p->timer.data = p;
+	ev_init(&p->again, on_again);
+	p->again.data = p;
 	return p;
 }
 
@@ -445,6 +466,7 @@ process_free(struct process **pp)
 	}
 	ev_child_stop(loop_ev(p->loop), &p->child);
 	ev_io_stop(loop_ev(p->loop), &p->adopted);
+	ev_timer_stop(loop_ev(p->loop), &p->again);
 	ev_timer_stop(loop_ev(p->loop), &p->timer);
 	if (p->pidfd != -1) {
 		(void)close(p->pidfd);

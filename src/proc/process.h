@@ -65,6 +65,9 @@ struct process_policy {
 				      it back */
 	uint64_t stop_timeout_ms;  /* signal → SIGKILL */
 	int stop_signal;
+	/* The signal is sent again so often until the end: redis-server refuses it while it writes its
+	 * first AOF, and forgets it. 0: once */
+	uint64_t stop_again_ms;
 	uint64_t young_ms;  /* dying sooner than this after the start is dying young */
 	unsigned young_max; /* that often … */
 	uint64_t window_ms; /* … within this time: failed */

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "supervisor/supervisor_priv.h"
 
+#define STOP_AGAIN_MS 500 /* see process_policy */
+
 static const char *const kind_names[UNIT_KINDS] = {
     [UNIT_REDIS] = "redis",
     [UNIT_SENTINEL] = "sentinel",
@@ -176,6 +178,7 @@ unit_policy(const struct supervisor *s, enum unit_kind kind)
 	struct process_policy policy = PROCESS_POLICY_DEFAULT;
 
 	policy.stop_timeout_ms = s->conf->holdfast_stop_timeout_s * 1000;
+	policy.stop_again_ms = kind == UNIT_REDIS ? STOP_AGAIN_MS : 0;
 	policy.young_max = s->conf->holdfast_restart_max;
 	policy.window_ms = s->conf->holdfast_restart_window_s * 1000;
 	return policy;

@@ -263,6 +263,24 @@ test_one_that_does_not_stop_is_killed(void **state)
 	assert_true(process_was_killed(f->p));
 }
 
+/* redis-server refuses SIGTERM while it writes its first AOF after a full sync, and forgets it. */
+static void
+test_one_that_refuses_the_first_signal_is_asked_again(void **state)
+{
+	struct fixture *f = *state;
+	struct process_policy policy = quick_policy();
+
+	policy.stop_again_ms = 20;
+	process_set_policy(f->p, &policy);
+	f->script = "n=0; trap 'n=$((n+1)); [ $n -lt 3 ] || exit 0' TERM; echo here;"
+		    " while :; do sleep 0.01; done";
+	process_up(f->p);
+	assert_true(loop_until(f->loop, has_line, f));
+	process_down(f->p);
+	assert_true(loop_until(f->loop, is_stopped, f));
+	assert_false(process_was_killed(f->p));
+}
+
 static void
 test_one_that_is_never_proven_is_killed(void **state)
 {
@@ -411,6 +429,7 @@ main(void)
 	    T(test_not_now_waits_for_a_kick),
 	    T(test_a_killed_one_that_had_lived_starts_at_once),
 	    T(test_one_that_does_not_stop_is_killed),
+	    T(test_one_that_refuses_the_first_signal_is_asked_again),
 	    T(test_one_that_is_never_proven_is_killed),
 	    T(test_its_children_go_with_it),
 	    T(test_adopts_only_the_very_process),
