@@ -293,6 +293,7 @@ fo_look(void *obj)
 		fo_tick_in(f, BUSY_MS);
 		return;
 	}
+	f->why = ERRMSG_NONE;
 	for (size_t i = 0; i < f->count; i++) {
 		struct link *l = fo_node_link(f, i);
 

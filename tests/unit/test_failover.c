@@ -208,6 +208,38 @@ a_running_failover_is_left_alone(void **state)
 	assert_unchanged(w, "failover already");
 }
 
+static bool
+second_is_busy(void *arg)
+{
+	return watcher_get(((struct world *)arg)->watcher, 1)->failover;
+}
+
+static void
+the_tail_of_a_failover_is_waited_for(void **state)
+{
+	struct world *w = *state;
+
+	w->sentinels[1].failover = true;
+	fake_run_until(w->loop, second_is_busy, w);
+	w->nodes[1].link_up = w->nodes[2].link_up = false;
+	world_start(w);
+	assert_string_equal(failover_state(w->failover), "looking");
+	w->sentinels[1].failover = false;
+	world_until_done(w);
+	assert_unchanged(w, "not in step"); /* and not what it had waited for */
+
+	w->sentinels[1].failover = true;
+	fake_run_until(w->loop, second_is_busy, w);
+	w->nodes[1].link_up = w->nodes[2].link_up = true;
+	w->nodes[1].offset = w->nodes[2].offset = 10;
+	w->spec.pause_ms = 100;
+	w->done = false;
+	world_start(w);
+	w->sentinels[1].failover = false;
+	world_until_done(w);
+	assert_unchanged(w, "did not catch up");
+}
+
 static void
 a_minority_of_sentinels_is_not_enough(void **state)
 {
@@ -585,6 +617,7 @@ main(void)
 	    T(a_lost_master_cannot_hand_over),
 	    T(sentinels_that_take_too_long),
 	    T(a_running_failover_is_left_alone),
+	    T(the_tail_of_a_failover_is_waited_for),
 	    T(a_minority_of_sentinels_is_not_enough),
 	    T(a_majority_of_sentinels_is_enough),
 	    T(a_vote_given_to_another_leads_to_a_higher_epoch),
