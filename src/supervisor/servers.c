@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/redis_conf.h"
+#include "net/listener.h"
 #include "supervisor/supervisor_priv.h"
 
 #define PROBE_MS          1000
@@ -39,6 +40,9 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 	int rc;
 
 	rc = roles_for_start(u, &follow);
+	if (rc == 0) {
+		rc = listener_probe(&u->at, err); /* it would only die of it, and not say of whom */
+	}
 	if (rc == 0) {
 		rc = conf_find_server(unit_conf(u)->server, &program, err);
 	}
@@ -146,7 +150,10 @@ prepare_sentinel(struct unit *u, struct process_launch *ret_launch, struct errms
 	bool flag = false;
 	int rc;
 
-	rc = conf_find_server(s->conf->redis_server, &server, err);
+	rc = listener_probe(&u->at, err);
+	if (rc == 0) {
+		rc = conf_find_server(s->conf->redis_server, &server, err);
+	}
 	if (rc == 0) {
 		rc = conf_find_sentinel(s->conf->sentinel_server, server, &program, &flag, err);
 	}

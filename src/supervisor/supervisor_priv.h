@@ -48,6 +48,7 @@ struct unit {
 	struct process *process; /* owned */
 	struct logfile *log;     /* owned */
 	bool log_failing;        /* said so once */
+	bool row_failing;        /* likewise, of its row in the state database */
 	bool held_down;          /* an operator stopped it */
 	bool leaving;            /* to be freed once it has stopped (fewer workers wanted) */
 	char last_exit[160];     /* how it last ended, "" */

@@ -299,10 +299,12 @@ unit_store(struct unit *u)
 		(void)snprintf(
 		    row.role, sizeof(row.role), "%s", u == s->master ? "master" : "replica");
 	}
-	if (store_instance_put(s->store, &row, &err) < 0) {
-		log_warn(
-		    "%s: its row is not stored, a supervisor started later may not find it: %s",
-		    u->name, err.text);
+	if (store_instance_put(s->store, &row, &err) == 0) {
+		u->row_failing = false;
+	} else if (!u->row_failing) {
+		log_warn("%s: its row is not stored, written again when it changes: %s", u->name,
+		    err.text);
+		u->row_failing = true;
 	}
 }
 
