@@ -11,6 +11,7 @@ from harness import Cases  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than about 20 s (deselect with -m 'not slow')")
+    config.addinivalue_line("markers", "xdist_group(name): tests that go on from one another, in order, in one process")
 
 
 @pytest.hookimpl(hookwrapper=True)

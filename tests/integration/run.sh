@@ -41,7 +41,7 @@ if [ -z "$jobs" ]; then
 	jobs=$((jobs + 1))
 fi
 if [ "$jobs" -gt 1 ] && "$python" -c 'import xdist' 2>/dev/null; then
-	set -- -n "$jobs" --dist=load "$@"
+	set -- -n "$jobs" --dist=loadgroup "$@"
 fi
 # Under the parallel test driver of automake stdout is a log; fd 9 is then the terminal.
 report=$(mktemp) || exit 99

@@ -45,6 +45,7 @@ def status_of(answer):
 
 # --- Webdis ---
 
+@pytest.mark.xdist_group("json")
 @pytest.mark.parametrize("path, body", [
     ("/SET/hello/world", '{"SET":[true,"OK"]}'),
     ("/GET/hello", '{"GET":"world"}'),
