@@ -201,11 +201,13 @@ open_frame(struct jsonout *j, enum resp_type type, uint64_t count)
 		j->err = j->err != 0 ? j->err : -EBADMSG;
 		return;
 	}
+	if (type == RESP_MAP) {
+		count *= 2;
+	}
 	if (in != NULL && in->mode == MODE_PAIRS) {
 		mode = MODE_PAIR;
 	} else if (type == RESP_MAP) {
 		mode = MODE_MAP;
-		count *= 2;
 		shape = shape->kind == SHAPE_MAP ? shape : &shape_plain;
 	} else if (shape->kind == SHAPE_MAP) {
 		mode = MODE_MAP;

@@ -5,6 +5,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz_conf \
 	tests/fuzz/fuzz_ctl \
 	tests/fuzz/fuzz_endpoint \
+	tests/fuzz/fuzz_http_call \
+	tests/fuzz/fuzz_http_reply \
 	tests/fuzz/fuzz_http_request \
 	tests/fuzz/fuzz_jsontext \
 	tests/fuzz/fuzz_status_text \

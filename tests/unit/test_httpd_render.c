@@ -174,6 +174,7 @@ json_is_valid_when_the_shape_does_not_fit(void **state)
 {
 	JSON("XREAD", 4, "*2\r\n$1\r\na\r\n:1\r\n", "{\"XREAD\":{\"\":\"a\",\"\":1}}");
 	JSON("XREAD", 4, "*2\r\n*0\r\n*1\r\n$1\r\na\r\n", "{\"XREAD\":{\"\":null,\"a\":null}}");
+	JSON("XREAD", 4, "*2\r\n%1\r\n$1\r\na\r\n:1\r\n:2\r\n", "{\"XREAD\":{\"a\":1,\"\":2}}");
 	JSON("XRANGE", 4, "*1\r\n*3\r\n:1\r\n:2\r\n:3\r\n", "{\"XRANGE\":[{\"id\":1,\"msg\":2}]}");
 	JSON("HGETALL", 2, "$1\r\na\r\n", "{\"HGETALL\":\"a\"}");
 	JSON("INFO", 1, "*1\r\n$1\r\na\r\n", "{\"INFO\":[\"a\"]}");
