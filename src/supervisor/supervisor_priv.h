@@ -64,6 +64,7 @@ struct unit {
 
 	struct channel *channel; /* owned; proxy, http; NULL while it does not run */
 	bool accepting;          /* worker said `ready` */
+	bool was_deaf;           /* worker: had no channel at the last tick */
 	bool routes;             /* worker said `route` last, for `route_to` */
 	struct topo_master route_to;
 	char no_route[128]; /* why not, in its words */

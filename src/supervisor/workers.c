@@ -221,17 +221,22 @@ is_worker(const struct unit *u)
 	return u->kind == UNIT_PROXY || u->kind == UNIT_HTTP;
 }
 
-/* A worker that goes on without its channel hears nothing of us any more: another takes its place. */
+/*
+ * A worker that goes on without its channel hears nothing of us any more: another takes its place. One that was without
+ * it for a whole tick, that is: at its end a worker closes the channel a moment before it is gone.
+ */
 void
 workers_tick(struct supervisor *s)
 {
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
+		bool deaf = is_worker(u) && unit_is_ready(u) && u->channel == NULL;
 
-		if (is_worker(u) && unit_is_ready(u) && u->channel == NULL) {
+		if (deaf && u->was_deaf) {
 			log_warn("%s: lost its channel, killed and started again", u->name);
 			process_kill(u->process);
 		}
+		u->was_deaf = deaf;
 	}
 }
 
