@@ -190,6 +190,12 @@ must_steer(void *obj)
 }
 
 static bool
+lacks_majority(void *obj)
+{
+	return !fo_majority_answers(obj);
+}
+
+static bool
 is_settled(void *obj)
 {
 	struct failover *f = obj;
@@ -238,6 +244,7 @@ static const struct fsm_row rows[] = {
     ROW(FO_LOOKING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
 
     ROW(FO_VOTING, FO_DONE, NULL, fo_pause, FO_PAUSING, "the epoch is won"),
+    ROW(FO_VOTING, FO_BAD, lacks_majority, act_fail, FO_ENDED, "a majority is gone"),
     ROW(FO_VOTING, FO_BAD, must_steer, act_steer_instead, FO_STEERING,
 	"no votes: Sentinel's way, to a given node"),
     ROW(FO_VOTING, FO_BAD, NULL, act_pause_instead, FO_PAUSING, "no votes: Sentinel's way"),

@@ -121,6 +121,37 @@ fo_choose(struct failover *f)
 
 /* ---- sentinels ---- */
 
+/* A hung sentinel's link stands for a while, and its view with it. */
+static bool
+answers(const struct failover *f, const struct endpoint *at)
+{
+	for (size_t i = 0; i < f->sentinel_count; i++) {
+		if (endpoint_equal(&f->sentinels[i].at, at)) {
+			return f->sentinels[i].answers;
+		}
+	}
+	return false;
+}
+
+bool
+fo_majority_answers(struct failover *f)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < watcher_count(f->watcher); i++) {
+		const struct watcher_sentinel *v = watcher_get(f->watcher, i);
+
+		count += v->connected && v->knows && answers(f, &v->at);
+	}
+	if (count < f->need) {
+		errmsg_set(&f->why,
+		    "only %zu of %zu sentinels answer, and %zu are needed: see `holdfast status`",
+		    count, f->voters, f->need);
+		return false;
+	}
+	return true;
+}
+
 bool
 fo_sentinels_agree(struct failover *f)
 {
@@ -132,7 +163,7 @@ fo_sentinels_agree(struct failover *f)
 	for (size_t i = 0; i < watcher_count(f->watcher); i++) {
 		const struct watcher_sentinel *v = watcher_get(f->watcher, i);
 
-		if (!v->connected || !v->knows) {
+		if (!v->connected || !v->knows || !answers(f, &v->at)) {
 			continue;
 		}
 		if (v->failover) {
@@ -248,7 +279,8 @@ on_peers(void *arg, const struct redisReply *reply, int error)
 	struct link *l = fo_sentinel_link(f, i);
 	char hello[1024];
 
-	if (error == 0) {
+	if (error == 0 && !reply_is_error(reply)) {
+		s->answers = true;
 		take_peer(s, reply);
 	}
 	for (size_t k = 0; l != NULL && s->peer[0] != '\0' && k < watcher_count(f->watcher); k++) {

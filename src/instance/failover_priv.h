@@ -56,6 +56,7 @@ struct fo_node {
 struct fo_sentinel {
 	struct failover *f; /* borrowed */
 	struct endpoint at;
+	bool answers;   /* now; what it said before is worth nothing */
 	char peer[320]; /* "ADDRESS,PORT,ID" of another sentinel that it knows; "": none */
 	bool tellable;  /* it takes a hello */
 	bool voted;
@@ -111,6 +112,8 @@ uint64_t fo_left_ms(const struct failover *f);
 
 /* failover_look.c */
 void fo_look(void *obj);
+/* Do enough sentinels answer for a decision? False with f->why. A minority decides nothing. */
+bool fo_majority_answers(struct failover *f);
 /* Fills `n` in from INFO; false when it is none. */
 bool fo_read_info(struct fo_node *n, const struct redisReply *info);
 /*
@@ -118,7 +121,7 @@ bool fo_read_info(struct fo_node *n, const struct redisReply *info);
  * missing. Pure: looks at nothing but `f`.
  */
 int fo_choose(struct failover *f);
-/* What sentinels say now. False with f->why when it is no time for a switchover. */
+/* What sentinels say, of those that answer. False with f->why when it is no time for a switchover. */
 bool fo_sentinels_agree(struct failover *f);
 
 /* failover_steps.c: the actions of the table */

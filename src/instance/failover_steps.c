@@ -36,6 +36,8 @@ count_votes(struct failover *f)
 	}
 	if (votes >= f->need) {
 		fo_step(f, FO_DONE);
+	} else if (!fo_majority_answers(f)) {
+		fo_step(f, FO_BAD);
 	} else if (f->attempts < MAX_ATTEMPTS) {
 		/* Somebody else may be asking too: not at once, and not in step with them. */
 		fo_tick_in(f, 50 + clock_mono_us() % 200);
@@ -53,6 +55,7 @@ on_vote(void *arg, const struct redisReply *reply, int error)
 	struct failover *f = s->f;
 	uint64_t epoch = 0;
 
+	s->answers = error == 0 && !reply_is_error(reply);
 	/* is it down, the id it votes for, the epoch of that vote */
 	if (error == 0 && reply_u64(reply_at(reply, 2), &epoch)) {
 		s->voted = epoch == f->epoch && slice_eq(reply_text(reply_at(reply, 1)), f->id);
@@ -103,7 +106,7 @@ choose_sentinel(struct failover *f)
 			const struct watcher_sentinel *v = watcher_get(f->watcher, k);
 
 			if (endpoint_equal(&v->at, &f->sentinels[i].at) && v->knows &&
-			    fo_sentinel_link(f, i) != NULL) {
+			    f->sentinels[i].answers && fo_sentinel_link(f, i) != NULL) {
 				f->asked = i;
 				return true;
 			}
@@ -474,6 +477,11 @@ fo_ask_sentinel(void *obj)
 	struct failover *f = obj;
 	struct link *l;
 
+	/* It does as it is told, even alone: so we look whether it is. */
+	if (!fo_majority_answers(f)) {
+		fo_step(f, FO_BAD);
+		return;
+	}
 	/* Steered: the one that knows the priorities. */
 	if ((f->to == NULL && !choose_sentinel(f)) || (l = fo_sentinel_link(f, f->asked)) == NULL ||
 	    link_send(l, ANSWER_MS, on_failover, &f->sentinels[f->asked], "SENTINEL", "FAILOVER",

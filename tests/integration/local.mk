@@ -14,4 +14,5 @@ EXTRA_DIST += \
 	tests/integration/waiting.py \
 	tests/integration/wire.py \
 	tests/integration/test_keeper.py \
-	tests/integration/test_http.py
+	tests/integration/test_http.py \
+	tests/integration/test_instance.py

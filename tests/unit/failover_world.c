@@ -305,6 +305,10 @@ on_sentinel_request(void *arg, struct fake_client *c, const struct redisReply *r
 {
 	struct world_sentinel *s = arg;
 
+	s->silent = s->silent || (s->hangs_at_vote && is(request, 1, "IS-MASTER-DOWN-BY-ADDR"));
+	if (s->silent) {
+		return;
+	}
 	if (is(request, 0, "SENTINEL")) {
 		answer_sentinel(s, c, request);
 	} else if (is(request, 0, "PUBLISH")) {

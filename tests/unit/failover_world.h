@@ -39,13 +39,15 @@ struct world_sentinel {
 	unsigned epoch, leader_epoch;
 	bool failover;
 	/* Misbehaviour. */
-	bool alone;        /* knows no peer */
-	bool deaf;         /* takes no hello about another master */
-	bool no_publish;   /* has no PUBLISH */
-	bool no_votes;     /* votes for somebody else */
-	unsigned voted_at; /* has voted for somebody else at this epoch */
-	bool blind;        /* does not see priorities */
-	bool promotes;     /* carries a SENTINEL FAILOVER out */
+	bool silent;        /* hangs: its connections stand */
+	bool hangs_at_vote; /* from the first request for a vote on */
+	bool alone;         /* knows no peer */
+	bool deaf;          /* takes no hello about another master */
+	bool no_publish;    /* has no PUBLISH */
+	bool no_votes;      /* votes for somebody else */
+	unsigned voted_at;  /* has voted for somebody else at this epoch */
+	bool blind;         /* does not see priorities */
+	bool promotes;      /* carries a SENTINEL FAILOVER out */
 	const char *failover_answer;
 };
 

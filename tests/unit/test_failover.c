@@ -214,6 +214,14 @@ second_is_busy(void *arg)
 	return watcher_get(((struct world *)arg)->watcher, 1)->failover;
 }
 
+static bool
+two_are_gone(void *arg)
+{
+	struct world *w = arg;
+
+	return !watcher_get(w->watcher, 1)->connected && !watcher_get(w->watcher, 2)->connected;
+}
+
 static void
 the_tail_of_a_failover_is_waited_for(void **state)
 {
@@ -249,6 +257,51 @@ a_minority_of_sentinels_is_not_enough(void **state)
 	fake_free(&w->sentinels[1].server);
 	world_run(w);
 	assert_unchanged(w, "of 3 sentinels name redis-1");
+}
+
+static void
+sentinels_that_hang_do_not_count_by_what_they_said_before(void **state)
+{
+	struct world *w = *state;
+
+	w->sentinels[0].silent = w->sentinels[2].silent = true;
+	w->sentinels[1].promotes = true;
+	world_run(w);
+	assert_unchanged(w, "only 1 of 3 sentinels");
+	assert_string_equal(w->journal, "");
+}
+
+static void
+a_majority_that_is_lost_while_it_votes_ends_it(void **state)
+{
+	struct world *w = *state;
+
+	w->sentinels[0].hangs_at_vote = w->sentinels[2].hangs_at_vote = true;
+	w->sentinels[1].promotes = true;
+	world_run(w);
+	assert_unchanged(w, "sentinels answer");
+	assert_int_equal(world_count(w, "sentinel FAILOVER"), 0);
+	assert_int_equal(world_count(w, "hold"), 0);
+}
+
+static void
+a_majority_that_is_lost_while_steering_ends_it(void **state)
+{
+	struct world *w = *state;
+
+	w->spec.sentinel_only = true;
+	w->spec.to = "redis-3";
+	w->sentinels[0].blind = true;
+	w->sentinels[0].promotes = true;
+	world_start(w);
+	world_until(w, "redis-2 CONFIG SET replica-priority 0");
+	fake_free(&w->sentinels[1].server);
+	fake_free(&w->sentinels[2].server);
+	fake_run_until(w->loop, two_are_gone, w);
+	w->sentinels[0].blind = false;
+	world_until_done(w);
+	assert_unchanged(w, "sentinels answer");
+	assert_int_equal(world_count(w, "sentinel FAILOVER"), 0);
 }
 
 static void
@@ -619,6 +672,9 @@ main(void)
 	    T(a_running_failover_is_left_alone),
 	    T(the_tail_of_a_failover_is_waited_for),
 	    T(a_minority_of_sentinels_is_not_enough),
+	    T(sentinels_that_hang_do_not_count_by_what_they_said_before),
+	    T(a_majority_that_is_lost_while_it_votes_ends_it),
+	    T(a_majority_that_is_lost_while_steering_ends_it),
 	    T(a_majority_of_sentinels_is_enough),
 	    T(a_vote_given_to_another_leads_to_a_higher_epoch),
 	    T(no_votes_lead_to_sentinels_own_way),
