@@ -479,6 +479,24 @@ overrule_files(struct supervisor *s)
 	}
 }
 
+/* The master died while no supervisor ran, and what runs can replace it. */
+static bool
+has_successors(const struct supervisor *s)
+{
+	size_t replicas = 0, sentinels = 0, all = 0;
+
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+		bool runs = process_runs(u->process);
+
+		replicas += u->kind == UNIT_REDIS && u != s->master && runs ? 1 : 0;
+		sentinels += u->kind == UNIT_SENTINEL && runs ? 1 : 0;
+		all += u->kind == UNIT_SENTINEL ? 1 : 0;
+	}
+	return s->master != NULL && !process_runs(s->master->process) && replicas > 0 &&
+	       sentinels * 2 > all;
+}
+
 int
 resume_decide(struct supervisor *s, struct errmsg *err)
 {
@@ -525,5 +543,10 @@ resume_decide(struct supervisor *s, struct errmsg *err)
 	    decision_reason_text(d.reason), (unsigned long long)d.epoch);
 	(void)topo_offer(s->topo, &master, TOPO_FROM_STATE);
 	overrule_files(s);
+	if (has_successors(s)) {
+		roles_await_successor(s,
+		    "died while no supervisor ran: the sentinels elect a successor; "
+		    "it comes back as a replica");
+	}
 	return 0;
 }

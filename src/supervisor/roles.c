@@ -224,6 +224,20 @@ has_heir(const struct supervisor *s)
 	return heirs > 0 && connected > watcher_count(s->watcher) / 2;
 }
 
+void
+roles_await_successor(struct supervisor *s, const char *text)
+{
+	double wait_s =
+	    (double)(s->conf->sentinel_down_after_ms + s->conf->sentinel_failover_timeout_ms) /
+	    1000.;
+
+	s->succession = true;
+	ev_timer_stop(loop_ev(s->loop), &s->election);
+	ev_timer_set(&s->election, wait_s, wait_s);
+	ev_timer_start(loop_ev(s->loop), &s->election);
+	history_add(s->history, EVENT_MASTER_LOST, s->master->name, NULL, "%s", text);
+}
+
 /* The dead master's replicas may die with it, one after the other: then nobody has more than it has itself. */
 static bool
 has_heir_left(const struct supervisor *s)
@@ -243,7 +257,6 @@ void
 roles_on_exit(struct unit *u)
 {
 	struct supervisor *s = u->sup;
-	double wait_s;
 
 	if (s->succession && u != s->master && !has_heir_left(s) && !would_wipe(s)) {
 		end_succession(s);
@@ -261,13 +274,7 @@ roles_on_exit(struct unit *u)
 		    "data");
 		return;
 	}
-	s->succession = true;
-	wait_s = (double)(s->conf->sentinel_down_after_ms + s->conf->sentinel_failover_timeout_ms) /
-		 1000.;
-	ev_timer_set(&s->election, wait_s, wait_s);
-	ev_timer_start(loop_ev(s->loop), &s->election);
-	history_add(s->history, EVENT_MASTER_LOST, u->name, NULL,
-	    "the sentinels elect a successor; it comes back as a replica");
+	roles_await_successor(s, "the sentinels elect a successor; it comes back as a replica");
 }
 
 bool

@@ -211,6 +211,8 @@ void roles_init(struct supervisor *s);
 void roles_fini(struct supervisor *s);
 /* May this redis start now, and as what? 0 with *ret_follow (NULL: as master), or -EAGAIN. */
 int roles_for_start(struct unit *u, const struct endpoint **ret_follow);
+/* The master is dead and must not start until another was elected, or the time for that is over. */
+void roles_await_successor(struct supervisor *s, const char *text);
 /* A redis that should run has ended. */
 void roles_on_exit(struct unit *u);
 /* Once a second: an instance whose role stays wrong is set right. */

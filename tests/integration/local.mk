@@ -14,5 +14,6 @@ EXTRA_DIST += \
 	tests/integration/waiting.py \
 	tests/integration/wire.py \
 	tests/integration/test_keeper.py \
+	tests/integration/test_leftover.py \
 	tests/integration/test_http.py \
 	tests/integration/test_instance.py
