@@ -48,7 +48,8 @@ def _cases(request):
     cases = Cases(request.node.name)
     yield cases
     faults = cases.finish(failed=getattr(request.node, "failed", False))
-    assert not faults, "after the test:\n" + "\n".join(faults)
+    if faults:
+        pytest.fail("after the test:\n" + "\n".join(faults), pytrace=False)
 
 
 @pytest.fixture

@@ -36,10 +36,12 @@ from ports import Ports
 from waiting import NotYet, wait_until
 from wire import Closed, Http, Wire, WireError
 
-__all__ = ["Cluster", "Closed", "Http", "Load", "NotYet", "Ports", "Wire", "WireError", "binary", "procs", "wait_until"]
+__all__ = ["SERVER", "Cluster", "Closed", "Http", "Load", "NotYet", "Ports", "Wire", "WireError", "binary", "procs",
+           "wait_until", "wrapper"]
 
 HERE = Path(__file__).resolve().parent
 USER = "holdfast"
+SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
 SANITIZER = re.compile(
     r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error: |SUMMARY: \w+Sanitizer|Assertion .* failed"
 )
@@ -63,6 +65,14 @@ def tail(path, lines=60, size=12000):
     return "\n".join(text.splitlines()[-lines:])
 
 
+def wrapper(path, text):
+    """A program that stands in for redis-server; replaced at once, also while the old one runs."""
+    new = path.with_suffix(".new")
+    new.write_text("#!/bin/sh\n" + text + "\n")
+    new.chmod(0o755)
+    new.rename(path)
+
+
 class Keeper:
     """Our side of keeper.py: spawns, and knows how everything below it ended."""
 
@@ -72,7 +82,7 @@ class Keeper:
             [sys.executable, "-I", "-S", "-c",
              f"import sys; sys.path.insert(0, {str(HERE)!r}); sys.dont_write_bytecode = True; import keeper; keeper.main()",
              str(theirs.fileno())],
-            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True)
         theirs.close()
         self.sock = ours
         self.pending = b""
@@ -446,8 +456,8 @@ class Cluster:
                           and m["name"], f"another master than {name}", timeout)
 
     def count_fds(self, name=None):
+        """Of an instance or of the supervisor; its log files are opened when there is something to write."""
         pid = self.instance(name)["pid"] if name else self.run.pid
-        # the log of an instance is opened with its first line
         return sum(1 for path in procs.fds(pid).values() if not path.startswith(f"{self.dir}/log/"))
 
     # --- the end ---
@@ -470,8 +480,8 @@ class Cluster:
             try:
                 wait_until(lambda: self.count_fds() <= self.fds_at_ready, "descriptors as at the start", 5)
             except NotYet:
-                now = procs.fds(self.run.pid)
-                faults.append(f"the supervisor has {len(now)} descriptors, had {self.fds_at_ready}: {sorted(now.values())}")
+                now = sorted(procs.fds(self.run.pid).values())
+                faults.append(f"the supervisor has {self.count_fds()} descriptors, had {self.fds_at_ready}: {now}")
         if running and "deaths" not in self.tolerant:
             try:
                 faults += [f"unexpected death of {d}" for d in self.unexpected_deaths(self.events())]
@@ -527,7 +537,7 @@ class Cluster:
         for run in self.runs:
             parts.append((f"{run.out_path.name} (exit {run.exit})", tail(run.out_path)))
             parts.append((run.err_path.name, tail(run.err_path)))
-        parts += [(f"log/{p.name}", tail(p, 40, 8000)) for p in sorted(self.dir.glob("log/*.log"))]
+        parts += [(f"log/{p.name}", tail(p, 25, 6000)) for p in sorted(self.dir.glob("log/*.log"))]
         left = [f"{pid} {procs.state(pid)} {procs.cmdline(pid)}" for pid in self.keeper.left()] if not self.closed else []
         parts.append(("processes", "\n".join(left)))
         return "".join(f"--- {name}\n{text}\n" for name, text in parts)
@@ -562,7 +572,8 @@ class Cases:
             try:
                 found = c.finish()
                 if found:
-                    faults += found + [c.dump()]
+                    faults += found
+                    print(c.dump())
             finally:
                 c.close()
         if os.environ.get("HOLDFAST_TEST_KEEP"):

@@ -13,7 +13,15 @@ EXTRA_DIST += \
 	tests/integration/procs.py \
 	tests/integration/waiting.py \
 	tests/integration/wire.py \
+	tests/integration/test_adopt.py \
+	tests/integration/test_bad_input.py \
+	tests/integration/test_cli.py \
+	tests/integration/test_config.py \
+	tests/integration/test_failover.py \
+	tests/integration/test_http.py \
+	tests/integration/test_instance.py \
 	tests/integration/test_keeper.py \
 	tests/integration/test_leftover.py \
-	tests/integration/test_http.py \
-	tests/integration/test_instance.py
+	tests/integration/test_resume.py \
+	tests/integration/test_start.py \
+	tests/integration/test_supervise.py

@@ -10,7 +10,7 @@ def test_a_shell_in_an_instances_folder_is_no_instance(make_cluster):
     c = make_cluster()
     c.start()
     c.stop()
-    shell = subprocess.Popen(["/bin/sh", "-c", "sleep 300 & wait"], cwd=c.dir / "redis-2", start_new_session=True)
+    shell = subprocess.Popen(["/bin/sh", "-c", "tail -f /dev/null & wait"], cwd=c.dir / "redis-2", start_new_session=True)
     try:
         c.start()
         assert c.instance("redis-2")["pid"] != shell.pid
