@@ -45,7 +45,9 @@ is_host(const char *host, bool must_be_v6)
 	if (must_be_v6 || strchr(host, ':') != NULL) {
 		return inet_pton(AF_INET6, host, &v6) == 1;
 	}
-	return host[0] != '\0' && host[strspn(host, HOST_CHARS)] == '\0';
+	/* a host "unix" would be written as a path of its port */
+	return host[0] != '\0' && host[strspn(host, HOST_CHARS)] == '\0' &&
+	       strcmp(host, "unix") != 0;
 }
 
 int

@@ -52,7 +52,7 @@ what_is_none(void **state)
 	static const char *const rows[] = {"", ":", ":6380", "host:", "host:0", "host:65536",
 	    "host:-1", "host:6x", "host: 1", "ho st:1", "host/x:1", "a:b:c", "[::1", "[::1]x",
 	    "[::1]:", "[::1]:x", "[]:1", "[localhost]:1", "[127.0.0.1]:1", "::g", "host\n:1",
-	    "h\xc3\xb6st:1", "unix:", "*:6380", "host"};
+	    "h\xc3\xb6st:1", "unix:", "*:6380", "unix", "host"};
 	char big[400], unix_path[200] = "unix:/";
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
