@@ -9,6 +9,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz_http_reply \
 	tests/fuzz/fuzz_http_request \
 	tests/fuzz/fuzz_jsontext \
+	tests/fuzz/fuzz_resp_reply \
+	tests/fuzz/fuzz_resp_request \
 	tests/fuzz/fuzz_status_text \
 	tests/fuzz/fuzz_uri
 

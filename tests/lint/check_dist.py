@@ -12,15 +12,17 @@ OTHER = re.compile(r"(^|/)(\.|__pycache__/|.*~$|.*\.(o|a|orig|rej|log|trs|replay
 
 def main():
     makefiles = ["Makefile.am"] + lintlib.files(["src", "tests", "etc"], (".mk",))
-    words = set()
+    words, whole_folders = set(), set()
     for path in makefiles:
-        words.update(re.sub(r"\$\((?:top_)?srcdir\)/", "", lintlib.text(path)).split())
+        content = re.sub(r"\$\((?:top_)?srcdir\)/", "", lintlib.text(path)).replace("\\\n", " ")
+        words.update(content.split())
+        whole_folders.update(*(line.split() for line in content.splitlines() if line.startswith("EXTRA_DIST")))
     paths = lintlib.files(["src", "tests", "etc"], ("",))
     faults = []
     for path in paths:
         stem = os.path.splitext(path)[0]
         folders = [path[:m.start()] for m in re.finditer("/", path)]
-        if OTHER.search(path) or path in makefiles or path in words or stem in words or words & set(folders):
+        if OTHER.search(path) or path in makefiles or path in words or stem in words or whole_folders & set(folders):
             continue
         if path.startswith("tests/fuzz/") and path.endswith(".dict"):
             continue  # by wildcard

@@ -40,7 +40,7 @@ CASES = [
 def run(check, path, content):
     """(exit code, output) of one check on a tree with that one file."""
     with tempfile.TemporaryDirectory() as tree:
-        for name, text in (("tests/lint/layers.txt", LAYERS), ("Makefile.am", "tests/lint\n"), (path, content)):
+        for name, text in (("tests/lint/layers.txt", LAYERS), ("Makefile.am", "EXTRA_DIST = tests/lint\n\tmkdir src/net\n"), (path, content)):
             os.makedirs(os.path.dirname(os.path.join(tree, name)), exist_ok=True)
             with open(os.path.join(tree, name), "w", encoding="utf-8") as f:
                 f.write(text)
