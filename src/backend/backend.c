@@ -18,15 +18,17 @@
 #include "base/mem.h"
 #include "topo/link.h"
 
-#define HELD_BYTES_MAX  ((size_t)64 * 1024 * 1024)
-#define HELD_COUNT_MAX  100000
-#define STALL_MS        1000
-#define UNSENT_MAX      ((size_t)1024 * 1024)
-#define ROLE_FIRST_MS   5
-#define ROLE_MOST_MS    250
-#define ROLE_ROUTING_MS 1000
-#define REAP_MS         5000
-#define IDLE_MS         30000
+#define HELD_BYTES_MAX   ((size_t)64 * 1024 * 1024)
+#define HELD_COUNT_MAX   100000
+#define STALL_MS         1000
+#define UNSENT_MAX       ((size_t)1024 * 1024)
+#define ROLE_FIRST_MS    5
+#define ROLE_MOST_MS     250
+#define ROLE_ROUTING_MS  1000
+#define STALL_PROBE_MS   2000
+#define GIVE_UP_LEAST_MS 1000
+#define REAP_MS          5000
+#define IDLE_MS          30000
 
 enum backend_state { B_NONE, B_PROBING, B_ROUTING, B_PAUSED, B_STATES };
 enum backend_event { B_MASTER, B_IS_MASTER, B_NOT_MASTER, B_SUSPECT, B_HOLD, B_RELEASE, B_EVENTS };
@@ -163,6 +165,28 @@ tell(struct backend *b, bool route)
 	}
 }
 
+/*
+ * A server that is silent but not gone (stopped, hanging disk) keeps its connections: what is in
+ * flight there must not wait for ever.
+ */
+static void
+on_give_up_timer(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct backend *b = OBJ_CAST((struct backend *)timer->data, BACKEND_MAGIC);
+
+	b->generation++;
+	each_lane(b, lane_cut);
+}
+
+static void
+give_up_later(struct backend *b)
+{
+	ev_timer_stop(loop_ev(b->loop), &b->give_up_timer);
+	ev_timer_set(&b->give_up_timer,
+	    (double)MAX(b->conf.hold_ms, (uint64_t)GIVE_UP_LEAST_MS) / 1000., 0.);
+	ev_timer_start(loop_ev(b->loop), &b->give_up_timer);
+}
+
 static void
 on_entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 {
@@ -170,6 +194,7 @@ on_entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 
 	if (to == B_ROUTING) {
 		b->why[0] = '\0';
+		ev_timer_stop(loop_ev(b->loop), &b->give_up_timer);
 		tell(b, true);
 		each_lane(b, lane_go);
 	} else if (from == B_ROUTING) {
@@ -177,6 +202,9 @@ on_entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 			(void)snprintf(b->why, sizeof(b->why), "%s", row->comment);
 		}
 		tell(b, false);
+	}
+	if (to == B_PROBING && from != B_PROBING) {
+		give_up_later(b);
 	}
 }
 
@@ -310,6 +338,7 @@ make_probe(struct backend *b)
 	    .user = b->user,
 	    .password = b->secret,
 	    .connect_ms = 1000,
+	    .stall_ms = STALL_PROBE_MS,
 	    .retry_min_ms = 2,
 	    .retry_max_ms = 250};
 
@@ -445,6 +474,8 @@ backend_new(struct loop *loop, struct topo *topo, const struct backend_conf *con
 	list_init(&b->watchers);
 	ev_init(&b->hold_timer, on_hold_timer);
 	b->hold_timer.data = b;
+	ev_init(&b->give_up_timer, on_give_up_timer);
+	b->give_up_timer.data = b;
 	ev_init(&b->role_timer, on_role_timer);
 	b->role_timer.data = b;
 	ev_timer_init(&b->reap_timer, on_reap_timer, REAP_MS / 1000., REAP_MS / 1000.);
@@ -489,6 +520,7 @@ backend_free(struct backend **bp)
 	topo_unwatch(&b->observer);
 	link_free(&b->probe);
 	ev_timer_stop(ev, &b->hold_timer);
+	ev_timer_stop(ev, &b->give_up_timer);
 	ev_timer_stop(ev, &b->role_timer);
 	ev_timer_stop(ev, &b->reap_timer);
 	each_lane(b, free_lane);

@@ -37,6 +37,7 @@ struct backend {
 	bool paused;                 /* a planned switchover runs */
 	char why[160];               /* nothing is routed: the reason last told */
 	ev_timer hold_timer;         /* the planned hold ends */
+	ev_timer give_up_timer;      /* a silent server has had its time */
 	ev_timer role_timer;         /* ROLE is asked again */
 	ev_timer reap_timer;         /* idle lanes go */
 	struct list lanes;           /* struct lane.link: shared and own, in use */

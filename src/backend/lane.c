@@ -298,6 +298,9 @@ lane_return(struct lane **lp)
 
 	*lp = NULL;
 	assert(lane->is_own && lane->refs == 1);
+	if (lane->wire != NULL && lane->wire->stalled) {
+		wire_set_slow(lane->wire, lane->requester, false);
+	}
 	if (lane->requester != NULL) {
 		lane->requester->own = NULL;
 		lane->requester = NULL;
@@ -311,7 +314,6 @@ lane_return(struct lane **lp)
 	lane->raw = false;
 	lane->refs = 0;
 	lane->idle_since_ms = clock_mono_ms();
-	conn_pause(lane->wire->conn, false);
 	list_del(&lane->link);
 	list_unshift(&b->spares, &lane->link);
 	b->spare_count++;

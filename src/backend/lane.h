@@ -54,6 +54,13 @@ struct lane_reply {
 struct requester_ops {
 	/* Replies come in the order of requests. With pushes and raw lanes also unasked. */
 	void (*on_reply)(void *owner, const struct lane_reply *reply);
+	/*
+	 * Only with LANE_READ over a shared lane, when nothing else of this requester is unanswered:
+	 * the reply is LANE_LARGE bytes or more. It is thrown away and counts as answered; `raw` is
+	 * the request, to be sent again over an own lane, where nobody waits behind a slow reader.
+	 * NULL: large replies come like others.
+	 */
+	void (*on_large)(void *owner, struct slice raw);
 	/* lane_is_full was true and no longer is. */
 	void (*on_room)(void *owner);
 	/*
@@ -84,9 +91,9 @@ void requester_init(struct requester *r, const struct requester_ops *ops, void *
 void requester_fini(struct requester *r);
 /*
  * The owner cannot take more replies for now (its client reads slowly), or can again. An own lane
- * stops reading at once. A shared one stops taking requests (others get a fresh link) and waits
- * stall_ms at most; then the rest is dropped and on_reply gives a last piece with an empty `raw`
- * and `local`: the reply is cut, the client must be closed.
+ * stops reading at once. A shared one takes no more requests (others get a fresh link) and waits
+ * stall_ms at most for this reader if somebody is behind it; then the rest of the reply comes all
+ * the same, and how much of it the owner keeps is the owner's business.
  */
 void requester_set_slow(struct requester *r, bool slow);
 
@@ -111,6 +118,7 @@ enum lane_flags {
 };
 
 #define LANE_WHOLE_MAX ((size_t)1024 * 1024)
+#define LANE_LARGE     ((size_t)1024 * 1024)
 
 /*
  * Queues one request, given as complete RESP. lane_is_full must have said false since the last

@@ -27,6 +27,7 @@ enum flight_flags {
 	FLIGHT_OPEN = 1 << 9,       /* more pieces are to come */
 	FLIGHT_UNCERTAIN = 1 << 10, /* to be answered here: it may have happened */
 	FLIGHT_CUT = 1 << 11,       /* to be answered here: it did not happen */
+	FLIGHT_NO_STALL = 1 << 13,  /* its reader had its time */
 	FLIGHT_BEGUN = 1 << 12,     /* a part of the reply was handed on */
 };
 

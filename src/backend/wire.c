@@ -20,6 +20,7 @@
 #define DRAIN_MS       1000
 #define WIRE_OUT_HIGH  ((size_t)1024 * 1024)
 #define ERROR_MAX      ((size_t)64 * 1024)
+#define SHORT_BYTES    32
 #define IDLE_BYTES_MAX ((size_t)64 * 1024)
 #define RAW_WHOLE_MAX  ((size_t)16 * 1024)
 
@@ -210,18 +211,14 @@ on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	struct wire *w = OBJ_CAST((struct wire *)timer->data, WIRE_MAGIC);
 	struct flight *f = w->queue.count > 0 ? queue_at(&w->queue, 0) : NULL;
-	struct requester *r;
 
-	if (!w->stalled || f == NULL || f->who == NULL) {
+	if (!w->stalled || f == NULL) {
 		wire_step(w, WIRE_LOST);
 		return;
 	}
-	/* the rest of this reply is read and thrown away */
-	r = f->who;
-	f->who = NULL;
+	f->flags |= FLIGHT_NO_STALL;
 	w->stalled = false;
 	conn_pause(w->conn, false);
-	requester_answer(r, f->len, "");
 }
 
 /* ---- requests ---- */
@@ -336,6 +333,27 @@ held_for_order(struct wire *w, const struct flight *f)
 	return w->retry.count > 0 && f->who != NULL && f->who->pass == w->pass;
 }
 
+/* The first part of a large value for one of many: its rest is read and thrown away, and the
+ * requester asks again where nobody is behind it. */
+static bool
+is_to_detour(const struct wire *w, const struct flight *f)
+{
+	return (f->flags & LANE_READ) != 0 && !w->lane->is_own && w->scan.type == '$' &&
+	       w->scan.bytes >= LANE_LARGE && f->who != NULL && f->who->unanswered == 1 &&
+	       f->who->ops->on_large != NULL;
+}
+
+static void
+detour(struct wire *w)
+{
+	struct flight *f = queue_at(&w->queue, 0);
+	struct requester *r = f->who;
+
+	f->who = NULL;
+	requester_settle(r, f->len);
+	r->ops->on_large(r->owner, queue_front_bytes(&w->queue));
+}
+
 static void
 hand_on(struct wire *w, struct slice run, bool first, bool last)
 {
@@ -343,6 +361,10 @@ hand_on(struct wire *w, struct slice run, bool first, bool last)
 	struct requester *r = f.who;
 	struct lane_reply reply = {run, first, last, (char)w->scan.type, false};
 
+	if (first && !last && is_to_detour(w, &f)) {
+		detour(w);
+		return;
+	}
 	if (last) {
 		pop(w);
 		if (r != NULL) {
@@ -461,6 +483,9 @@ wants_whole(struct wire *w, struct slice part)
 	if (w->in_reply) {
 		return false;
 	}
+	if (part.len < SHORT_BYTES) {
+		return true; /* so that the length of a value is always seen with its first part */
+	}
 	if (w->scan.type == '-' || w->state == WIRE_SETUP) {
 		return part.len < ERROR_MAX;
 	}
@@ -532,7 +557,8 @@ wire_set_slow(struct wire *w, struct requester *r, bool slow)
 	if (slow && !w->lane->is_own) {
 		const struct flight *f = w->queue.count > 0 ? queue_at(&w->queue, 0) : NULL;
 
-		if (f == NULL || f->who != r || (f->flags & FLIGHT_BEGUN) == 0) {
+		if (f == NULL || f->who != r || (f->flags & FLIGHT_BEGUN) == 0 ||
+		    (f->flags & FLIGHT_NO_STALL) != 0) {
 			return; /* others come first; its own replies are looked at one by one */
 		}
 		if (w->queue.count > 1) {

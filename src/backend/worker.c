@@ -170,7 +170,9 @@ configure_backend(struct worker *w)
 	log_setup(level, strcmp(w->conf->holdfast_log_format, "json") == 0, w->name);
 	if (w->backend == NULL) {
 		w->backend = backend_new(w->loop, w->topo, &conf);
-		backend_set_secret(w->backend, w->user, w->secret);
+		/* alone there is no user of ours: the user default may ask for ROLE, too */
+		backend_set_secret(
+		    w->backend, w->user, w->supervised ? w->secret : w->conf->redis_password);
 	} else {
 		backend_configure(w->backend, &conf);
 	}

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -149,32 +150,64 @@ deliver(struct conn *c, struct slice in, size_t *ret_used)
 	return true;
 }
 
+/* Where the next read goes, behind what is kept; false when the conn ended. */
+static bool
+find_room(struct conn *c, bool *ret_in_scratch, uint8_t **ret_into, size_t *ret_room)
+{
+	size_t kept = buf_len(&c->in), room = LOOP_SCRATCH_BYTES;
+
+	if (kept > 0 && c->in_max != 0) {
+		room = MIN(room, c->in_max - MIN(c->in_max, kept));
+		if (room == 0) {
+			end(c, -ENOBUFS);
+			return false;
+		}
+	}
+	*ret_in_scratch = kept <= LOOP_SCRATCH_BYTES / 2;
+	if (*ret_in_scratch) {
+		/* The usual partial request is short: with it in front of the scratch memory the read is
+		 * as large as ever. */
+		if (kept > 0) {
+			memcpy(loop_scratch(c->loop), buf_slice(&c->in).ptr, kept);
+		}
+		*ret_into = loop_scratch(c->loop) + kept;
+		*ret_room = MIN(room, LOOP_SCRATCH_BYTES - kept);
+		return true;
+	}
+	/* A longer one grows in steps, so that a lying length header costs nothing. */
+	room = MIN(room, kept);
+	if (buf_reserve(&c->in, room) < 0) {
+		end(c, -ENOMEM);
+		return false;
+	}
+	*ret_into = buf_tail(&c->in);
+	*ret_room = room;
+	return true;
+}
+
+static void
+on_end_of_stream(struct conn *c)
+{
+	c->eof = true;
+	if (c->ops->on_eof == NULL) {
+		end(c, 0);
+		return;
+	}
+	update_watch(c);
+	c->ops->on_eof(c, c->owner);
+}
+
 static void
 read_some(struct conn *c)
 {
-	bool kept = buf_len(&c->in) > 0;
-	uint8_t *into = loop_scratch(c->loop);
-	size_t room = LOOP_SCRATCH_BYTES, used;
+	size_t kept = buf_len(&c->in), room, used;
+	struct slice all;
+	bool in_scratch;
+	uint8_t *into;
 	ssize_t n;
 
-	if (kept) {
-		/* A partial request: read behind it. Grow in steps, so that a lying length header
-		 * costs nothing. */
-		size_t want = MIN(LOOP_SCRATCH_BYTES, MAX(buf_len(&c->in), (size_t)4096));
-
-		if (c->in_max != 0) {
-			want = MIN(want, c->in_max - MIN(c->in_max, buf_len(&c->in)));
-		}
-		if (want == 0) {
-			end(c, -ENOBUFS);
-			return;
-		}
-		if (buf_reserve(&c->in, want) < 0) {
-			end(c, -ENOMEM);
-			return;
-		}
-		into = buf_tail(&c->in);
-		room = want;
+	if (!find_room(c, &in_scratch, &into, &room)) {
+		return;
 	}
 	n = read(c->fd, into, room);
 	if (n == -1) {
@@ -184,16 +217,10 @@ read_some(struct conn *c)
 		return;
 	}
 	if (n == 0) {
-		c->eof = true;
-		if (c->ops->on_eof == NULL) {
-			end(c, 0);
-			return;
-		}
-		update_watch(c);
-		c->ops->on_eof(c, c->owner);
+		on_end_of_stream(c);
 		return;
 	}
-	if (kept) {
+	if (!in_scratch) {
 		buf_commit(&c->in, (size_t)n);
 		if (deliver(c, buf_slice(&c->in), &used)) {
 			buf_consume(&c->in, used);
@@ -201,12 +228,24 @@ read_some(struct conn *c)
 		}
 		return;
 	}
-	if (deliver(c, (struct slice){into, (size_t)n}, &used) && used < (size_t)n) {
-		if (c->in_max != 0 && !c->paused && (size_t)n - used > c->in_max) {
-			end(c, -ENOBUFS);
-		} else if (buf_add(&c->in, into + used, (size_t)n - used) < 0) {
-			end(c, -ENOMEM);
-		}
+	all = (struct slice){into - kept, kept + (size_t)n};
+	if (!deliver(c, all, &used)) {
+		return;
+	}
+	if (kept > 0 && used == 0) {
+		/* what was kept stays where it is */
+		all = (struct slice){into, (size_t)n};
+	} else {
+		buf_clear(&c->in);
+		all.ptr += used;
+		all.len -= used;
+	}
+	if (c->in_max != 0 && !c->paused && buf_len(&c->in) + all.len > c->in_max) {
+		end(c, -ENOBUFS);
+	} else if (buf_add_slice(&c->in, all) < 0) {
+		end(c, -ENOMEM);
+	} else {
+		buf_release(&c->in);
 	}
 }
 
@@ -523,11 +562,19 @@ conn_pause(struct conn *c, bool paused)
 		return;
 	}
 	c->paused = paused;
-	if (!paused && (c->in_on_data || buf_len(&c->in) > 0)) {
+	if (!paused) {
+		conn_show_again(c);
+	}
+	update_watch(c);
+}
+
+void
+conn_show_again(struct conn *c)
+{
+	if (c->fd != -1 && !c->closing && (c->in_on_data || buf_len(&c->in) > 0)) {
 		c->show_again = true;
 		loop_hook_ask(c->loop, &c->flush);
 	}
-	update_watch(c);
 }
 
 bool

@@ -100,6 +100,8 @@ uint64_t conn_sent_total(const struct conn *c);
  * goes on. */
 void conn_pause(struct conn *c, bool paused);
 bool conn_is_paused(const struct conn *c);
+/* Shows unconsumed bytes again at the end of this turn (when it is not paused then). */
+void conn_show_again(struct conn *c);
 
 int conn_fd(const struct conn *c);
 void *conn_owner(const struct conn *c);

@@ -2,5 +2,7 @@ noinst_LIBRARIES += src/proxy/libproxy.a
 src_proxy_libproxy_a_SOURCES = \
 	src/proxy/own.c \
 	src/proxy/proxy.c src/proxy/proxy.h src/proxy/proxy_priv.h \
+	src/proxy/raw.c \
 	src/proxy/session.c \
-	src/proxy/state.c
+	src/proxy/state.c \
+	src/proxy/subs.c src/proxy/subs.h

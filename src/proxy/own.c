@@ -2,7 +2,7 @@
  * Commands that need a connection of their own, and what becomes of the session when that
  * connection is lost.
  */
-#include <assert.h>
+#include <string.h>
 
 #include "proxy/proxy_priv.h"
 #include "resp/write.h"
@@ -79,21 +79,6 @@ begin_streaming(struct session *s, const struct resp_request *req, unsigned flag
 		return DISPATCH_CLOSED;
 	}
 	return DISPATCH_DONE;
-}
-
-static enum dispatch
-in_raw(struct session *s, const struct resp_request *req)
-{
-	if (s->own_mode != OWN_RAW && s->requester.unanswered > 0) {
-		return session_wait_for(s, WAIT_REPLIES);
-	}
-	if (!lane_is_ready(s->own)) {
-		return wait_until_ready(s);
-	}
-	s->own_mode = OWN_RAW;
-	lane_set_pinned(s->own, true);
-	lane_set_raw(s->own, true);
-	return session_forward(s, req->raw, 0);
 }
 
 /* EXEC, DISCARD and what comes between, when the transaction's connection is gone. */
@@ -227,6 +212,13 @@ session_own_command(
 	bool is_wait = cmd != NULL && cmd->name[0] == 'W' && (cmd->flags & CMD_BLOCKING) != 0;
 	enum dispatch d;
 
+	if (s->own == NULL && mode == OWN_NONE && s->large_reads > 0 && flags == LANE_READ) {
+		if (s->requester.unanswered > 0) {
+			return session_wait_for(s, WAIT_REPLIES);
+		}
+		s->large_reads--;
+		mode = OWN_ONCE;
+	}
 	if (s->own == NULL && mode == OWN_NONE) {
 		return session_forward(s, req->raw, flags);
 	}
@@ -236,7 +228,10 @@ session_own_command(
 		}
 		session_take_own(s, OWN_ONCE);
 	}
-	if (mode == OWN_ALWAYS && !s->own_sticky) {
+	if (mode == OWN_ALWAYS && !s->own_sticky && s->own_mode != OWN_MULTI) {
+		if (s->requester.unanswered > 0) {
+			return session_wait_for(s, WAIT_REPLIES);
+		}
 		s->own_sticky = true;
 		s->own_mode = s->own_mode == OWN_ONCE ? OWN_ALWAYS : s->own_mode;
 	}
@@ -247,7 +242,7 @@ session_own_command(
 		return in_multi(s, cmd, req);
 	}
 	if (s->own_mode == OWN_RAW || mode == OWN_RAW) {
-		return in_raw(s, req);
+		return session_raw_command(s, cmd, req);
 	}
 	if (mode == OWN_MULTI) {
 		return begin_multi(s, req);
@@ -255,6 +250,11 @@ session_own_command(
 	d = is_wait ? send_wait(s, req) : session_forward(s, req->raw, flags);
 	if (d != DISPATCH_DONE) {
 		return d;
+	}
+	if (cmd == NULL) {
+		/* if the server does not know it either, nothing came of it */
+		s->unknown_asked = true;
+		(void)session_wait_for(s, WAIT_REPLIES);
 	}
 	if (mode == OWN_WATCH) {
 		s->own_mode = OWN_WATCH;
@@ -264,6 +264,14 @@ session_own_command(
 		(void)session_wait_for(s, WAIT_REPLIES);
 	}
 	return d;
+}
+
+static bool
+is_unknown_command(struct slice raw)
+{
+	static const char words[] = "-ERR unknown command";
+
+	return raw.len >= sizeof(words) && memcmp(raw.ptr, words, sizeof(words) - 1) == 0;
 }
 
 void
@@ -276,6 +284,13 @@ session_own_answered(struct session *s, const struct lane_reply *reply)
 			lane_set_pinned(s->own, true);
 		} else if (s->own_mode == OWN_ONCE) {
 			s->own_ends = true;
+		}
+	}
+	if (s->unknown_asked && s->requester.unanswered == 0) {
+		s->unknown_asked = false;
+		if (reply->first && is_unknown_command(reply->raw)) {
+			s->own_sticky = false;
+			s->own_ends = s->own_mode == OWN_ALWAYS;
 		}
 	}
 	if (s->own_ends && s->requester.unanswered == 0 && !resp_request_is_streaming(&s->scan)) {
@@ -320,7 +335,7 @@ session_own_lost(struct session *s, unsigned dropped)
 		s->watch_lost = true;
 		break;
 	case OWN_RAW:
-		session_close(s); /* the client connects anew and subscribes again */
+		session_raw_lost(s);
 		break;
 	default:
 		break;

@@ -29,16 +29,16 @@ static void
 on_idle_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	struct proxy *p = OBJ_CAST((struct proxy *)timer->data, PROXY_MAGIC);
-	uint64_t now = clock_mono_ms();
+	uint64_t now = clock_mono_ms(), hold_ms = worker_conf(p->worker)->proxy_hold_ms;
 
-	if (p->conf.client_timeout_ms == 0) {
-		return;
-	}
 	list_for_each_safe (item, next, &p->sessions) {
 		struct session *s = CONTAINER_OF(item, struct session, link);
 
-		if (s->requester.unanswered == 0 && s->own_mode != OWN_RAW &&
-		    now - s->active_ms >= p->conf.client_timeout_ms) {
+		if (session_raw_lost_ms(s, now) > MAX(hold_ms, (uint64_t)1000)) {
+			session_close(s); /* it would wait for messages that nobody can send */
+		} else if (p->conf.client_timeout_ms != 0 && s->requester.unanswered == 0 &&
+			   s->own_mode != OWN_RAW &&
+			   now - s->active_ms >= p->conf.client_timeout_ms) {
 			session_close(s);
 		}
 	}

@@ -18,6 +18,10 @@
 /* A reply of at least so many bytes goes to the socket without a copy. */
 #define PROXY_DIRECT_BYTES ((size_t)16 * 1024)
 #define SESSION_OUT_HIGH   ((size_t)1024 * 1024)
+/* More than that is not kept for a client that does not read while others wait behind it. */
+#define SESSION_OUT_MAX ((size_t)64 * 1024 * 1024)
+/* After a large reply, so many reads go over an own lane at once: the next may well be large. */
+#define SESSION_LARGE_READS 8
 
 struct proxy {
 	uint32_t magic;
@@ -58,6 +62,7 @@ enum session_own {
 };
 
 struct login;
+struct raw;
 
 struct identity {
 	char *user, *password; /* owned; NULL: not given */
@@ -76,17 +81,20 @@ struct session {
 	struct lane *own;  /* owned, or NULL */
 	struct identity id;
 	struct login *login; /* owned: AUTH, HELLO or SELECT waits for its reply */
+	struct raw *raw;     /* owned: OWN_RAW's state */
 	char *name;          /* owned: CLIENT SETNAME */
 	uint64_t number;     /* CLIENT ID */
 	uint64_t active_ms;
 	uint8_t wait;        /* enum session_wait */
 	uint8_t own_mode;    /* enum session_own */
+	uint8_t large_reads; /* to come, see SESSION_LARGE_READS */
 	bool eof;            /* the client sends no more */
 	bool closing;        /* gone after the replies that are due */
 	bool watch_lost;     /* EXEC must fail: what was watched is not known any more */
 	bool multi_lost;     /* EXEC must fail: the transaction's connection is gone */
 	bool own_ends;       /* with the reply that is due the own lane is done with */
 	bool own_sticky;     /* it may not go back */
+	bool unknown_asked;  /* the last request is a command that the table does not know */
 	bool multi_asked;    /* the next reply is MULTI's */
 	bool exec_sent;      /* the last request of the own lane is EXEC */
 	bool null_for_reply; /* the next reply is replaced by a null */
@@ -116,14 +124,20 @@ struct lane *session_lane(struct session *s);
 enum dispatch session_forward(struct session *s, struct slice raw, unsigned flags);
 /* A lane of its own from here on. */
 void session_take_own(struct session *s, enum session_own mode);
+/* One request over an own lane, then back. */
+enum dispatch session_send_once(struct session *s, struct slice raw, unsigned flags);
 /* Back to the shared lane; the own one is clean, or is closed. */
 void session_drop_own(struct session *s, bool clean);
+
+/* Reads on, if there is nothing else to wait for. */
+void session_read_on(struct session *s);
 
 /* --- state.c: the commands that are about the connection itself --- */
 enum dispatch session_state_command(
     struct session *s, const struct command *cmd, const struct resp_request *req);
 /* A reply to AUTH, HELLO or SELECT came. */
 void session_login_answered(struct session *s, bool ok);
+void session_write_login(struct session *s, struct slice raw);
 void identity_fini(struct identity *id);
 
 /* --- own.c: the own lane --- */
@@ -132,5 +146,18 @@ enum dispatch session_own_command(
     struct session *s, const struct command *cmd, const struct resp_request *req, bool begin);
 void session_own_answered(struct session *s, const struct lane_reply *reply);
 void session_own_lost(struct session *s, unsigned dropped);
+
+/* --- raw.c: subscriptions and MONITOR, where replies are not one for each request --- */
+enum dispatch session_raw_command(
+    struct session *s, const struct command *cmd, const struct resp_request *req);
+void session_raw_reply(struct session *s, const struct lane_reply *reply);
+void session_raw_lost(struct session *s);
+/* The lane may be there again. */
+void session_raw_room(struct session *s);
+/* For how long nothing has come, for want of a master; 0: all is well. */
+uint64_t session_raw_lost_ms(const struct session *s, uint64_t now_ms);
+void session_raw_fini(struct session *s);
+/* The bytes go to the client. */
+void session_write(struct session *s, struct slice bytes);
 
 #endif

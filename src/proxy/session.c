@@ -13,13 +13,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/proxy_priv.h"
 
-#define CLOSE_FLUSH_MS 5000
+#define CLOSE_FLUSH_MS    5000
+#define WAITING_BYTES_MAX ((size_t)16 * 1024)
 
 /* ---- end ---- */
 
@@ -42,6 +44,7 @@ leave(struct session *s)
 	lane_release(&s->own);
 	lane_release(&s->lane);
 	session_login_answered(s, false);
+	session_raw_fini(s);
 	identity_fini(&s->id);
 	free(s->name);
 	s->name = NULL;
@@ -86,22 +89,27 @@ session_drain(struct session *s)
 
 /* ---- replies ---- */
 
-/* What is written for the client waits in its conn: an error there shows at the flush. */
-static void
-write_out(struct session *s, const void *bytes, size_t len)
+/* An error of the socket shows at the flush. */
+void
+session_write(struct session *s, struct slice bytes)
 {
-	int err = len >= PROXY_DIRECT_BYTES ? conn_send(s->conn, bytes, len)
-					    : conn_write(s->conn, bytes, len);
+	int err = bytes.len >= PROXY_DIRECT_BYTES ? conn_send(s->conn, bytes.ptr, bytes.len)
+						  : conn_write(s->conn, bytes.ptr, bytes.len);
 
 	if (err < 0) {
 		session_close(s);
+	} else if (conn_unsent(s->conn) > SESSION_OUT_MAX) {
+		log_peer(LOG_INFO, "a client that does not read its replies is closed");
+		session_close(s);
+	} else if (conn_is_full(s->conn)) {
+		requester_set_slow(&s->requester, true);
 	}
 }
 
 void
 session_reply(struct session *s, const char *reply)
 {
-	write_out(s, reply, strlen(reply));
+	session_write(s, slice_str(reply));
 }
 
 void
@@ -116,42 +124,20 @@ session_replyf(struct session *s, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Reads on, if there is nothing else to wait for. */
-static void
-go_on(struct session *s)
+void
+session_read_on(struct session *s)
 {
 	s->wait = WAIT_NOTHING;
-	if (!s->closing) {
+	if (s->conn != NULL && !s->closing) {
 		conn_pause(s->conn, false);
+		conn_show_again(s->conn);
 	}
 }
 
+/* The reply was handed on: what may happen now? */
 static void
-on_reply(void *owner, const struct lane_reply *reply)
+after_reply(struct session *s, const struct lane_reply *reply)
 {
-	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
-
-	if (reply->local && reply->raw.len == 0) {
-		session_close(s); /* the reply was cut in the middle */
-		return;
-	}
-	if (s->null_for_reply) {
-		if (reply->last) {
-			s->null_for_reply = false;
-			session_reply(s, s->id.protocol >= 3 ? "_\r\n" : "*-1\r\n");
-		}
-	} else {
-		write_out(s, reply->raw.ptr, reply->raw.len);
-	}
-	if (s->conn == NULL) {
-		return;
-	}
-	if (conn_is_full(s->conn)) {
-		requester_set_slow(&s->requester, true);
-	}
-	if (!reply->last) {
-		return;
-	}
 	if (s->login != NULL && s->requester.unanswered == 0) {
 		session_login_answered(s, reply->type != '-');
 	}
@@ -164,7 +150,36 @@ on_reply(void *owner, const struct lane_reply *reply)
 	if (s->closing || s->eof) {
 		session_close_with(s, "");
 	} else if (s->wait == WAIT_REPLIES) {
-		go_on(s);
+		session_read_on(s);
+	}
+}
+
+static void
+on_reply(void *owner, const struct lane_reply *reply)
+{
+	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
+
+	if (reply->local && reply->raw.len == 0) {
+		session_close(s); /* the reply was cut in the middle */
+		return;
+	}
+	if (s->own_mode == OWN_RAW) {
+		session_raw_reply(s, reply);
+		return;
+	}
+	if (s->login != NULL) {
+		session_write_login(s, reply->raw);
+	} else if (!s->null_for_reply) {
+		session_write(s, reply->raw);
+	} else if (reply->last) {
+		s->null_for_reply = false;
+		session_reply(s, s->id.protocol >= 3 ? "_\r\n" : "*-1\r\n");
+	}
+	if (!reply->last && s->large_reads > 0) {
+		s->large_reads = SESSION_LARGE_READS;
+	}
+	if (s->conn != NULL && reply->last && reply->type != '>') {
+		after_reply(s, reply);
 	}
 }
 
@@ -173,8 +188,11 @@ on_lane_room(void *owner)
 {
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 
+	if (s->conn != NULL && s->raw != NULL) {
+		session_raw_room(s);
+	}
 	if (s->conn != NULL && s->wait == WAIT_ROOM) {
-		go_on(s);
+		session_read_on(s);
 	}
 }
 
@@ -185,12 +203,25 @@ on_lost(void *owner, struct lane *lane, unsigned dropped)
 
 	session_own_lost(s, dropped);
 	if (s->conn != NULL && s->wait == WAIT_REPLIES && s->requester.unanswered == 0) {
-		go_on(s);
+		session_read_on(s);
+	}
+}
+
+/* Once more, on a lane of its own. */
+static void
+on_large(void *owner, struct slice raw)
+{
+	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
+
+	s->large_reads = SESSION_LARGE_READS;
+	session_take_own(s, OWN_ONCE);
+	if (session_send_once(s, raw, LANE_READ) != DISPATCH_DONE) {
+		session_close(s);
 	}
 }
 
 static const struct requester_ops requester_ops = {
-    .on_reply = on_reply, .on_room = on_lane_room, .on_lost = on_lost};
+    .on_reply = on_reply, .on_large = on_large, .on_room = on_lane_room, .on_lost = on_lost};
 
 /* ---- lanes ---- */
 
@@ -237,11 +268,14 @@ session_drop_own(struct session *s, bool clean)
 {
 	assert(s->requester.unanswered == 0);
 	lane_set_pinned(s->own, false);
+	lane_set_raw(s->own, false);
+	session_raw_fini(s);
 	s->own_ends = false;
 	s->exec_sent = false;
 	s->multi_asked = false;
 	s->multi_lost = false;
 	s->watch_lost = false;
+	s->unknown_asked = false;
 	if (s->own_sticky) {
 		s->own_mode = OWN_ALWAYS;
 		return;
@@ -258,8 +292,26 @@ enum dispatch
 session_wait_for(struct session *s, enum session_wait what)
 {
 	s->wait = (uint8_t)what;
-	conn_pause(s->conn, true);
-	return DISPATCH_LATER;
+	if (what == WAIT_CLIENT) {
+		conn_pause(s->conn, true);
+	}
+	return DISPATCH_LATER; /* on_data pauses the conn if much comes meanwhile */
+}
+
+enum dispatch
+session_send_once(struct session *s, struct slice raw, unsigned flags)
+{
+	enum dispatch d = session_forward(s, raw, flags);
+
+	if (d == DISPATCH_DONE) {
+		s->own_ends = true;
+		if (s->requester.unanswered > 0) {
+			(void)session_wait_for(s, WAIT_REPLIES);
+		} else {
+			session_drop_own(s, true);
+		}
+	}
+	return d;
 }
 
 enum dispatch
@@ -400,6 +452,14 @@ on_data(struct conn *c, void *owner, struct slice in)
 	if (s->proxy->conf.client_timeout_ms != 0) {
 		s->active_ms = clock_mono_ms();
 	}
+	if (s->wait != WAIT_NOTHING) {
+		/* Reading goes on for a while, for only so is it seen that the client hung up: what waits
+		 * in BLPOP for one that is gone would take an element for nobody. */
+		if (in.len >= WAITING_BYTES_MAX) {
+			conn_pause(s->conn, true);
+		}
+		return 0;
+	}
 	while (at < in.len && s->wait == WAIT_NOTHING) {
 		size_t used = 0;
 		enum dispatch d;
@@ -427,7 +487,7 @@ on_client_room(struct conn *c, void *owner)
 
 	requester_set_slow(&s->requester, false);
 	if (s->conn != NULL && s->wait == WAIT_CLIENT) {
-		go_on(s);
+		session_read_on(s);
 	}
 }
 
@@ -437,8 +497,9 @@ on_eof(struct conn *c, void *owner)
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 
 	s->eof = true;
-	if (s->requester.unanswered == 0 || s->own_mode == OWN_RAW) {
-		session_close_with(s, "");
+	if (s->own != NULL || (s->requester.unanswered == 0 && s->wait == WAIT_NOTHING)) {
+		session_close_with(
+		    s, ""); /* Redis, too, drops what a client that left is waiting for */
 	}
 }
 
@@ -467,6 +528,7 @@ session_new(struct proxy *p, int fd)
 	requester_init(&s->requester, &requester_ops, s);
 	resp_request_init(&s->scan);
 	s->conn = conn_new(p->loop, fd, &conn_ops, s);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
 	conn_set_limits(s->conn, RESP_REQUEST_HELD + LOOP_SCRATCH_BYTES, SESSION_OUT_HIGH);
 	list_push(&p->sessions, &s->link);
 	p->session_count++;

@@ -19,6 +19,7 @@ struct login {
 	struct identity next;
 	struct lane *lane; /* ref: the lane of `next`; NULL with an own lane */
 	char *name;        /* owned: HELLO … SETNAME */
+	bool is_hello;     /* its reply names the connection's id: ours, not the link's */
 };
 
 static void
@@ -90,6 +91,33 @@ session_login_answered(struct session *s, bool ok)
 	identity_fini(&l->next);
 	free(l->name);
 	free(l);
+}
+
+/* Writes the reply to AUTH, HELLO or SELECT. */
+void
+session_write_login(struct session *s, struct slice raw)
+{
+	static const char id[] = "\r\n$2\r\nid\r\n:";
+	const uint8_t *at = NULL, *end = raw.ptr + raw.len;
+	struct slice head;
+
+	if (s->login != NULL && s->login->is_hello) {
+		at = memmem(raw.ptr, raw.len, id, sizeof(id) - 1);
+	}
+	if (at == NULL) {
+		session_write(s, raw);
+		return;
+	}
+	at += sizeof(id) - 1;
+	head = (struct slice){raw.ptr, (size_t)(at - raw.ptr)};
+	session_write(s, head);
+	while (at < end && *at != '\r') {
+		at++;
+	}
+	if (s->conn != NULL) {
+		session_replyf(s, "%llu", (unsigned long long)s->number);
+		session_write(s, (struct slice){at, (size_t)(end - at)});
+	}
 }
 
 /* Asks the server over the lane of `l`; takes `l`. */
@@ -198,13 +226,17 @@ on_hello(struct session *s, const struct resp_request *req)
 	enum dispatch d = DISPATCH_DONE;
 	uint64_t protocol;
 
-	/* without a protocol it only asks; with one that does not exist the server says so */
-	if (req->argc == 1 || !slice_to_u64(req->argv[1], &protocol) || protocol < 2 ||
-	    protocol > 3) {
+	/* of a protocol that does not exist the server says so */
+	if (req->argc > 1 &&
+	    (!slice_to_u64(req->argv[1], &protocol) || protocol < 2 || protocol > 3)) {
 		return session_forward(s, req->raw, LANE_READ);
 	}
 	l = xcalloc(1, sizeof(*l));
 	l->next = identity_dup(&s->id);
+	l->is_hello = true;
+	if (req->argc == 1) {
+		return ask(s, l, req->raw);
+	}
 	l->next.protocol = (uint8_t)protocol;
 	buf_init(&out, 0);
 	if (read_hello(s, req, l, &out)) {

@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/integration/load.py \
 	tests/integration/ports.py \
 	tests/integration/procs.py \
+	tests/integration/test_proxy.py \
 	tests/integration/waiting.py \
 	tests/integration/wire.py \
 	tests/integration/test_adopt.py \

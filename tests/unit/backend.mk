@@ -2,3 +2,7 @@
 unit_tests += tests/unit/test_backend_fsm
 tests_unit_test_backend_fsm_SOURCES = tests/unit/test_backend_fsm.c tests/unit/golden.h
 tests_unit_test_backend_fsm_LDADD = $(LIBS_BACKEND) $(UNIT_LIBS)
+unit_tests += tests/unit/test_lane
+tests_unit_test_lane_SOURCES = tests/unit/test_lane.c tests/unit/fake_server.c tests/unit/fake_server.h \
+	tests/unit/unit.h
+tests_unit_test_lane_LDADD = $(LIBS_BACKEND) $(UNIT_LIBS)

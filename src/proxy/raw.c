@@ -1,0 +1,244 @@
+/*
+ * Subscriptions and MONITOR: the server speaks when it likes, so requests and replies are not
+ * matched; bytes go both ways as they are, and what the server says about subscriptions is
+ * remembered. After a failover the same is subscribed again on the new master.
+ *
+ * To leave this mode it must be known that nothing is on its way any more: before the first command
+ * that is none of it, while nothing is subscribed, a PING with a mark of ours is sent; when the mark
+ * comes back, all before it has been answered.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "proxy/proxy_priv.h"
+#include "proxy/subs.h"
+#include "resp/write.h"
+
+static const char mark_request[] = "*2\r\n$4\r\nPING\r\n$13\r\nholdfast-mark\r\n";
+/* Without subscriptions, and with some in RESP2. */
+static const char mark_reply[] = "$13\r\nholdfast-mark\r\n";
+static const char mark_reply_subscribed[] = "*2\r\n$4\r\npong\r\n$13\r\nholdfast-mark\r\n";
+
+struct raw {
+	struct subs subs;
+	uint64_t due;     /* replies that the client waits for */
+	uint64_t swallow; /* replies to what we asked ourselves */
+	uint64_t lost_ms; /* since when there is no link; 0: there is one */
+	bool monitor;
+	bool forever; /* no way back, and nothing to rebuild: CLIENT REPLY */
+	bool marked;  /* our mark is on its way */
+};
+
+void
+session_raw_fini(struct session *s)
+{
+	if (s->raw != NULL) {
+		subs_fini(&s->raw->subs);
+		free(s->raw);
+		s->raw = NULL;
+	}
+}
+
+uint64_t
+session_raw_lost_ms(const struct session *s, uint64_t now_ms)
+{
+	return s->raw != NULL && s->raw->lost_ms != 0 ? now_ms - s->raw->lost_ms : 0;
+}
+
+/* ---- requests ---- */
+
+/* How many replies that are no messages the request will get. */
+static uint64_t
+replies_to(const struct session *s, const struct command *cmd, const struct resp_request *req)
+{
+	const struct subs *subs = &s->raw->subs;
+	enum subs_kind kind = SUBS_CHANNEL;
+	uint64_t n = 0;
+
+	if (cmd == NULL || (cmd->flags & CMD_PUBSUB) == 0 || cmd->id == CMD_MONITOR ||
+	    cmd->id == CMD_NONE) {
+		return 1;
+	}
+	if (req->argc > 1) {
+		return req->argc - 1;
+	}
+	kind = cmd->id == CMD_PUNSUBSCRIBE   ? SUBS_PATTERN
+	       : cmd->id == CMD_SUNSUBSCRIBE ? SUBS_SHARD
+					     : SUBS_CHANNEL;
+	for (size_t i = 0; i < subs->count; i++) {
+		n += subs->items[i]->kind == kind;
+	}
+	return MAX(n, (uint64_t)1);
+}
+
+static enum dispatch
+begin(struct session *s)
+{
+	if (s->requester.unanswered > 0) {
+		return session_wait_for(s, WAIT_REPLIES);
+	}
+	if (!lane_is_ready(s->own)) {
+		lane_want(&s->requester, s->own);
+		return session_wait_for(s, WAIT_ROOM);
+	}
+	s->raw = xcalloc(1, sizeof(*s->raw));
+	s->own_mode = OWN_RAW;
+	lane_set_pinned(s->own, true);
+	lane_set_raw(s->own, true);
+	return DISPATCH_DONE;
+}
+
+/* A command that has nothing to do with subscriptions, while there are none. */
+static enum dispatch
+ask_to_leave(struct session *s)
+{
+	enum dispatch d;
+
+	if (s->raw->marked) {
+		return session_wait_for(s, WAIT_REPLIES);
+	}
+	d = session_forward(s, SLICE_LIT(mark_request), 0);
+	if (d == DISPATCH_DONE) {
+		s->raw->marked = true;
+		return session_wait_for(s, WAIT_REPLIES);
+	}
+	return d;
+}
+
+enum dispatch
+session_raw_command(struct session *s, const struct command *cmd, const struct resp_request *req)
+{
+	bool is_pubsub = cmd != NULL && (cmd->flags & CMD_PUBSUB) != 0;
+	enum dispatch d;
+
+	if (s->raw == NULL) {
+		d = begin(s);
+		if (d != DISPATCH_DONE) {
+			return d;
+		}
+	}
+	if (s->raw->lost_ms != 0) {
+		return session_wait_for(s, WAIT_ROOM);
+	}
+	if (!is_pubsub && s->raw->subs.count == 0 && !s->raw->monitor && !s->raw->forever) {
+		return ask_to_leave(s);
+	}
+	d = session_forward(s, req->raw, 0);
+	if (d == DISPATCH_DONE) {
+		s->raw->due += replies_to(s, cmd, req);
+		if (is_pubsub && cmd->id == CMD_MONITOR) {
+			s->raw->monitor = true;
+		} else if (is_pubsub && cmd->id == CMD_NONE) {
+			s->raw->forever = true;
+		}
+	}
+	return d;
+}
+
+/* ---- replies ---- */
+
+static void
+on_mark(struct session *s)
+{
+	struct raw *r = s->raw;
+
+	r->marked = false;
+	r->due = 0;
+	if (r->subs.count == 0) {
+		session_drop_own(s, true);
+	}
+	session_read_on(s);
+}
+
+/* True when the reply is for us alone. */
+static bool
+is_ours(struct session *s, struct slice raw, enum subs_message m)
+{
+	struct raw *r = s->raw;
+
+	if (r->swallow > 0 && (m == SUBS_SUBSCRIBED || (r->monitor && m == SUBS_OTHER))) {
+		r->swallow--;
+		return true;
+	}
+	if (r->marked && (slice_eq(raw, mark_reply) || slice_eq(raw, mark_reply_subscribed))) {
+		on_mark(s);
+		return true;
+	}
+	return false;
+}
+
+void
+session_raw_reply(struct session *s, const struct lane_reply *reply)
+{
+	struct raw *r = s->raw;
+	enum subs_kind kind;
+	struct slice name;
+	enum subs_message m = SUBS_PUSHED;
+	uint64_t left;
+
+	/* only short replies come whole, and only messages are long */
+	if (reply->first && reply->last) {
+		m = subs_read(reply->raw, &kind, &name, &left);
+		if (is_ours(s, reply->raw, m)) {
+			return;
+		}
+		if (m == SUBS_SUBSCRIBED && subs_add(&r->subs, kind, name) < 0) {
+			r->forever = true; /* more than we remember: it cannot be rebuilt */
+		} else if (m == SUBS_UNSUBSCRIBED) {
+			subs_remove(&r->subs, kind, name);
+		}
+	}
+	if (reply->last && m != SUBS_PUSHED && r->due > 0) {
+		r->due--;
+	}
+	session_write(s, reply->raw);
+}
+
+/* ---- failover ---- */
+
+void
+session_raw_lost(struct session *s)
+{
+	struct raw *r = s->raw;
+
+	if (r->forever || r->due > 0 || (s->eof && s->conn != NULL)) {
+		session_close(s); /* what is due cannot be told apart from what was answered */
+		return;
+	}
+	r->lost_ms = clock_mono_ms();
+	r->swallow = 0;
+	if (r->marked) {
+		r->marked = false;
+		session_read_on(s);
+	}
+	lane_want(&s->requester, s->own);
+}
+
+void
+session_raw_room(struct session *s)
+{
+	struct raw *r = s->raw;
+	struct buf out;
+	size_t replies = 0;
+	int err;
+
+	if (r->lost_ms == 0) {
+		return;
+	}
+	if (!lane_is_ready(s->own)) {
+		lane_want(&s->requester, s->own);
+		return;
+	}
+	buf_init(&out, 2 * SUBS_BYTES_MAX);
+	err = r->monitor ? resp_add_command_str(&out, "MONITOR", NULL)
+			 : subs_add_commands(&r->subs, &out, &replies);
+	r->swallow = r->monitor ? 1 : replies;
+	r->lost_ms = 0;
+	if (err < 0 ||
+	    (buf_len(&out) > 0 && lane_send(&s->requester, s->own, buf_slice(&out), 0) < 0)) {
+		session_close(s);
+	}
+	buf_fini(&out);
+}

@@ -1,0 +1,491 @@
+"""The proxy: what a client of a single Redis may expect, kept across failovers, and nobody hurt by anybody else."""
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from harness import Wire, WireError, wait_until
+from waiting import PATIENCE
+
+MIB = 1 << 20
+
+
+def proxy_pid(cluster):
+    return cluster.instance("proxy-1")["pid"]
+
+
+def rss_kib(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+
+def peak_kib(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+
+
+def direct(cluster):
+    """The master itself, as the user that clients are."""
+    return Wire(cluster.status()["master"]["port"])
+
+
+def all_bytes(port, data, quiet_s=0.4):
+    """Everything that comes back for `data`, and whether the connection was closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=quiet_s * PATIENCE) as s:
+        s.sendall(data)
+        got = b""
+        try:
+            while chunk := s.recv(65536):
+                got += chunk
+        except TimeoutError:
+            return got, False
+        except ConnectionResetError:
+            pass
+        return got, True
+
+
+# --- as one Redis ---
+
+
+def test_a_pipeline_is_answered_in_its_order(shared):
+    wires = [shared.wire() for _ in range(20)]
+    for n, w in enumerate(wires):
+        w.send_raw(b"".join(
+            Wire.pack("SET", f"order:{n}", i) + Wire.pack("ECHO", f"{n}-{i}") + b"PING\r\n" + Wire.pack("GET", f"order:{n}")
+            for i in range(200)))
+    for n, w in enumerate(wires):
+        for i in range(200):
+            assert [w.reply() for _ in range(4)] == ["OK", f"{n}-{i}".encode(), "PONG", str(i).encode()]
+        w.close()
+
+
+TRANSCRIPT = """
+set k 1|multi|set k 2|incr k|exec|get k|multi|foo|exec|discard|exec|watch k|multi|get k|exec|watch k|unwatch
+multi|set k 9|discard|get k|watch k|set k 10|multi|get k|exec
+select 3|set q 1|get q|select 99|get q|select x|select|client setname bob|client getname|client setname "a b"
+hgetall nope|hello 4|hello 2 foo|auth|auth a b c d|auth x y|get
+foo bar|get k|blpop nolist 0.05|lpush l a b|blpop l 1|xread block 20 streams s 0|xread streams s 0
+subscribe a b|ping|ping hello|unsubscribe a|unsubscribe|get k|unsubscribe|psubscribe x*|punsubscribe x*|get k
+object encoding k|object help|command count|eval "return redis.call('get', KEYS[1])" 1 k|evalsha 0 0
+copy k k2|object freq|getdel k2|wait 0 10|reset|get q
+lrange l 0 -1|sort l alpha|config get maxmemory|time x|echo|echo a b
+"""
+
+
+def transcript_of(wire):
+    """Each line, and all that comes back within a moment."""
+    said = []
+    for line in TRANSCRIPT.strip().replace("\n", "|").split("|"):
+        wire.send_raw(line.encode() + b"\r\n")
+        wire.sock.settimeout(0.2 * PATIENCE)
+        got = b""
+        try:
+            # where one line has several replies, only silence tells that it was the last
+            while not got.endswith(b"\r\n") or "subscribe" in line or got.startswith(b"*"):
+                chunk = wire.sock.recv(65536)
+                assert chunk, f"closed after {line!r}"
+                got += chunk
+        except TimeoutError:
+            pass
+        said.append((line, got))
+    return said
+
+
+def test_a_session_sounds_like_redis_itself(cluster):
+    with direct(cluster) as there, cluster.wire() as here, direct(cluster) as sweeper:
+        want = transcript_of(there)
+        sweeper("FLUSHALL")
+        got = transcript_of(here)
+    for (line, a), (_, b) in zip(want, got):
+        assert b == a, line
+
+
+def test_resp3_is_spoken_as_redis_speaks_it(shared):
+    talk = (b"hello 3\r\nhset h a 1\r\nhgetall h\r\nsadd s a\r\nsmembers s\r\nzadd z 1.5 m\r\nzscore z m\r\nget none\r\n"
+            b"client getname\r\nclient id\r\nhello 2\r\nhgetall h\r\n")
+    got, closed = all_bytes(shared.ports.proxy, talk)
+    assert not closed
+    assert b"%1\r\n$1\r\na\r\n$1\r\n1\r\n" in got and b"~1\r\n$1\r\na\r\n" in got and b",1.5\r\n" in got
+    assert got.endswith(b"*2\r\n$1\r\na\r\n$1\r\n1\r\n")
+    own_id = got.split(b"$2\r\nid\r\n:")[1].split(b"\r\n")[0]
+    assert b"_\r\n_\r\n:" + own_id + b"\r\n" in got, "HELLO and CLIENT ID name the same id"
+
+
+def test_databases_are_kept_apart(shared):
+    with shared.wire() as one, shared.wire() as five:
+        assert five("SELECT", 5) == "OK"
+        one("SET", "where", "zero")
+        five("SET", "where", "five")
+        assert (one("GET", "where"), five("GET", "where")) == (b"zero", b"five")
+
+
+def test_a_transaction_sees_a_changed_key(shared):
+    with shared.wire() as a, shared.wire() as b:
+        a("SET", "w", 1)
+        a("WATCH", "w")
+        b("SET", "w", 2)
+        a("MULTI")
+        assert a("SET", "w", 3) == "QUEUED"
+        assert a("EXEC") is None
+        a.send_raw(b"".join(Wire.pack(*c) for c in (("MULTI",), ("INCR", "w"), ("INCR", "w"), ("EXEC",), ("GET", "w"))))
+        assert [a.reply() for _ in range(5)] == ["OK", "QUEUED", "QUEUED", [3, 4], b"4"]
+
+
+def test_a_blocked_client_blocks_nobody_else(shared):
+    with shared.wire() as waiting, shared.wire() as other:
+        waiting.send("BLPOP", "queue", 0)
+        assert other("PING") == "PONG"
+        other("RPUSH", "queue", "job")
+        assert waiting.reply() == [b"queue", b"job"]
+        assert waiting("PING") == "PONG"
+
+
+def test_who_hangs_up_while_blocked_takes_nothing(shared):
+    gone = shared.wire()
+    gone.send("BLPOP", "queue2", 0)
+    with direct(shared) as there, shared.wire() as other:
+        wait_until(lambda: b"blocked_clients:1" in there("INFO", "clients"), "the client is blocked")
+        gone.close()
+        wait_until(lambda: b"blocked_clients:0" in there("INFO", "clients"), "the server knows that it hung up")
+        other("RPUSH", "queue2", "job")
+        assert other("LRANGE", "queue2", 0, -1) == [b"job"]
+
+
+def test_subscriptions_and_the_way_back(shared):
+    with shared.wire() as sub, shared.wire() as other:
+        assert sub("SUBSCRIBE", "news") == [b"subscribe", b"news", 1]
+        assert other("PUBLISH", "news", "hello") == 1
+        assert sub.reply() == [b"message", b"news", b"hello"]
+        assert sub("UNSUBSCRIBE", "news") == [b"unsubscribe", b"news", 0]
+        assert sub("SET", "after", 1) == "OK"
+        assert other("PUBLISH", "news", "nobody") == 0
+
+
+def test_what_is_dangerous_is_refused(shared):
+    with shared.wire() as w:
+        for words in (["SHUTDOWN"], ["replicaof", "no", "one"], ["DEBUG", "SLEEP", "0"], ["config", "rewrite"], ["ACL", "SAVE"],
+                      ["MODULE", "LOAD", "x"], ["SLAVEOF", "a", "1"], ["FAILOVER"], ["PSYNC", "?", "-1"]):
+            with pytest.raises(WireError, match="is not allowed here; proxy.allow may name it"):
+                w(*words)
+        assert w("CONFIG", "GET", "port")[0] == b"port"
+
+
+# --- bad input ---
+
+VIOLATIONS = [
+    b"*2147483648\r\n", b"*01\r\n", b"*+1\r\n", b"* 1\r\n", b"*a\r\n", b"*\r\n", b"*1\r\n$-1\r\n", b"*1\r\n$04\r\nPING\r\n",
+    b"*1\r\n$536870913\r\n", b"*1\r\nPING\r\n", b"*1\r\n:4\r\n", b"*1\r\n$\r\n", b"*1\r\n\r\n", b"*" + b"1" * 70000,
+    b"*1\r\n$" + b"1" * 70000, b"a" * 70000, b'set "a\r\n', b'get "a"b\r\n', b"PING\r\n*1\r\n$x\r\n", b"\r\n*0\r\n*-1\r\nPING\r\n",
+    b"PING\r\nget k\r\n*2\r\n$4\r\nECHO\r\n$2\r\nab\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n\"x\r\n",
+]
+
+
+@pytest.mark.parametrize("data", VIOLATIONS, ids=lambda d: repr(d[:24]))
+def test_a_violation_ends_as_with_redis(shared, data):
+    with shared.wire() as other:
+        assert all_bytes(shared.ports.proxy, data) == all_bytes(shared.status()["master"]["port"], data)
+        assert other("PING") == "PONG"
+
+
+def test_what_would_be_ambiguous_on_a_shared_connection_is_refused(shared):
+    got, closed = all_bytes(shared.ports.proxy, b"*1\r\n$4\r\nPINGxx*1\r\n$4\r\nPING\r\n")
+    assert closed and got == b"-ERR Protocol error: expected CRLF behind a bulk string\r\n"
+
+
+def test_a_browser_is_hung_up_on(shared):
+    got, closed = all_bytes(shared.ports.proxy, b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert closed and got == b""
+
+
+def test_half_a_request_disturbs_nobody(shared):
+    halves = [shared.wire() for _ in range(5)]
+    for w, data in zip(halves, (b"*", b"*2\r\n$3\r\nGE", b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$100000\r\nxyz", b"GET", b"*1000000\r\n")):
+        w.send_raw(data)
+    with shared.wire() as other:
+        for i in range(50):
+            assert other("SET", "half", i) == "OK"
+    for w in halves:
+        w.close()
+
+
+# --- large and slow ---
+
+
+def test_large_values_pass_without_being_held(shared, measured):
+    size = 64 * MIB
+    pid = proxy_pid(shared)
+    with shared.wire(timeout=120) as w, shared.wire() as other:
+        w("SET", "warm", "x" * MIB)
+        w("GET", "warm")
+        before = rss_kib(pid)
+        value = os.urandom(MIB) * 64
+        assert w("SET", "large", value) == "OK"
+        assert other("STRLEN", "large") == size
+        set_growth = peak_kib(pid) - before
+        assert w("GET", "large") == value
+        measured(f"proxy memory for a value of 64 MiB: SET {set_growth} KiB, GET {peak_kib(pid) - before} KiB")
+        if PATIENCE == 1:  # sanitizers keep what was freed
+            assert peak_kib(pid) - before < 16 * 1024
+        assert w("DEL", "large") == 1
+
+
+def test_a_large_value_in_a_pipeline_keeps_its_place(shared):
+    with shared.wire(timeout=60) as w:
+        value = b"v" * (3 * MIB)
+        w.send_raw(b"".join([Wire.pack("SET", "p", 1), Wire.pack("SET", "p", value), Wire.pack("STRLEN", "p"),
+                             Wire.pack("MULTI"), Wire.pack("SET", "p2", value), Wire.pack("STRLEN", "p2"), Wire.pack("EXEC"),
+                             Wire.pack("GET", "p"), Wire.pack("DEL", "p", "p2")]))
+        assert [w.reply() for _ in range(9)] == ["OK", "OK", 3 * MIB, "OK", "QUEUED", "QUEUED", ["OK", 3 * MIB], value, 2]
+
+
+def test_a_client_that_never_reads_is_stopped(shared):
+    pid = proxy_pid(shared)
+    with shared.wire() as w:
+        w("SET", "kb", "x" * 1000)
+        before = rss_kib(pid)
+        w.sock.settimeout(1.0)
+        asked = Wire.pack("GET", "kb") * 1000
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while sent < 500 * MIB:
+                sent += w.sock.send(asked)
+        with shared.wire() as other:
+            start = time.monotonic()
+            assert other("PING") == "PONG"
+            assert time.monotonic() - start < 5
+        if PATIENCE == 1:
+            assert rss_kib(pid) - before < 48 * 1024
+
+
+def test_a_slow_reader_of_a_large_value_slows_only_itself(shared):
+    with shared.wire() as slow, shared.wire() as other:
+        other("SET", "big", b"x" * (20 * MIB))
+        slow.send("GET", "big")
+        longest = 0.0
+        for i in range(200):
+            start = time.monotonic()
+            other("SET", "small", i)
+            longest = max(longest, time.monotonic() - start)
+        assert longest < 5
+        assert len(slow.reply()) == 20 * MIB
+        other("DEL", "big")
+
+
+# --- limits and access ---
+
+
+def test_limits(make_cluster):
+    c = make_cluster(options={"proxy.max_clients": 3, "proxy.client_timeout_s": 1, "proxy.max_request_bytes": 100000,
+                              "proxy.allow": "DEBUG"}).start()
+    wires = [c.wire() for _ in range(3)]
+    for w in wires:
+        w("PING")
+    got, closed = all_bytes(c.ports.proxy, b"")
+    assert closed and got == b"-ERR max number of clients reached\r\n"
+    sub = wires[0]
+    sub("SUBSCRIBE", "x")
+    wait_until(lambda: wires[1].is_closed() and wires[2].is_closed(), "idle clients are closed")
+    assert not sub.is_closed(), "a subscriber is not idle"
+    sub.close()
+    wait_until(lambda: all_bytes(c.ports.proxy, b"PING\r\n")[0] == b"+PONG\r\n", "room again")
+    got, closed = all_bytes(c.ports.proxy, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100001\r\n")
+    assert closed and got == b"-ERR Protocol error: invalid bulk length\r\n"
+    with c.wire() as w, pytest.raises(WireError, match="DEBUG command not allowed|no such key"):
+        w("DEBUG", "OBJECT", "k")
+
+
+def test_a_password_is_checked_by_the_server(make_cluster):
+    c = make_cluster(options={"redis.password": "hunter2"}).start()
+    with c.wire() as w:
+        with pytest.raises(WireError, match="^NOAUTH"):
+            w("GET", "x")
+        with pytest.raises(WireError, match="^WRONGPASS"):
+            w("AUTH", "nonsense")
+        with pytest.raises(WireError, match="^NOAUTH"):
+            w("GET", "x")
+        assert w("AUTH", "hunter2") == "OK"
+        assert w("SET", "x", 1) == "OK"
+        w("ACL", "SETUSER", "ann", "on", ">secret", "~a:*", "+get", "+set")
+        with c.wire() as ann:
+            assert ann("AUTH", "ann", "secret") == "OK"
+            assert ann("SET", "a:1", 1) == "OK"
+            with pytest.raises(WireError, match="^NOPERM"):
+                ann("GET", "x")
+            with c.wire() as stranger, pytest.raises(WireError, match="^NOAUTH"):
+                stranger("GET", "x")
+            assert ann("RESET") == "RESET"
+            with pytest.raises(WireError, match="^NOAUTH"):
+                ann("GET", "a:1")
+
+
+# --- failover ---
+
+
+class Pipelines(threading.Thread):
+    """One connection that must last: batches of SET and ECHO; who answers out of order is found out."""
+
+    def __init__(self, cluster, number, stop):
+        super().__init__(daemon=True)
+        self.number, self.halt = number, stop
+        self.wire = cluster.wire()
+        self.acked, self.errors, self.wrong, self.longest = [], [], [], 0.0
+
+    def run(self):
+        n = 0
+        try:
+            while not self.halt.is_set():
+                batch = range(n + 1, n + 17)
+                n += 16
+                start = time.monotonic()
+                self.wire.send_raw(b"".join(
+                    Wire.pack("SET", f"fo:{self.number}:{i}", i) + Wire.pack("ECHO", i) for i in batch))
+                for i in batch:
+                    answer, echo = self.wire.reply(), self.wire.reply()
+                    if answer == "OK":
+                        self.acked.append(i)
+                    else:
+                        self.errors.append(str(answer))
+                    if echo != str(i).encode():
+                        self.wrong.append((i, echo))
+                self.longest = max(self.longest, time.monotonic() - start)
+                self.halt.wait(0.002)
+        except OSError as e:
+            self.wrong.append(e)
+
+
+def run_pipelines(cluster, during):
+    stop = threading.Event()
+    threads = [Pipelines(cluster, n, stop) for n in range(8)]
+    for t in threads:
+        t.start()
+    try:
+        wait_until(lambda: all(len(t.acked) > 100 for t in threads), "writes are acknowledged")
+        during()
+        seen = [len(t.acked) for t in threads]
+        wait_until(lambda: all(len(t.acked) > n + 100 for t, n in zip(threads, seen)), "writes go on on the same connections")
+    finally:
+        stop.set()
+        for t in threads:
+            t.join(60)
+    assert [t.wrong for t in threads] == [[]] * len(threads)
+    client = cluster.proxy()
+    lost = 0
+    for t in threads:
+        for i in range(0, len(t.acked), 500):
+            part = t.acked[i : i + 500]
+            lost += sum(v is None for v in client.mget([f"fo:{t.number}:{n}" for n in part]))
+    return threads, lost
+
+
+def test_the_master_is_killed_under_pipelined_load(cluster, measured):
+    master = cluster.master()
+
+    def kill():
+        cluster.kill(master)
+        cluster.wait_master_is_not(master)
+
+    threads, lost = run_pipelines(cluster, kill)
+    errors = [e for t in threads for e in t.errors]
+    assert set(errors) <= {"UNCERTAIN master lost before it answered; the write may or may not have happened"}
+    acked = sum(len(t.acked) for t in threads)
+    measured(f"kill -9 under load: {acked} acknowledged, {lost} lost, {len(errors)} uncertain, "
+             f"longest wait {max(t.longest for t in threads) * 1000:.0f} ms")
+    # asynchronous replication: what the dead master acknowledged in its last moments
+    assert lost <= 200
+    cluster.wait_agreed()
+
+
+def test_a_planned_switchover_shows_no_error(cluster, measured):
+    threads, lost = run_pipelines(cluster, lambda: cluster.cli("failover"))
+    assert [t.errors for t in threads] == [[]] * len(threads)
+    measured(f"planned switchover under load: {lost} lost, longest wait {max(t.longest for t in threads) * 1000:.0f} ms")
+    assert lost == 0
+
+
+def test_a_session_is_rebuilt_on_the_next_master(cluster):
+    master = cluster.master()
+    sub, multi, watcher, named, blocked = (cluster.wire() for _ in range(5))
+    sub("SUBSCRIBE", "news")
+    sub("PSUBSCRIBE", "n?ws")
+    named("SELECT", 7)
+    named("CLIENT", "SETNAME", "bob")
+    named("SET", "here", "seven")
+    multi("MULTI")
+    multi("SET", "m", 1)
+    watcher("SET", "w", 1)
+    watcher("WATCH", "w")
+    blocked.send("BLPOP", "none", 0)
+    with direct(cluster) as there:
+        wait_until(lambda: b"blocked_clients:1" in there("INFO", "clients"), "the client is blocked")
+        assert there("WAIT", 1, 5000) >= 1
+    cluster.kill(master)
+    cluster.wait_master_is_not(master)
+    assert named("GET", "here") == b"seven"
+    assert named("CLIENT", "GETNAME") == b"bob"
+    assert multi("SET", "m", 2) == "QUEUED"
+    with pytest.raises(WireError, match="^EXECABORT"):
+        multi("EXEC")
+    assert multi("GET", "m") is None
+    assert watcher("GET", "w") == b"1"
+    watcher("MULTI")
+    watcher("SET", "w", 2)
+    assert watcher("EXEC") is None, "what was watched was out of sight"
+    assert watcher("SET", "w", 3) == "OK"
+    answer = blocked.reply()
+    assert isinstance(answer, WireError) and str(answer).startswith("UNCERTAIN")
+    assert blocked("PING") == "PONG"
+    wait_until(lambda: named("PUBLISH", "news", "again") == 2, "subscribed again")
+    got = [sub.reply() for _ in range(2)]
+    assert got == [[b"message", b"news", b"again"], [b"pmessage", b"n?ws", b"news", b"again"]] or got[0][0] == b"message"
+    cluster.wait_agreed()
+
+
+def test_a_frozen_master_keeps_nobody_for_ever(make_cluster):
+    """It answers nobody, but its connections stand; Sentinel is told to be patient."""
+    c = make_cluster(options={"proxy.hold_ms": 1000, "sentinel.down_after_ms": 600000}).start()
+    pid = c.kill(c.master(), signal.SIGSTOP)
+    try:
+        with c.wire() as writer, c.wire() as reader, c.wire() as late:
+            writer.send("SET", "x", 1)
+            reader.send("GET", "x")
+            assert str(writer.reply()).startswith("UNCERTAIN")
+            assert str(reader.reply()).startswith("MASTERDOWN no master within 1000 ms")
+            with pytest.raises(WireError, match="^MASTERDOWN"):
+                late("GET", "x")
+            os.kill(pid, signal.SIGCONT)
+            wait_until(lambda: late("SET", "x", 2) == "OK", "it goes on", ignore=(WireError,))
+            assert writer("GET", "x") == b"2"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_alone_against_sentinels_elsewhere(cluster):
+    alone = cluster.spawn(
+        *cluster.command("proxy", *[w for n in (1, 2, 3) for w in ("--sentinel", f"127.0.0.1:{cluster.port(f'sentinel-{n}')}")],
+                         "-s", f"proxy.listen=127.0.0.1:{cluster.ports.extra}"), label="proxy")
+
+    def answers():
+        with Wire(cluster.ports.extra) as w:
+            return w("SET", "alone", 1) == "OK"
+
+    wait_until(answers, "it serves", ignore=(OSError, WireError))
+    master = cluster.master()
+    with Wire(cluster.ports.extra) as w:
+        cluster.kill(master)
+        cluster.wait_master_is_not(master)
+        assert w("SET", "alone", 2) == "OK"
+    alone.signal(15)
+    assert alone.wait() == 0
+
+
+def test_a_dying_proxy_refuses_no_connection(cluster):
+    with cluster.load(writers=2) as load:
+        wait_until(lambda: load.acked > 50, "writes")
+        cluster.kill("proxy-1")
+        since = time.monotonic()
+        wait_until(lambda: load.acked_since(since + 0.5), "writes go on")
+    assert load.refused == []
+    assert load.connections == 4

@@ -1,0 +1,715 @@
+/*
+ * Lanes against two servers of ours, A and B: what is shared, held, sent again, given up and dropped
+ * when the master is lost, moved, or says that it is none.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+
+#include "backend/backend.h"
+#include "backend/lane.h"
+#include "base/buf.h"
+#include "fake_server.h"
+#include "resp/write.h"
+#include "topo/topo.h"
+
+#define HOLD_MS 300
+
+struct server {
+	struct fake *fake;
+	bool is_master, loading, readonly;
+	bool mute;       /* takes requests and does not answer */
+	const char *big; /* the answer to BIG */
+	char seen[1024]; /* "GET a;SET b;" */
+	unsigned count;
+};
+
+struct client {
+	struct requester r;
+	char got[4096]; /* each reply ends with ';', its CRLF is cut */
+	char large[64]; /* what on_large was told */
+	unsigned replies, lost, dropped;
+	size_t bytes;
+	bool cut, slow_at_big;
+};
+
+static struct loop *loop;
+static struct topo *topo;
+static struct backend *backend;
+static struct server a, b;
+static uint64_t epoch;
+
+static void
+on_request(void *arg, struct fake_client *c, const redisReply *q)
+{
+	struct server *s = arg;
+	const char *name = q->element[0]->str, *last = q->element[q->elements - 1]->str;
+
+	if (strcmp(name, "PING") == 0) {
+		fake_say(c, s->loading ? "-LOADING Redis is loading\r\n" : "+PONG\r\n");
+	} else if (strcmp(name, "ROLE") == 0) {
+		fake_say(c, s->is_master
+				? "*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n"
+				: "*5\r\n$5\r\nslave\r\n$1\r\nx\r\n:1\r\n$1\r\nx\r\n:1\r\n");
+	} else if (strcmp(name, "AUTH") == 0) {
+		fake_say(c, strcmp(last, "good") == 0 ? "+OK\r\n" : "-WRONGPASS no\r\n");
+	} else if (strcmp(name, "SELECT") == 0 || strcmp(name, "CLIENT") == 0) {
+		fake_say(
+		    c, strcmp(last, "99") == 0 ? "-ERR DB index is out of range\r\n" : "+OK\r\n");
+	} else {
+		size_t len = strlen(s->seen);
+
+		(void)snprintf(s->seen + len, sizeof(s->seen) - len, "%s %s;", name, last);
+		s->count++;
+		if (s->mute) {
+			return;
+		}
+		if (strcmp(name, "BIG") == 0) {
+			fake_say(c, "%s", s->big);
+		} else if (strcmp(name, "SET") == 0) {
+			fake_say(
+			    c, s->readonly
+				   ? "-READONLY You can't write against a read only replica.\r\n"
+				   : "+OK\r\n");
+		} else {
+			fake_say(c, "$%zu\r\n%s\r\n", strlen(last), last);
+		}
+	}
+}
+
+static void
+on_reply(void *owner, const struct lane_reply *reply)
+{
+	struct client *c = owner;
+	size_t len = strlen(c->got), n = reply->raw.len;
+
+	c->bytes += n;
+	if (n == 0 && reply->local) {
+		c->cut = true;
+		return;
+	}
+	if (!reply->first || !reply->last) {
+		if (c->slow_at_big && reply->first) {
+			requester_set_slow(&c->r, true);
+		}
+	} else {
+		assert_in_range(n, 2, 1000);
+		(void)snprintf(c->got + len, sizeof(c->got) - len, "%.*s;", (int)(n - 2),
+		    (const char *)reply->raw.ptr);
+	}
+	c->replies += reply->last;
+}
+
+static void
+on_room(void *owner)
+{
+	(void)owner;
+}
+
+static void
+on_lost(void *owner, struct lane *lane, unsigned dropped)
+{
+	struct client *c = owner;
+
+	c->lost++;
+	c->dropped += dropped;
+}
+
+static void
+on_large(void *owner, struct slice raw)
+{
+	struct client *c = owner;
+
+	(void)snprintf(c->large, sizeof(c->large), "%.*s", (int)raw.len, (const char *)raw.ptr);
+}
+
+static const struct requester_ops ops = {
+    .on_reply = on_reply, .on_room = on_room, .on_lost = on_lost};
+static const struct requester_ops large_ops = {
+    .on_reply = on_reply, .on_large = on_large, .on_room = on_room, .on_lost = on_lost};
+static const struct lane_key nobody = {.protocol = 2};
+
+static void
+client_init(struct client *c)
+{
+	memset(c, 0, sizeof(*c));
+	requester_init(&c->r, &ops, c);
+}
+
+static void
+name_master(const struct server *s)
+{
+	struct topo_master m = {.at = *fake_at(s->fake), .epoch = ++epoch};
+
+	assert_true(topo_offer(topo, &m, TOPO_FROM_SENTINEL));
+}
+
+static int
+setup(void **state)
+{
+	const struct backend_conf conf = {
+	    .hold_ms = HOLD_MS, .held_count_max = 5, .stall_ms = 500, .client_name = "test"};
+
+	loop = loop_new();
+	topo = topo_new();
+	backend = backend_new(loop, topo, &conf);
+	memset(&a, 0, sizeof(a));
+	memset(&b, 0, sizeof(b));
+	a.is_master = b.is_master = true;
+	a.fake = fake_new(loop, on_request, &a);
+	b.fake = fake_new(loop, on_request, &b);
+	epoch = 0;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	backend_free(&backend);
+	topo_free(&topo);
+	fake_free(&a.fake);
+	fake_free(&b.fake);
+	loop_free(&loop);
+	return 0;
+}
+
+static void
+send_words(struct client *c, struct lane *lane, const char *name, const char *arg, unsigned flags)
+{
+	struct buf q;
+
+	buf_init(&q, 0);
+	assert_int_equal(resp_add_command_str(&q, name, arg, NULL), 0);
+	assert_false(lane_is_full(&c->r, lane));
+	assert_int_equal(lane_send(&c->r, lane, buf_slice(&q), flags), 0);
+	buf_fini(&q);
+}
+
+#define GET(c, lane, key) send_words(c, lane, "GET", key, LANE_READ)
+#define SET(c, lane, key) send_words(c, lane, "SET", key, 0)
+
+static bool
+has_replies(void *arg)
+{
+	struct client *c = arg;
+
+	return c->r.unanswered == 0 || c->cut;
+}
+
+static bool
+is_routing(void *arg)
+{
+	struct endpoint at;
+
+	return backend_master(backend, &at);
+}
+
+static bool
+is_holding(void *arg)
+{
+	return !is_routing(arg);
+}
+
+static unsigned wanted;
+
+static bool
+a_has_seen(void *arg)
+{
+	return a.count >= wanted;
+}
+
+static bool
+has_bytes(void *arg)
+{
+	return ((struct client *)arg)->bytes > 0;
+}
+
+static void
+until_replies(struct client *c)
+{
+	fake_run_until(loop, has_replies, c);
+}
+
+static void
+until_a_has_seen(unsigned n)
+{
+	wanted = n;
+	fake_run_until(loop, a_has_seen, NULL);
+}
+
+static void
+requesters_share_one_connection(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody), *same = lane_shared(backend, &nobody);
+	struct client one, two;
+
+	client_init(&one);
+	client_init(&two);
+	name_master(&a);
+	GET(&one, lane, "1");
+	GET(&two, same, "2");
+	GET(&one, lane, "3");
+	until_replies(&one);
+	until_replies(&two);
+	assert_ptr_equal(lane, same);
+	assert_string_equal(one.got, "$1\r\n1;$1\r\n3;");
+	assert_string_equal(two.got, "$1\r\n2;");
+	assert_string_equal(a.seen, "GET 1;GET 2;GET 3;");
+	assert_int_equal(fake_accepted(a.fake), 2); /* the probe's and this one */
+	requester_fini(&one.r);
+	requester_fini(&two.r);
+	lane_release(&lane);
+	lane_release(&same);
+}
+
+static void
+nothing_is_sent_before_the_role_is_known(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client c;
+
+	a.is_master = false;
+	client_init(&c);
+	name_master(&a);
+	SET(&c, lane, "x");
+	until_replies(&c);
+	assert_string_equal(c.got, "-MASTERDOWN no master within 300 ms;");
+	assert_string_equal(a.seen, "");
+	a.is_master = true;
+	SET(&c, lane, "y");
+	until_replies(&c);
+	assert_string_equal(a.seen, "SET y;");
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
+static void
+a_loading_master_is_waited_for(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client c;
+
+	a.loading = true;
+	client_init(&c);
+	name_master(&a);
+	GET(&c, lane, "x");
+	until_replies(&c);
+	assert_string_equal(c.got, "-MASTERDOWN no master within 300 ms;");
+	assert_string_equal(a.seen, "");
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
+static void
+what_was_sent_is_sent_again_or_uncertain(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client mixed, writer;
+
+	a.mute = true;
+	client_init(&mixed);
+	client_init(&writer);
+	name_master(&a);
+	GET(&mixed, lane, "1");
+	SET(&mixed, lane, "2");
+	GET(&mixed, lane, "3");
+	SET(&writer, lane, "4");
+	until_a_has_seen(4);
+	a.is_master = false;
+	fake_drop_all(a.fake);
+	until_replies(&writer);
+	assert_string_equal(writer.got,
+	    "-UNCERTAIN master lost before it answered; the write may or may not have happened;");
+	assert_string_equal(mixed.got, ""); /* the read before the write has no answer yet */
+	name_master(&b);
+	until_replies(&mixed);
+	assert_string_equal(mixed.got,
+	    "$1\r\n1;-UNCERTAIN master lost before it answered; the write "
+	    "may or may not have happened;$1\r\n3;");
+	assert_string_equal(b.seen, "GET 1;GET 3;");
+	requester_fini(&mixed.r);
+	requester_fini(&writer.r);
+	lane_release(&lane);
+}
+
+static void
+what_was_not_sent_waits_for_the_next_master(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client c;
+
+	client_init(&c);
+	name_master(&a);
+	fake_run_until(loop, is_routing, NULL);
+	a.is_master = false;
+	fake_drop_all(a.fake);
+	fake_run_until(loop, is_holding, NULL);
+	SET(&c, lane, "1");
+	GET(&c, lane, "2");
+	name_master(&b);
+	until_replies(&c);
+	assert_string_equal(c.got, "+OK;$1\r\n2;");
+	assert_string_equal(b.seen, "SET 1;GET 2;");
+	assert_string_equal(a.seen, "");
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
+static void
+readonly_is_never_shown(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client c, other;
+
+	a.readonly = true;
+	client_init(&c);
+	client_init(&other);
+	name_master(&a);
+	SET(&c, lane, "1");
+	GET(&c, lane, "2");
+	GET(&other, lane, "3");
+	until_replies(&other);
+	assert_string_equal(other.got, "$1\r\n3;");
+	assert_string_equal(c.got, ""); /* its read came back, but the write before it waits */
+	a.is_master = false;
+	name_master(&b);
+	until_replies(&c);
+	assert_string_equal(c.got, "+OK;$1\r\n2;");
+	assert_string_equal(b.seen, "SET 1;GET 2;");
+	requester_fini(&c.r);
+	requester_fini(&other.r);
+	lane_release(&lane);
+}
+
+static void
+the_server_refuses_a_login_itself(void **state)
+{
+	struct lane_key bad = {.password = SLICE_LIT("bad"), .protocol = 2};
+	struct lane_key far = {.database = 99, .protocol = 2};
+	struct lane_key good = {.password = SLICE_LIT("good"), .database = 3, .protocol = 2};
+	struct lane *lanes[3];
+	struct client c[3];
+
+	lanes[0] = lane_shared(backend, &bad);
+	lanes[1] = lane_shared(backend, &far);
+	lanes[2] = lane_shared(backend, &good);
+	name_master(&a);
+	for (int i = 0; i < 3; i++) {
+		client_init(&c[i]);
+		GET(&c[i], lanes[i], "x");
+	}
+	for (int i = 0; i < 3; i++) {
+		until_replies(&c[i]);
+		requester_fini(&c[i].r);
+		lane_release(&lanes[i]);
+	}
+	assert_string_equal(c[0].got, "-WRONGPASS no;");
+	assert_string_equal(c[1].got, "-ERR DB index is out of range;");
+	assert_string_equal(c[2].got, "$1\r\nx;");
+	assert_string_equal(a.seen, "GET x;");
+}
+
+static void
+a_requester_may_go_away(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client gone, stays;
+
+	client_init(&gone);
+	client_init(&stays);
+	name_master(&a);
+	fake_run_until(loop, is_routing, NULL);
+	GET(&gone, lane, "1");
+	GET(&stays, lane, "2");
+	GET(&gone, lane, "3");
+	GET(&stays, lane, "4");
+	requester_fini(&gone.r);
+	until_replies(&stays);
+	assert_string_equal(gone.got, "");
+	assert_string_equal(stays.got, "$1\r\n2;$1\r\n4;");
+	requester_fini(&stays.r);
+	lane_release(&lane);
+}
+
+static void
+held_requests_are_bounded(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client c;
+
+	client_init(&c);
+	for (int i = 0; i < 5; i++) {
+		GET(&c, lane, "1");
+	}
+	assert_int_equal(lane_send(&c.r, lane, SLICE_LIT("*1\r\n$4\r\nPING\r\n"), 0), -ENOBUFS);
+	until_replies(&c);
+	assert_int_equal(c.replies, 5);
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
+static void
+a_planned_hold_finishes_what_is_in_flight(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client before, after;
+
+	client_init(&before);
+	client_init(&after);
+	name_master(&a);
+	fake_run_until(loop, is_routing, NULL);
+	SET(&before, lane, "1");
+	until_replies(&before);
+	SET(&before, lane, "2");
+	backend_hold(backend, 10000);
+	SET(&after, lane, "3");
+	until_replies(&before);
+	assert_string_equal(before.got, "+OK;+OK;");
+	assert_int_equal(after.replies, 0);
+	name_master(&b);
+	until_replies(&after);
+	assert_string_equal(a.seen, "SET 1;SET 2;");
+	assert_string_equal(b.seen, "SET 3;");
+	requester_fini(&before.r);
+	requester_fini(&after.r);
+	lane_release(&lane);
+}
+
+static void
+a_planned_hold_can_be_called_off(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client c;
+
+	client_init(&c);
+	name_master(&a);
+	fake_run_until(loop, is_routing, NULL);
+	backend_hold(backend, 10000);
+	SET(&c, lane, "1");
+	assert_false(is_routing(NULL));
+	backend_hold(backend, 0);
+	until_replies(&c);
+	assert_string_equal(a.seen, "SET 1;");
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
+static void
+a_pinned_lane_tells_its_owner(void **state)
+{
+	struct client c;
+	struct lane *lane;
+
+	a.mute = true;
+	client_init(&c);
+	lane = lane_own(backend, &nobody, &c.r);
+	name_master(&a);
+	GET(&c, lane, "1");
+	until_a_has_seen(1);
+	lane_set_pinned(lane, true);
+	SET(&c, lane, "2");
+	until_a_has_seen(2);
+	name_master(&b);
+	assert_int_equal(c.lost, 1);
+	assert_int_equal(c.dropped, 2);
+	assert_int_equal(c.r.unanswered, 0);
+	assert_string_equal(c.got, "");
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
+static void
+a_clean_own_lane_is_used_again(void **state)
+{
+	struct client one, two;
+	struct lane *lane;
+
+	client_init(&one);
+	client_init(&two);
+	name_master(&a);
+	lane = lane_own(backend, &nobody, &one.r);
+	GET(&one, lane, "1");
+	until_replies(&one);
+	lane_return(&lane);
+	lane = lane_own(backend, &nobody, &two.r);
+	GET(&two, lane, "2");
+	until_replies(&two);
+	assert_int_equal(fake_accepted(a.fake), 2);
+	requester_fini(&one.r);
+	requester_fini(&two.r);
+	lane_release(&lane);
+}
+
+static void
+a_streamed_request_that_was_cut_did_not_happen(void **state)
+{
+	struct client c;
+	struct lane *lane;
+
+	client_init(&c);
+	lane = lane_own(backend, &nobody, &c.r);
+	name_master(&a);
+	GET(&c, lane, "1");
+	until_replies(&c);
+	assert_true(lane_is_ready(lane));
+	assert_int_equal(lane_send_piece(&c.r, lane,
+			     SLICE_LIT("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9\r\n123"), true, false, 0),
+	    0);
+	name_master(&b);
+	assert_string_equal(c.got, "$1\r\n1;-MASTERDOWN master lost while the request was on its "
+				   "way; it was not executed;");
+	assert_int_equal(lane_send_piece(&c.r, lane, SLICE_LIT("456789\r\n"), false, true, 0), 0);
+	GET(&c, lane, "2");
+	until_replies(&c);
+	assert_string_equal(b.seen, "GET 2;");
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
+#define BIG_BYTES 3000000
+
+static char *
+big_reply(void)
+{
+	char *text = malloc(BIG_BYTES + 32);
+	int n;
+
+	assert_non_null(text);
+	n = snprintf(text, 32, "$%d\r\n", BIG_BYTES);
+	memset(text + n, 'x', BIG_BYTES);
+	memcpy(text + n + BIG_BYTES, "\r\n", 3);
+	return text;
+}
+
+static void
+a_slow_reader_slows_only_itself(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client slow, behind, other;
+	char *text = big_reply();
+
+	a.big = text;
+	client_init(&slow);
+	client_init(&behind);
+	client_init(&other);
+	slow.slow_at_big = true;
+	name_master(&a);
+	fake_run_until(loop, is_routing, NULL);
+	send_words(&slow, lane, "BIG", "1", LANE_READ);
+	GET(&behind, lane, "2");
+	until_a_has_seen(2);
+	fake_run_until(loop, has_bytes, &slow);
+	GET(&other, lane, "3");
+	until_replies(&other); /* over a fresh connection */
+	assert_int_equal(behind.replies, 0);
+	until_replies(&behind); /* the slow one had its time, then it must take what comes */
+	assert_false(slow.cut);
+	assert_int_equal(slow.bytes, strlen(text));
+	assert_string_equal(behind.got, "$1\r\n2;");
+	requester_fini(&slow.r);
+	requester_fini(&behind.r);
+	requester_fini(&other.r);
+	lane_release(&lane);
+	free(text);
+}
+
+static void
+a_slow_reader_alone_has_all_the_time(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client slow, other;
+	char *text = big_reply();
+
+	a.big = text;
+	client_init(&slow);
+	client_init(&other);
+	slow.slow_at_big = true;
+	name_master(&a);
+	fake_run_until(loop, is_routing, NULL);
+	send_words(&slow, lane, "BIG", "1", LANE_READ);
+	fake_run_until(loop, has_bytes, &slow);
+	GET(&other, lane, "3");
+	until_replies(&other);
+	requester_set_slow(&slow.r, false);
+	until_replies(&slow);
+	assert_false(slow.cut);
+	assert_int_equal(slow.bytes, strlen(text));
+	requester_fini(&slow.r);
+	requester_fini(&other.r);
+	lane_release(&lane);
+	free(text);
+}
+
+static void
+a_large_reply_is_asked_for_again_elsewhere(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client reader, behind;
+	char *text = big_reply();
+
+	a.big = text;
+	client_init(&reader);
+	reader.r.ops = &large_ops;
+	client_init(&behind);
+	name_master(&a);
+	fake_run_until(loop, is_routing, NULL);
+	send_words(&reader, lane, "BIG", "1", LANE_READ);
+	GET(&behind, lane, "2");
+	until_replies(&behind);
+	assert_int_equal(reader.bytes, 0);
+	assert_int_equal(reader.r.unanswered, 0);
+	assert_string_equal(reader.large, "*2\r\n$3\r\nBIG\r\n$1\r\n1\r\n");
+	assert_string_equal(behind.got, "$1\r\n2;");
+	requester_fini(&reader.r);
+	requester_fini(&behind.r);
+	lane_release(&lane);
+	free(text);
+}
+
+static void
+a_reply_that_broke_off_is_not_mended(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client c;
+
+	a.big = "$3000000\r\nonly this much of it ever comes";
+	client_init(&c);
+	name_master(&a);
+	fake_run_until(loop, is_routing, NULL);
+	send_words(&c, lane, "BIG", "1", LANE_READ);
+	fake_run_until(loop, has_bytes, &c);
+	fake_drop_all(a.fake);
+	until_replies(&c);
+	assert_true(c.cut);
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(requesters_share_one_connection),
+	    TEST(nothing_is_sent_before_the_role_is_known),
+	    TEST(a_loading_master_is_waited_for),
+	    TEST(what_was_sent_is_sent_again_or_uncertain),
+	    TEST(what_was_not_sent_waits_for_the_next_master),
+	    TEST(readonly_is_never_shown),
+	    TEST(the_server_refuses_a_login_itself),
+	    TEST(a_requester_may_go_away),
+	    TEST(held_requests_are_bounded),
+	    TEST(a_planned_hold_finishes_what_is_in_flight),
+	    TEST(a_planned_hold_can_be_called_off),
+	    TEST(a_pinned_lane_tells_its_owner),
+	    TEST(a_clean_own_lane_is_used_again),
+	    TEST(a_streamed_request_that_was_cut_did_not_happen),
+	    TEST(a_slow_reader_slows_only_itself),
+	    TEST(a_slow_reader_alone_has_all_the_time),
+	    TEST(a_large_reply_is_asked_for_again_elsewhere),
+	    TEST(a_reply_that_broke_off_is_not_mended),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
