@@ -216,7 +216,12 @@ on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 		wire_step(w, WIRE_LOST);
 		return;
 	}
-	f->flags |= FLIGHT_NO_STALL;
+	/* It had its time, once for all that it has asked for here: others are behind. */
+	for (size_t i = 0; i < w->queue.count; i++) {
+		struct flight *mine = queue_at(&w->queue, i);
+
+		mine->flags |= mine->who == f->who ? FLIGHT_NO_STALL : 0;
+	}
 	w->stalled = false;
 	conn_pause(w->conn, false);
 }
@@ -546,6 +551,20 @@ on_data(struct conn *c, void *owner, struct slice in)
 	return used;
 }
 
+/* Does anybody else wait for an answer on this wire? */
+static bool
+somebody_is_behind(struct wire *w, const struct requester *r)
+{
+	for (size_t i = 0; i < w->queue.count; i++) {
+		const struct requester *who = queue_at(&w->queue, i)->who;
+
+		if (who != NULL && who != r) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void
 wire_set_slow(struct wire *w, struct requester *r, bool slow)
 {
@@ -561,7 +580,7 @@ wire_set_slow(struct wire *w, struct requester *r, bool slow)
 		    (f->flags & FLIGHT_NO_STALL) != 0) {
 			return; /* others come first; its own replies are looked at one by one */
 		}
-		if (w->queue.count > 1) {
+		if (somebody_is_behind(w, r)) {
 			ev_timer_set(&w->timer, (double)b->conf.stall_ms / 1000., 0.);
 			ev_timer_start(loop_ev(b->loop), &w->timer);
 		}
