@@ -103,8 +103,13 @@ def test_a_reader_that_stops_reading_slows_only_itself(doors):
             lazy.send("GET", "big")
         for n in range(200):
             assert busy("INCR", "busy") == n + 1
-        for _ in range(400):
-            assert len(lazy.reply()) == MAX // 2
+        answers = 0
+        try:
+            while answers < 400:
+                assert len(lazy.reply()) == MAX // 2
+                answers += 1
+        except (Closed, ConnectionResetError):
+            pass  # it may be cut off where too much waits for it, but never be told anything else
     doors.proxy().delete("busy", "big")
 
 

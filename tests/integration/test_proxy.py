@@ -1,5 +1,6 @@
 """The proxy: what a client of a single Redis may expect, kept across failovers, and nobody hurt by anybody else."""
 import os
+import re
 import signal
 import socket
 import threading
@@ -100,6 +101,9 @@ def test_a_session_sounds_like_redis_itself(cluster):
         sweeper("FLUSHALL")
         got = transcript_of(here)
     for (line, a), (_, b) in zip(want, got):
+        if line.startswith("wait "):
+            a = re.sub(rb":[012]", b":N", a)  # how many replicas have it by now is their own affair
+            b = re.sub(rb":[012]", b":N", b)
         assert b == a, line
 
 
