@@ -14,6 +14,7 @@
 
 /* A role that is wrong for so long is set right. Sentinel needs about 10 s for the same. */
 #define WRONG_ROLE_MS 3000
+#define STRAY_MS      5000 /* hellos come every 2 s */
 /* A replica that has been without its master for longer is no longer up to date when that dies. */
 #define HEIR_UNLINKED_MS 3000
 
@@ -329,6 +330,34 @@ correct(struct unit *u)
 	}
 }
 
+/*
+ * A sentinel that was still at the end of one failover when the next one happened can stay with the old address under the
+ * new epoch for ever: no hello of the others moves it then. It starts anew with the majority's word.
+ */
+static bool
+is_stray(const struct unit *u, const struct topo_master *named)
+{
+	const struct watcher *w = u->sup->watcher;
+	const struct watcher_sentinel *v =
+	    u->number <= watcher_count(w) ? watcher_get(w, u->number - 1) : NULL;
+
+	return u->kind == UNIT_SENTINEL && unit_is_ready(u) && v != NULL && v->connected &&
+	       v->knows && endpoint_equal(&v->at, &u->at) && v->names.epoch <= named->epoch &&
+	       !endpoint_equal(&v->names.at, &named->at);
+}
+
+static void
+bring_back(struct unit *u, const struct topo_master *named)
+{
+	history_add(u->sup->history, EVENT_ROLE_CORRECTED, u->name,
+	    json_pack("{s:s}", "master", ENDPOINT_TEXT(&named->at)),
+	    "named another master than the majority of the sentinels and would not learn: started "
+	    "anew "
+	    "with their word");
+	u->stray = true;
+	process_restart(u->process);
+}
+
 void
 roles_tick(struct supervisor *s)
 {
@@ -347,6 +376,15 @@ roles_tick(struct supervisor *s)
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
 
+		if (is_stray(u, &named)) {
+			if (u->wrong_since_ms == 0) {
+				u->wrong_since_ms = now;
+			} else if (now - u->wrong_since_ms >= STRAY_MS) {
+				u->wrong_since_ms = 0;
+				bring_back(u, &named);
+			}
+			continue;
+		}
 		/* Nobody is told to follow a master that is not one, or not there: what it has may be all there is. */
 		if (u->kind != UNIT_REDIS || !unit_is_ready(u) || roles_is_right(u) ||
 		    (u != s->master && s->master != NULL && !servers_is_master(s->master))) {

@@ -113,7 +113,16 @@ prepare_sentinel_conf(struct unit *u, const struct sentinel_spec *spec, struct e
 	struct supervisor *s = u->sup;
 	struct sentinel_memory memory;
 	struct errmsg why = ERRMSG_NONE;
-	int rc = sentinel_conf_read(u->dir, spec->master_name, &memory, &why);
+	int rc;
+
+	if (u->stray) {
+		u->stray = false;
+		rc = sentinel_conf_set_aside(u->dir, err);
+		if (rc < 0 && rc != -ENOENT) {
+			return rc;
+		}
+	}
+	rc = sentinel_conf_read(u->dir, spec->master_name, &memory, &why);
 
 	if (rc == 0) {
 		/* Once: an address that one instance has left may be another's now. */

@@ -59,6 +59,7 @@ struct unit {
 	bool linked;          /* redis: its replication link was up when last seen */
 	uint64_t unlinked_ms; /* redis: when it was not any more */
 	bool was_synced;      /* redis: it has had a whole copy of the present master's data */
+	bool stray; /* sentinel: its next start is with the majority's word, not its file's */
 	uint64_t
 	    wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
 

@@ -169,6 +169,19 @@ check_restart(struct watcher *w)
 	}
 }
 
+/*
+ * A sentinel that was still at the end of one failover when the next one happened can be left with the old address
+ * under the new epoch, for ever. With an equal epoch a majority is right against it.
+ */
+static bool
+is_stray(const struct watcher *w, const struct topo_master *names)
+{
+	struct topo_master majority;
+
+	return watcher_majority(w, &majority) && majority.epoch == names->epoch &&
+	       !endpoint_equal(&majority.at, &names->at);
+}
+
 /* The new view of a sentinel: to topo first, then to the observers if they can see a difference. */
 static void
 set_view(struct watched *s, const struct watcher_sentinel *view)
@@ -179,7 +192,7 @@ set_view(struct watched *s, const struct watcher_sentinel *view)
 	struct news news = {.view = &now};
 
 	s->view = now;
-	if (w->topo != NULL && now.knows) {
+	if (w->topo != NULL && now.knows && !is_stray(w, &now.names)) {
 		(void)topo_offer(w->topo, &now.names, TOPO_FROM_SENTINEL);
 	}
 	check_restart(w);

@@ -370,6 +370,34 @@ agreement_needs_the_same_master_epoch_and_acquaintance(void **state)
 }
 
 static void
+count_masters(void *arg, const struct topo_master *master)
+{
+	(*(size_t *)arg)++;
+}
+
+/* Sentinel can leave one of its own behind with the old address under the new epoch, for ever. */
+static void
+a_stray_with_an_equal_epoch_does_not_move_the_master(void **state)
+{
+	struct fixture *f = *state;
+	size_t told = 0;
+	struct topo_observer observer = {.on_master = count_masters, .arg = &told};
+
+	start(f, SENTINELS);
+	fake_run_until(f->loop, all_agree, f);
+	list_init(&observer.link);
+	topo_watch(f->topo, &observer);
+	told = 0;
+	f->sentinels[0].port = 7002;
+	f->seen = f->sentinels[0].questions + 3; /* the answers to the first ones have been taken */
+	fake_run_until(f->loop, first_was_asked_again, f);
+	assert_int_equal(told, 0);
+	f->sentinels[1].port = 7002; /* now it is the majority */
+	fake_run_until(f->loop, master_is_7002, f);
+	topo_unwatch(&observer);
+}
+
+static void
 no_majority_of_the_whole_list_is_none(void **state)
 {
 	struct fixture *f = *state;
@@ -446,6 +474,7 @@ main(void)
 	    T(nonsense_is_not_offered),
 	    T(a_lost_sentinel_is_seen_and_comes_back),
 	    T(agreement_needs_the_same_master_epoch_and_acquaintance),
+	    T(a_stray_with_an_equal_epoch_does_not_move_the_master),
 	    T(no_majority_of_the_whole_list_is_none),
 	    T(sentinels_that_count_anew_are_believed_after_a_while),
 	    T(one_sentinel_that_knows_the_higher_epoch_prevents_that),
