@@ -6,3 +6,6 @@ unit_tests += tests/unit/test_lane
 tests_unit_test_lane_SOURCES = tests/unit/test_lane.c tests/unit/fake_server.c tests/unit/fake_server.h \
 	tests/unit/unit.h
 tests_unit_test_lane_LDADD = $(LIBS_BACKEND) $(UNIT_LIBS)
+unit_tests += tests/unit/test_command
+tests_unit_test_command_SOURCES = tests/unit/test_command.c tests/unit/unit.h
+tests_unit_test_command_LDADD = $(LIBS_BACKEND) $(UNIT_LIBS)

@@ -1,1 +1,8 @@
 # Unit tests of src/proxy
+unit_tests += tests/unit/test_subs
+tests_unit_test_subs_SOURCES = tests/unit/test_subs.c tests/unit/unit.h
+tests_unit_test_subs_LDADD = $(LIBS_PROXY) $(UNIT_LIBS)
+unit_tests += tests/unit/test_session
+tests_unit_test_session_SOURCES = tests/unit/test_session.c tests/unit/fake_server.c tests/unit/fake_server.h \
+	tests/unit/unit.h
+tests_unit_test_session_LDADD = $(LIBS_PROXY) $(UNIT_LIBS)

@@ -1,0 +1,388 @@
+/*
+ * A client's session against a server of ours: which replies it gets, in which order, and what
+ * becomes of it when the server goes away at a bad moment.
+ */
+#include "unit.h"
+
+#include <hiredis/hiredis.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "base/list.h"
+#include "fake_server.h"
+#include "proxy/proxy_priv.h"
+#include "topo/topo.h"
+
+struct server {
+	struct fake *fake;
+	bool mute;       /* takes requests and does not answer */
+	char seen[2048]; /* "1 GET a;": with the number of the connection */
+	int next;
+};
+
+static struct loop *loop;
+static struct topo *topo;
+static struct backend *backend;
+static struct server a, b;
+static struct proxy proxy;
+static uint64_t epoch;
+static int client = -1;
+static char got[65536];
+static bool hung_up;
+
+static void
+on_request(void *arg, struct fake_client *c, const redisReply *q)
+{
+	struct server *s = arg;
+	const char *name = q->element[0]->str, *last = q->element[q->elements - 1]->str;
+	size_t len = strlen(s->seen);
+
+	if (strcasecmp(name, "ROLE") == 0) {
+		fake_say(c, "*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n");
+		return;
+	}
+	if (strcasecmp(name, "PING") == 0 && q->elements == 1) {
+		fake_say(c, "+PONG\r\n");
+		return;
+	}
+	if (*fake_mark(c) == 0) {
+		*fake_mark(c) = ++s->next;
+	}
+	(void)snprintf(s->seen + len, sizeof(s->seen) - len, "%d %s%s%s;", *fake_mark(c), name,
+	    q->elements > 1 ? " " : "", q->elements > 1 ? last : "");
+	if (s->mute) {
+		return;
+	}
+	if (strcasecmp(name, "GET") == 0 || strcasecmp(name, "ECHO") == 0) {
+		fake_say(c, "$%zu\r\n%s\r\n", strlen(last), last);
+	} else if (strcasecmp(name, "PING") == 0) {
+		fake_say(c, "$%zu\r\n%s\r\n", strlen(last), last);
+	} else if (strcasecmp(name, "FOO") == 0) {
+		fake_say(c, "-ERR unknown command 'FOO', with args beginning with: \r\n");
+	} else if (strcasecmp(name, "APPEND") == 0) {
+		fake_say(c, "+QUEUED\r\n");
+	} else if (strcasecmp(name, "EXEC") == 0) {
+		fake_say(c, "*0\r\n");
+	} else if (strcasecmp(name, "SUBSCRIBE") == 0) {
+		for (size_t i = 1; i < q->elements; i++) {
+			fake_say(c, "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%s\r\n:%zu\r\n",
+			    q->element[i]->len, q->element[i]->str, i);
+		}
+	} else if (strcasecmp(name, "UNSUBSCRIBE") == 0) {
+		fake_say(c, "*3\r\n$11\r\nunsubscribe\r\n$%zu\r\n%s\r\n:0\r\n", strlen(last), last);
+	} else if (strcasecmp(name, "AUTH") == 0 && strcmp(last, "good") != 0) {
+		fake_say(c, "-WRONGPASS no\r\n");
+	} else {
+		fake_say(c, "+OK\r\n");
+	}
+}
+
+static void
+name_master(const struct server *s)
+{
+	struct topo_master m = {.at = *fake_at(s->fake), .epoch = ++epoch};
+
+	assert_true(topo_offer(topo, &m, TOPO_FROM_SENTINEL));
+}
+
+static int
+setup(void **state)
+{
+	const struct backend_conf conf = {.hold_ms = 2000};
+	int ends[2];
+
+	loop = loop_new();
+	topo = topo_new();
+	backend = backend_new(loop, topo, &conf);
+	memset(&a, 0, sizeof(a));
+	memset(&b, 0, sizeof(b));
+	a.fake = fake_new(loop, on_request, &a);
+	b.fake = fake_new(loop, on_request, &b);
+	epoch = 0;
+	proxy = (struct proxy){.magic = PROXY_MAGIC,
+	    .loop = loop,
+	    .backend = backend,
+	    .next_id = 42,
+	    .limits = RESP_LIMITS_DEFAULT};
+	list_init(&proxy.sessions);
+	buf_init(&proxy.inline_buf, 0);
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	client = ends[0];
+	session_new(&proxy, ends[1]);
+	got[0] = '\0';
+	hung_up = false;
+	name_master(&a);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)close(client);
+	list_for_each_safe (item, next, &proxy.sessions) {
+		session_close(CONTAINER_OF(item, struct session, link));
+	}
+	backend_free(&backend);
+	topo_free(&topo);
+	fake_free(&a.fake);
+	fake_free(&b.fake);
+	loop_free(&loop);
+	buf_fini(&proxy.inline_buf);
+	return 0;
+}
+
+static struct session *
+session(void)
+{
+	assert_false(list_is_empty(&proxy.sessions));
+	return CONTAINER_OF(proxy.sessions.next, struct session, link);
+}
+
+static void
+say(const char *text)
+{
+	assert_int_equal(write(client, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static void
+hear(void)
+{
+	size_t len = strlen(got);
+	ssize_t n = read(client, got + len, sizeof(got) - len - 1);
+
+	if (n == 0) {
+		hung_up = true;
+	}
+	got[len + (n > 0 ? (size_t)n : 0)] = '\0';
+}
+
+static bool
+has_heard(void *arg)
+{
+	hear();
+	return strlen(got) >= strlen(arg) || hung_up;
+}
+
+static void
+expect(const char *want)
+{
+	fake_run_until(loop, has_heard, (void *)(uintptr_t)want);
+	assert_string_equal(got, want);
+	got[0] = '\0';
+}
+
+static bool
+is_hung_up(void *arg)
+{
+	hear();
+	return hung_up;
+}
+
+static bool
+has_seen(void *arg)
+{
+	return strstr(a.seen, arg) != NULL;
+}
+
+static bool
+b_has_seen(void *arg)
+{
+	return strstr(b.seen, arg) != NULL;
+}
+
+static void
+until_seen(const char *text)
+{
+	fake_run_until(loop, has_seen, (void *)(uintptr_t)text);
+}
+
+static void
+answers_made_here_keep_their_place(void **state)
+{
+	say("get 1\r\nclient id\r\nget 2\r\nclient setname bob\r\nshutdown\r\nclient "
+	    "getname\r\nget 3\r\n");
+	expect("$1\r\n1\r\n:42\r\n$1\r\n2\r\n+OK\r\n-ERR SHUTDOWN is not allowed here; proxy.allow "
+	       "may name it\r\n"
+	       "$3\r\nbob\r\n$1\r\n3\r\n");
+}
+
+static void
+a_fault_is_told_after_what_was_right(void **state)
+{
+	say("get 1\r\nget 2\r\n*1\r\n$x\r\nget 3\r\n");
+	expect("$1\r\n1\r\n$1\r\n2\r\n-ERR Protocol error: invalid bulk length\r\n");
+	fake_run_until(loop, is_hung_up, NULL);
+	assert_string_equal(a.seen, "1 get 1;1 get 2;");
+}
+
+static void
+who_sends_no_more_still_gets_its_answers(void **state)
+{
+	say("get 1\r\nget 2\r\nset a b\r\n");
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	expect("$1\r\n1\r\n$1\r\n2\r\n+OK\r\n");
+	fake_run_until(loop, is_hung_up, NULL);
+	assert_true(list_is_empty(&proxy.sessions));
+}
+
+static void
+a_transaction_goes_over_a_connection_of_its_own(void **state)
+{
+	say("get 1\r\n");
+	expect("$1\r\n1\r\n");
+	say("multi\r\nappend 2\r\nexec\r\nget 3\r\n");
+	expect("+OK\r\n+QUEUED\r\n*0\r\n$1\r\n3\r\n");
+	assert_string_equal(a.seen, "1 get 1;2 multi;2 append 2;2 exec;1 get 3;");
+}
+
+static void
+an_unknown_command_takes_no_connection_for_good(void **state)
+{
+	say("get 1\r\nFOO\r\nget 2\r\n");
+	expect("$1\r\n1\r\n-ERR unknown command 'FOO', with args beginning with: \r\n$1\r\n2\r\n");
+	assert_string_equal(a.seen, "1 get 1;2 FOO;1 get 2;");
+	say("MODULE.CMD x\r\nget 3\r\n");
+	expect("+OK\r\n$1\r\n3\r\n");
+	assert_non_null(
+	    strstr(a.seen, "2 MODULE.CMD x;2 get 3;")); /* it may have left state there */
+}
+
+static void
+a_login_is_asked_of_the_server(void **state)
+{
+	say("auth bad\r\nauth good\r\nget 1\r\nselect 3\r\nreset\r\nget 2\r\n");
+	expect("-WRONGPASS no\r\n+OK\r\n$1\r\n1\r\n+OK\r\n+RESET\r\n$1\r\n2\r\n");
+	assert_null(session()->id.password);
+	assert_int_equal(session()->id.database, 0);
+}
+
+/* Where the server is lost: after MULTI, after a queued command, with EXEC on its way. */
+static void
+a_transaction_that_is_cut_does_not_happen(void **state)
+{
+	say("multi\r\nappend 1\r\n");
+	expect("+OK\r\n+QUEUED\r\n");
+	name_master(&b);
+	say("append 2\r\nappend 3\r\nexec\r\nget 4\r\n");
+	expect("+QUEUED\r\n+QUEUED\r\n-EXECABORT Transaction discarded because the master was "
+	       "lost\r\n$1\r\n4\r\n");
+	assert_string_equal(b.seen, "1 get 4;");
+}
+
+static void
+an_exec_without_an_answer_is_uncertain(void **state)
+{
+	say("multi\r\nappend 1\r\n");
+	expect("+OK\r\n+QUEUED\r\n");
+	a.mute = true;
+	say("append 2\r\nexec\r\nget 3\r\n");
+	until_seen("exec");
+	name_master(&b);
+	expect("+QUEUED\r\n-UNCERTAIN master lost before it answered; the transaction may or may "
+	       "not have "
+	       "happened\r\n$1\r\n3\r\n");
+}
+
+static void
+a_multi_without_an_answer_is_no_gap(void **state)
+{
+	say("watch k\r\n");
+	expect("+OK\r\n");
+	a.mute = true;
+	say("multi\r\nappend 1\r\n");
+	until_seen("append 1");
+	name_master(&b);
+	expect("+OK\r\n+QUEUED\r\n");
+	say("discard\r\nget 2\r\n");
+	expect("+OK\r\n$1\r\n2\r\n");
+	assert_string_equal(b.seen, "1 get 2;");
+}
+
+static void
+a_watch_that_crossed_a_failover_fails(void **state)
+{
+	say("watch k\r\n");
+	expect("+OK\r\n");
+	name_master(&b);
+	say("multi\r\nappend 1\r\nexec\r\nget 2\r\n");
+	expect("+OK\r\n+QUEUED\r\n*-1\r\n$1\r\n2\r\n");
+	assert_non_null(strstr(b.seen, "DISCARD"));
+	assert_null(strstr(b.seen, "exec"));
+}
+
+static void
+a_subscriber_notices_nothing(void **state)
+{
+	say("subscribe x y\r\n");
+	expect(
+	    "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\ny\r\n:2\r\n");
+	name_master(&b);
+	fake_run_until(loop, b_has_seen, (void *)(uintptr_t) "SUBSCRIBE y");
+	fake_say_marked(b.fake, "*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$2\r\nhi\r\n");
+	expect("*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$2\r\nhi\r\n");
+}
+
+static void
+a_subscriber_may_come_back(void **state)
+{
+	say("get 1\r\n");
+	expect("$1\r\n1\r\n");
+	say("subscribe x\r\nunsubscribe x\r\n");
+	expect("*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n*3\r\n$11\r\nunsubscribe\r\n$1\r\nx\r\n:"
+	       "0\r\n");
+	say("get 2\r\n");
+	expect("$1\r\n2\r\n");
+	assert_non_null(strstr(a.seen, "1 get 2;"));
+	assert_int_equal(session()->own_mode, OWN_NONE);
+}
+
+static void
+a_large_request_goes_over_a_connection_of_its_own(void **state)
+{
+	static char big[90001];
+
+	memset(big, 'v', sizeof(big) - 1);
+	say("get 1\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$90000\r\n");
+	expect("$1\r\n1\r\n");
+	say(big);
+	say("\r\nget 2\r\n");
+	expect("+OK\r\n$1\r\n2\r\n");
+	a.seen[20] = '\0';
+	assert_string_equal(a.seen, "1 get 1;2 SET vvvvvv");
+	assert_int_equal(session()->own_mode, OWN_NONE);
+}
+
+static void
+a_browser_is_hung_up_on(void **state)
+{
+	say("POST / HTTP/1.1\r\nHost: x\r\n\r\nset a b\r\n");
+	fake_run_until(loop, is_hung_up, NULL);
+	assert_string_equal(got, "");
+	assert_string_equal(a.seen, "");
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(answers_made_here_keep_their_place),
+	    TEST(a_fault_is_told_after_what_was_right),
+	    TEST(who_sends_no_more_still_gets_its_answers),
+	    TEST(a_transaction_goes_over_a_connection_of_its_own),
+	    TEST(an_unknown_command_takes_no_connection_for_good),
+	    TEST(a_login_is_asked_of_the_server),
+	    TEST(a_transaction_that_is_cut_does_not_happen),
+	    TEST(an_exec_without_an_answer_is_uncertain),
+	    TEST(a_multi_without_an_answer_is_no_gap),
+	    TEST(a_watch_that_crossed_a_failover_fails),
+	    TEST(a_subscriber_notices_nothing),
+	    TEST(a_subscriber_may_come_back),
+	    TEST(a_large_request_goes_over_a_connection_of_its_own),
+	    TEST(a_browser_is_hung_up_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
