@@ -192,6 +192,9 @@ own_stream(struct session *s, const struct resp_request *req, unsigned flags)
 {
 	enum dispatch d;
 
+	if (s->own_mode == OWN_RAW && session_raw_may_leave(s)) {
+		return session_raw_leave(s);
+	}
 	if (s->own_mode == OWN_RAW || s->multi_lost) {
 		session_close_with(s, "-ERR too big a request here\r\n");
 		return DISPATCH_CLOSED;

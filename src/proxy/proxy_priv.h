@@ -150,6 +150,12 @@ void session_own_lost(struct session *s, unsigned dropped);
 /* --- raw.c: subscriptions and MONITOR, where replies are not one for each request --- */
 enum dispatch session_raw_command(
     struct session *s, const struct command *cmd, const struct resp_request *req);
+/* DONE once no reply is on its way any more; until then LATER. */
+enum dispatch session_raw_settle(struct session *s);
+/* Nothing is subscribed: any other command may end this mode. LATER: it will have ended by then, unless
+ * a subscription was still on its way. */
+bool session_raw_may_leave(const struct session *s);
+enum dispatch session_raw_leave(struct session *s);
 void session_raw_reply(struct session *s, const struct lane_reply *reply);
 void session_raw_lost(struct session *s);
 /* The lane may be there again. */

@@ -90,12 +90,15 @@ begin(struct session *s)
 	return DISPATCH_DONE;
 }
 
-/* A command that has nothing to do with subscriptions, while there are none. */
+/* Sends our mark and waits for it. */
 static enum dispatch
-ask_to_leave(struct session *s)
+send_mark(struct session *s)
 {
 	enum dispatch d;
 
+	if (s->raw->lost_ms != 0) {
+		return session_wait_for(s, WAIT_ROOM);
+	}
 	if (s->raw->marked) {
 		return session_wait_for(s, WAIT_REPLIES);
 	}
@@ -105,6 +108,24 @@ ask_to_leave(struct session *s)
 		return session_wait_for(s, WAIT_REPLIES);
 	}
 	return d;
+}
+
+enum dispatch
+session_raw_settle(struct session *s)
+{
+	return s->raw->due == 0 || s->raw->forever ? DISPATCH_DONE : send_mark(s);
+}
+
+bool
+session_raw_may_leave(const struct session *s)
+{
+	return s->raw->subs.count == 0 && !s->raw->monitor && !s->raw->forever;
+}
+
+enum dispatch
+session_raw_leave(struct session *s)
+{
+	return send_mark(s);
 }
 
 enum dispatch
@@ -122,8 +143,8 @@ session_raw_command(struct session *s, const struct command *cmd, const struct r
 	if (s->raw->lost_ms != 0) {
 		return session_wait_for(s, WAIT_ROOM);
 	}
-	if (!is_pubsub && s->raw->subs.count == 0 && !s->raw->monitor && !s->raw->forever) {
-		return ask_to_leave(s);
+	if (!is_pubsub && session_raw_may_leave(s)) {
+		return session_raw_leave(s);
 	}
 	d = session_forward(s, req->raw, 0);
 	if (d == DISPATCH_DONE) {

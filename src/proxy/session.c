@@ -452,14 +452,6 @@ on_data(struct conn *c, void *owner, struct slice in)
 	if (s->proxy->conf.client_timeout_ms != 0) {
 		s->active_ms = clock_mono_ms();
 	}
-	if (s->wait != WAIT_NOTHING) {
-		/* Reading goes on for a while, for only so is it seen that the client hung up: what waits
-		 * in BLPOP for one that is gone would take an element for nobody. */
-		if (in.len >= WAITING_BYTES_MAX) {
-			conn_pause(s->conn, true);
-		}
-		return 0;
-	}
 	while (at < in.len && s->wait == WAIT_NOTHING) {
 		size_t used = 0;
 		enum dispatch d;
@@ -476,6 +468,13 @@ on_data(struct conn *c, void *owner, struct slice in)
 		if (d == DISPATCH_LATER) {
 			break;
 		}
+	}
+	/*
+	 * A session that waits reads on for a while, for only so is it seen that the client hung up:
+	 * a BLPOP for one that is gone would take an element for nobody.
+	 */
+	if (s->wait != WAIT_NOTHING && in.len - at >= WAITING_BYTES_MAX) {
+		conn_pause(s->conn, true);
 	}
 	return at;
 }

@@ -342,6 +342,9 @@ session_state_command(struct session *s, const struct command *cmd, const struct
 	if (s->requester.unanswered > 0) {
 		return session_wait_for(s, WAIT_REPLIES);
 	}
+	if (s->own_mode == OWN_RAW && session_raw_settle(s) != DISPATCH_DONE) {
+		return s->conn != NULL ? DISPATCH_LATER : DISPATCH_CLOSED;
+	}
 	if ((cmd->arity > 0 && req->argc != (uint64_t)cmd->arity) ||
 	    req->argc < (uint64_t)abs(cmd->arity) || req->argc > req->kept) {
 		char name[40];

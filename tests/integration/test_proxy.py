@@ -177,6 +177,65 @@ def test_what_is_dangerous_is_refused(shared):
         assert w("CONFIG", "GET", "port")[0] == b"port"
 
 
+def random_batch(rng):
+    """Requests of all kinds, and how many replies each has."""
+    big = b"%d" % rng.randint(0, 9) * rng.choice([100_000, 2_000_000])
+    kinds = [
+        lambda: [("SET", f"k{rng.randint(0, 9)}", b"v" * rng.choice([1, 10, 1000, 20000, 50000]))],
+        lambda: [("GET", f"k{rng.randint(0, 9)}")],
+        lambda: [("SELECT", rng.randint(0, 20))],
+        lambda: [("MULTI",), ("INCR", "n"), ("GET", "k1"), (rng.choice(["EXEC", "DISCARD"]),)],
+        lambda: [("WATCH", "k1"), ("GET", "k1"), ("UNWATCH",)],
+        lambda: [("BLPOP", "nolist", "0.01")],
+        lambda: [("SET", "big", big)],
+        lambda: [("GET", "big")],
+        lambda: [("CLIENT", rng.choice(["ID", "GETNAME", "INFO"]))],
+        lambda: [("NOSUCH", "x")],
+        lambda: [("RESET",)],
+        lambda: [("SUBSCRIBE", "ch"), ("UNSUBSCRIBE", "ch")],
+        lambda: [("EVAL", "return {1,2,{3}}", 0)],
+        lambda: [("WAIT", 0, 1)],
+        lambda: [("PUBLISH", "x", "y")],
+    ]
+    weights = [25, 15, 5, 5, 3, 3, 1, 2, 3, 2, 1, 3, 3, 1, 28]
+    return [c for k in rng.choices(kinds, weights, k=rng.randint(1, 12)) for c in k()]
+
+
+def test_any_mixture_is_answered_in_order(shared):
+    """Whatever is pipelined, however it is cut: as many replies as requests, and the last is the last one's."""
+    faults = []
+
+    def client(seed):
+        rng = random.Random(seed)
+        try:
+            for _ in range(4):
+                with shared.wire(timeout=60) as w:
+                    for _ in range(10):
+                        batch = random_batch(rng)
+                        mark = str(rng.random()).encode()
+                        data = b"".join(Wire.pack(*c) for c in [*batch, ("ECHO", mark)])
+                        if rng.random() < 0.1:
+                            w.send_raw(data[: rng.randint(1, len(data))])
+                            break
+                        step = rng.choice([1000, 30_000, 10_000_000])
+                        for at in range(0, len(data), step):
+                            w.send_raw(data[at : at + step])
+                        for _ in batch:
+                            w.reply()
+                        if (answer := w.reply()) != mark:
+                            faults.append((seed, [c[:2] for c in batch], str(answer)[:100]))
+                            return
+        except OSError as e:
+            faults.append((seed, [c[:2] for c in batch], repr(e)))
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not faults
+
+
 # --- bad input ---
 
 VIOLATIONS = [

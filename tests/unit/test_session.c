@@ -339,6 +339,18 @@ a_subscriber_may_come_back(void **state)
 }
 
 static void
+what_was_asked_before_a_reset_is_answered(void **state)
+{
+	say("subscribe x\r\nunsubscribe x\r\nreset\r\nget 1\r\n");
+	expect("*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n*3\r\n$11\r\nunsubscribe\r\n$1\r\nx\r\n:"
+	       "0\r\n"
+	       "+RESET\r\n$1\r\n1\r\n");
+	say("subscribe y\r\nquit\r\n");
+	expect("*3\r\n$9\r\nsubscribe\r\n$1\r\ny\r\n:1\r\n+OK\r\n");
+	fake_run_until(loop, is_hung_up, NULL);
+}
+
+static void
 a_large_request_goes_over_a_connection_of_its_own(void **state)
 {
 	static char big[90001];
@@ -380,6 +392,7 @@ main(void)
 	    TEST(a_watch_that_crossed_a_failover_fails),
 	    TEST(a_subscriber_notices_nothing),
 	    TEST(a_subscriber_may_come_back),
+	    TEST(what_was_asked_before_a_reset_is_answered),
 	    TEST(a_large_request_goes_over_a_connection_of_its_own),
 	    TEST(a_browser_is_hung_up_on),
 	};
