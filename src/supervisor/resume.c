@@ -22,7 +22,9 @@
 #include "supervisor/supervisor_priv.h"
 
 #define LEFTOVER_STOP_MS 5000
-#define FACT_NODES       SENTINEL_MAX_KNOWN
+#define LEFTOVER_AGAIN_MS                                                                          \
+	500 /* redis-server refuses the signal while it writes its first AOF, and forgets it */
+#define FACT_NODES SENTINEL_MAX_KNOWN
 
 /* ---- processes of an earlier supervisor ---- */
 
@@ -281,6 +283,22 @@ wait_for_end(int pidfd, uint64_t deadline_ms)
 	return rc == 1;
 }
 
+/* Tells it to stop, again and again until it has ended or the deadline has passed. */
+static bool
+stop_and_wait(const struct leftover *l, uint64_t deadline_ms)
+{
+	uint64_t now = clock_mono_ms();
+
+	do {
+		(void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGTERM, NULL, 0);
+		if (wait_for_end(l->pidfd, MIN(now + LEFTOVER_AGAIN_MS, deadline_ms))) {
+			return true;
+		}
+		now = clock_mono_ms();
+	} while (now < deadline_ms);
+	return false;
+}
+
 /* Redis last: what asks it, and what would elect another, has ended before. */
 static void
 end_leftovers(struct supervisor *s, bool redis)
@@ -303,7 +321,7 @@ end_leftovers(struct supervisor *s, bool redis)
 		if (l->redis != redis || l->pidfd == -1) {
 			continue;
 		}
-		if (!wait_for_end(l->pidfd, deadline_ms)) {
+		if (!stop_and_wait(l, deadline_ms)) {
 			log_warn("%s: does not end, it is killed pid=%ld", l->name, (long)l->pid);
 			(void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGKILL, NULL, 0);
 			(void)wait_for_end(l->pidfd, clock_mono_ms() + LEFTOVER_STOP_MS);
@@ -321,6 +339,11 @@ resume_end_leftovers(struct supervisor *s)
 
 	end_leftovers(s, false);
 	end_leftovers(s, true);
+	/* Nobody could prove to be ready while we waited: what was adopted has all its time yet. */
+	ev_now_update(loop_ev(s->loop));
+	for (size_t i = 0; i < s->unit_count; i++) {
+		process_progress(s->units[i]->process);
+	}
 	find_missing(s, &m);
 	for (size_t i = 0; i < m.count; i++) {
 		if (store_instance_delete(s->store, m.rows[i].name, &err) < 0) {

@@ -191,6 +191,7 @@ def test_a_master_that_somebody_made_a_replica_is_found(cluster):
     """Incident 3: everybody a replica, no master for ever. It heals by itself."""
     c = cluster
     c.proxy().set("kept", "1")
+    wait_until(lambda: c.redis("redis-2").get("kept") == b"1", "replication")
     c.redis("redis-1").execute_command("REPLICAOF", "127.0.0.1", c.port("redis-2"))
     wait_until(lambda: c.events("role.corrected") or c.events("failover.done") or c.events("master.elected", after=0)[1:],
                "somebody to notice")

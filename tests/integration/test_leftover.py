@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 
+from harness import SERVER, wrapper
 from waiting import wait_until
 
 
@@ -47,6 +48,26 @@ def test_what_the_configuration_no_longer_has_is_ended(make_cluster):
     c.start()
     assert gone not in c.keeper.left()
     assert [i["name"] for i in c.instances("redis")] == ["redis-1", "redis-2"]
+
+
+def test_one_that_refuses_to_stop_at_first_is_asked_again(make_cluster):
+    """As redis-server does while it writes its first append-only file; those that stay are not blamed for the wait."""
+    server = make_cluster.folder("bin") / "server"
+    wrapper(server, f"""trap '[ -z "$told" ] || kill "$server"; told=yes' TERM
+{SERVER} "$@" &
+server=$!
+while kill -0 "$server" 2>/dev/null; do wait "$server"; done""")
+    c = make_cluster(options={"redis-3.server": server, "holdfast.stop_timeout_s": 20})
+    c.start()
+    before = c.pids()
+    c.kill_supervisor()
+    c.options["redis.instances"] = 2
+    del c.options["redis-3.server"]
+    c.write_options()
+    c.start()
+    assert before["redis-3"] not in c.keeper.left()
+    assert "does not end" not in c.run.err
+    assert c.pids()["redis-1"] == before["redis-1"]
 
 
 def test_a_last_master_that_left_the_configuration_is_not_passed_over(make_cluster):

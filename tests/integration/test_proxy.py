@@ -1,5 +1,6 @@
 """The proxy: what a client of a single Redis may expect, kept across failovers, and nobody hurt by anybody else."""
 import os
+import random
 import re
 import signal
 import socket
@@ -203,7 +204,7 @@ def random_batch(rng):
 
 def test_any_mixture_is_answered_in_order(shared):
     """Whatever is pipelined, however it is cut: as many replies as requests, and the last is the last one's."""
-    faults = []
+    faults, finished = [], []
 
     def client(seed):
         rng = random.Random(seed)
@@ -225,6 +226,7 @@ def test_any_mixture_is_answered_in_order(shared):
                         if (answer := w.reply()) != mark:
                             faults.append((seed, [c[:2] for c in batch], str(answer)[:100]))
                             return
+            finished.append(seed)
         except OSError as e:
             faults.append((seed, [c[:2] for c in batch], repr(e)))
 
@@ -234,6 +236,7 @@ def test_any_mixture_is_answered_in_order(shared):
     for t in threads:
         t.join()
     assert not faults
+    assert sorted(finished) == list(range(8))
 
 
 # --- bad input ---
