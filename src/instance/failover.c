@@ -18,10 +18,14 @@
 #define STEER_MS           15000 /* a sentinel asks for INFO every 10 s */
 #define PROMOTE_MS         1500
 #define DEFAULT_TELL_MS    15000
+#define DEFAULT_DOWN_MS    5000
+#define DRAIN_WAIT_MS      1000 /* for a replica that had all writes and does not answer now */
+#define TAKEN_OVER_MS      5000 /* takeover, Sentinel's way: until somebody is master */
 
 static const char *const state_names[] = {
     [FO_LOOKING] = "looking",
     [FO_VOTING] = "voting",
+    [FO_DRAINING] = "draining",
     [FO_STEERING] = "steering",
     [FO_PAUSING] = "pausing",
     [FO_PROMOTING] = "promoting",
@@ -34,6 +38,7 @@ static const char *const event_names[] = {
     [FO_BAD] = "bad",
     [FO_LATE] = "late",
     [FO_MOVED] = "moved",
+    [FO_DIED] = "died",
 };
 _Static_assert(ARRAY_LEN(state_names) == FO_STATE_COUNT, "a name for each state");
 _Static_assert(ARRAY_LEN(event_names) == FO_EVENT_COUNT, "a name for each event");
@@ -98,6 +103,36 @@ act_fail(void *obj)
 	}
 	fo_unpause(f);
 	end(f, -EAGAIN, NULL, f->why.text);
+}
+
+/* Of all that had the dead master's data. */
+static void
+act_fail_nobody(void *obj)
+{
+	struct failover *f = obj;
+
+	if (f->why.text[0] == '\0') {
+		errmsg_set(&f->why, "no replica answers");
+	}
+	end(f, -ENOENT, NULL, f->why.text);
+}
+
+/* One that does not answer may have writes that no other has: that is said. */
+static void
+act_promote_without(void *obj)
+{
+	struct failover *f = obj;
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fo_node *n = &f->nodes[i];
+
+		if (i != f->master && n->as.synced && !n->answered) {
+			log_warn("does not answer and is passed over, writes that only it has are "
+				 "lost instance=%s",
+			    n->as.name);
+		}
+	}
+	fo_promote(f);
 }
 
 static void
@@ -178,6 +213,39 @@ act_half_done(void *obj)
 /* ---- the table ---- */
 
 static bool
+is_dead(void *obj)
+{
+	return ((struct failover *)obj)->dead;
+}
+
+/* Among those that have answered in time. */
+static bool
+is_anybody_fit(void *obj)
+{
+	return fo_choose(obj) == 0;
+}
+
+/* A takeover, and somebody else than the target could be promoted. */
+static bool
+is_other_fit(void *obj)
+{
+	struct failover *f = obj;
+	struct errmsg why = f->why;
+	size_t target = f->target;
+	bool fit;
+
+	if (!f->dead) {
+		return false;
+	}
+	f->nodes[target].dropped = true;
+	fit = fo_choose(f) == 0;
+	f->nodes[target].dropped = false;
+	f->target = target;
+	f->why = why;
+	return fit;
+}
+
+static bool
 may_lead(void *obj)
 {
 	return ((struct failover *)obj)->leads;
@@ -187,6 +255,14 @@ static bool
 must_steer(void *obj)
 {
 	return ((struct failover *)obj)->to != NULL;
+}
+
+static bool
+is_sentinel_busy(void *obj)
+{
+	const struct failover *f = obj;
+
+	return f->dead && fo_sentinel_is_busy(f);
 }
 
 static bool
@@ -213,6 +289,17 @@ act_stop_leading(void *obj)
 	log_notice("the sentinels did not vote, asking one of them to fail over: %s", f->why.text);
 	f->why = ERRMSG_NONE;
 	f->leads = false;
+}
+
+/* A takeover: Sentinel counts on from what it had itself. */
+static void
+act_ask_instead(void *obj)
+{
+	struct failover *f = obj;
+
+	act_stop_leading(obj);
+	fo_count_voters(f);
+	fo_ask_sentinel(obj);
 }
 
 static void
@@ -242,42 +329,69 @@ static const struct fsm_row rows[] = {
     ROW(FO_LOOKING, FO_BAD, NULL, act_fail, FO_ENDED, "no time for a switchover"),
     ROW(FO_LOOKING, FO_LATE, NULL, act_fail, FO_ENDED, "not all was to be seen"),
     ROW(FO_LOOKING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+    ROW(FO_LOOKING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
 
+    ROW(FO_VOTING, FO_DONE, is_dead, fo_drain, FO_DRAINING, "the epoch is won"),
     ROW(FO_VOTING, FO_DONE, NULL, fo_pause, FO_PAUSING, "the epoch is won"),
+    ROW(FO_VOTING, FO_BAD, is_sentinel_busy, act_fail, FO_ENDED, "takeover: Sentinel is at it"),
     ROW(FO_VOTING, FO_BAD, lacks_majority, act_fail, FO_ENDED, "a majority is gone"),
+    ROW(FO_VOTING, FO_BAD, is_dead, act_ask_instead, FO_ASKING, "no votes: Sentinel's way"),
     ROW(FO_VOTING, FO_BAD, must_steer, act_steer_instead, FO_STEERING,
 	"no votes: Sentinel's way, to a given node"),
     ROW(FO_VOTING, FO_BAD, NULL, act_pause_instead, FO_PAUSING, "no votes: Sentinel's way"),
+    ROW(FO_VOTING, FO_LATE, is_dead, act_ask_instead, FO_ASKING,
+	"no votes in time: Sentinel's way"),
     ROW(FO_VOTING, FO_LATE, NULL, act_fail, FO_ENDED, "no votes in time"),
     ROW(FO_VOTING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+    ROW(FO_VOTING, FO_DIED, is_dead, NULL, FSM_SAME, "as is known"),
+    ROW(FO_VOTING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
+
+    ROW(FO_DRAINING, FO_DONE, NULL, fo_promote, FO_PROMOTING, "the highest offset is known"),
+    ROW(FO_DRAINING, FO_BAD, NULL, act_fail_nobody, FO_ENDED, "no replica can take over"),
+    ROW(FO_DRAINING, FO_LATE, is_anybody_fit, act_promote_without, FO_PROMOTING,
+	"a replica does not answer, another can take over"),
+    ROW(FO_DRAINING, FO_LATE, NULL, act_fail_nobody, FO_ENDED, "no replica can take over"),
+    ROW(FO_DRAINING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+    ROW(FO_DRAINING, FO_DIED, NULL, NULL, FSM_SAME, "as is known"),
 
     ROW(FO_STEERING, FO_DONE, NULL, fo_pause, FO_PAUSING, "Sentinel knows the priorities"),
     ROW(FO_STEERING, FO_BAD, NULL, act_fail, FO_ENDED, "priorities cannot be set"),
     ROW(FO_STEERING, FO_LATE, NULL, act_fail, FO_ENDED, "Sentinel does not see the priorities"),
     ROW(FO_STEERING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+    ROW(FO_STEERING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
 
     ROW(FO_PAUSING, FO_DONE, may_lead, fo_promote, FO_PROMOTING, "the target has every write"),
     ROW(FO_PAUSING, FO_DONE, NULL, fo_ask_sentinel, FO_ASKING, "replicas have every write"),
     ROW(FO_PAUSING, FO_BAD, NULL, act_fail_pause, FO_ENDED, "writes cannot be paused"),
     ROW(FO_PAUSING, FO_LATE, NULL, act_fail_pause, FO_ENDED, "the target lags behind"),
     ROW(FO_PAUSING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+    ROW(FO_PAUSING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
 
     ROW(FO_PROMOTING, FO_DONE, NULL, fo_tell, FO_TELLING, "promoted"),
+    ROW(FO_PROMOTING, FO_BAD, is_other_fit, fo_promote_other, FO_PROMOTING,
+	"takeover: the target refused, another is promoted"),
+    ROW(FO_PROMOTING, FO_BAD, is_dead, act_fail_nobody, FO_ENDED, "takeover: the target refused"),
+    ROW(FO_PROMOTING, FO_LATE, is_other_fit, fo_promote_other, FO_PROMOTING,
+	"takeover: the target did not answer, another is promoted"),
+    ROW(FO_PROMOTING, FO_LATE, is_dead, act_fail, FO_ENDED, "takeover: the target did not answer"),
     ROW(FO_PROMOTING, FO_BAD, NULL, act_take_back, FO_ENDED, "the target refused"),
     ROW(FO_PROMOTING, FO_LATE, NULL, act_take_back, FO_ENDED, "the target did not answer"),
     /* Its order is on its way: what comes of it decides, and the higher epoch is ours. */
     ROW(FO_PROMOTING, FO_MOVED, NULL, NULL, FSM_SAME, "too late to stop"),
+    ROW(FO_PROMOTING, FO_DIED, NULL, fo_note_dead, FSM_SAME, "the target has every write"),
 
     ROW(FO_ASKING, FO_DONE, NULL, fo_tell, FO_TELLING, "promoted by Sentinel"),
     ROW(FO_ASKING, FO_BAD, NULL, act_fail_asked, FO_ENDED, "Sentinel refused or aborted"),
     ROW(FO_ASKING, FO_LATE, NULL, act_fail_asked, FO_ENDED, "Sentinel promoted nobody"),
     ROW(FO_ASKING, FO_MOVED, NULL, NULL, FSM_SAME, "as it should: ROLE says who it is"),
+    ROW(FO_ASKING, FO_DIED, NULL, fo_note_dead, FSM_SAME, "Sentinel is at it"),
 
     ROW(FO_TELLING, FO_DONE, NULL, act_succeed, FO_ENDED, "all agree"),
     ROW(FO_TELLING, FO_BAD, NULL, act_half_done, FO_ENDED, "not all can be told"),
     ROW(FO_TELLING, FO_LATE, is_settled, act_succeed, FO_ENDED, "a majority agrees"),
     ROW(FO_TELLING, FO_LATE, NULL, act_half_done, FO_ENDED, "they do not agree"),
     ROW(FO_TELLING, FO_MOVED, NULL, NULL, FSM_SAME, "as it should"),
+    ROW(FO_TELLING, FO_DIED, NULL, fo_note_dead, FSM_SAME, "it is not waited for"),
 };
 
 static uint64_t
@@ -287,7 +401,9 @@ state_ms(const struct failover *f, unsigned state)
 	case FO_LOOKING:
 		return LOOK_MS;
 	case FO_VOTING:
-		return VOTE_MS;
+		return f->dead ? MIN(VOTE_MS, f->down_after_ms / 2) : VOTE_MS;
+	case FO_DRAINING:
+		return MIN(DRAIN_WAIT_MS, f->down_after_ms / 4);
 	case FO_STEERING:
 		return STEER_MS;
 	case FO_PAUSING: /* the rest of the pause is for the promotion */
@@ -295,7 +411,7 @@ state_ms(const struct failover *f, unsigned state)
 	case FO_PROMOTING:
 		return MIN(PROMOTE_MS, f->pause_ms / 4);
 	case FO_ASKING:
-		return f->pause_ms / 4;
+		return f->dead ? TAKEN_OVER_MS : f->pause_ms / 4;
 	case FO_TELLING:
 		return f->tell_ms;
 	case FO_ENDED:
@@ -409,6 +525,10 @@ on_begin(struct ev_loop *ev, ev_timer *w, int revents)
 	struct failover *f = OBJ_CAST((struct failover *)w->data, FAILOVER_MAGIC);
 
 	f->end_ms += clock_mono_ms();
+	if (f->dead) {
+		fo_step(f, FO_DIED);
+		return;
+	}
 	ev_timer_set(&f->deadline, LOOK_MS / 1000., 0.);
 	ev_timer_start(loop_ev(f->loop), &f->deadline);
 	fo_look(f);
@@ -527,6 +647,9 @@ failover_start(struct loop *loop, const struct failover_spec *spec, const struct
 	f->master = spec->master;
 	f->target = spec->count;
 	f->sentinel_only = spec->sentinel_only;
+	f->dead = spec->dead;
+	f->known_epoch = spec->epoch;
+	f->down_after_ms = spec->down_after_ms > 0 ? spec->down_after_ms : DEFAULT_DOWN_MS;
 	f->pause_ms = spec->pause_ms > 0 ? spec->pause_ms : DEFAULT_PAUSE_MS;
 	f->end_ms = spec->timeout_ms > 0 ? spec->timeout_ms : DEFAULT_TIMEOUT_MS;
 	f->tell_ms = spec->tell_ms > 0 ? spec->tell_ms : DEFAULT_TELL_MS;
@@ -546,6 +669,22 @@ failover_start(struct loop *loop, const struct failover_spec *spec, const struct
 }
 
 void
+failover_master_died(struct failover *f)
+{
+	if (ev_is_active(&f->begin)) {
+		f->dead = true; /* it has not even begun */
+	} else {
+		fo_step(f, FO_DIED);
+	}
+}
+
+bool
+failover_is_promoting(const struct failover *f)
+{
+	return f->state == FO_PROMOTING || f->state == FO_ASKING || f->state == FO_TELLING;
+}
+
+void
 failover_cancel(struct failover **fp)
 {
 	struct failover *f = *fp;
@@ -554,7 +693,7 @@ failover_cancel(struct failover **fp)
 	if (f == NULL || f->state == FO_ENDED) {
 		return;
 	}
-	if (f->state == FO_PROMOTING) {
+	if (f->state == FO_PROMOTING && !f->dead) {
 		fo_take_back(f);
 	}
 	if (f->state != FO_TELLING) {

@@ -1,17 +1,21 @@
 /*
- * A planned change of the master, from the decision to the agreement of all sentinels.
+ * A change of the master, from the decision to the agreement of all sentinels: a planned switchover,
+ * or a takeover from a master that is dead.
  *
- * Two ways, chosen at the start by what the sentinels can do:
- *   led       the sentinels vote for a new epoch, writes are paused, the target has all of them,
- *             it is promoted, the sentinels are told in the words of their own protocol
- *   sentinel  SENTINEL FAILOVER to one of them, with writes paused, steered by replica-priority
- * Never both at once: the second is taken only while nothing was changed by the first. Each abort
- * before the promotion unpauses the old master and leaves everything as it was; after the promotion
- * there is no way back, only forward.
+ * Two ways, chosen by what the sentinels can do:
+ *   led       the sentinels vote for a new epoch, the target has all writes, it is promoted, the
+ *             sentinels are told in the words of their own protocol
+ *   sentinel  SENTINEL FAILOVER to one of them; in a switchover steered by replica-priority
+ * Never both at once: the second is taken only while nothing was changed by the first.
  *
- * No acknowledged write is lost: the pause lives in the old master itself, so whatever becomes of
- * us, it takes no write while the target may be promoted, and it is made a replica before it is
- * let go.
+ * Switchover: writes are paused first. Each abort before the promotion unpauses the old master and
+ * leaves everything as it was; after the promotion there is no way back, only forward. No
+ * acknowledged write is lost: the pause lives in the old master itself, so whatever becomes of us,
+ * it takes no write while the target may be promoted, and it is made a replica before it is let go.
+ *
+ * Takeover: once the epoch is won, each replica reads what the dead master had still sent to it; the
+ * one with the highest offset is promoted. So a write that any replica has confirmed (WAIT) is kept,
+ * as long as that replica answers. A master that dies during a switchover turns it into a takeover.
  *
  * The machine is a table (failover_fsm). It owns nothing but its timers: links, watcher and topo
  * are borrowed. One runs at a time; the caller sees to that.
@@ -39,6 +43,8 @@ struct failover_node {
 	const char *name;   /* redis-1; borrowed, as `link` (both outlive the failover) */
 	struct endpoint at; /* as Sentinel names it */
 	struct link *link;  /* NULL or not up: the node is left out */
+	bool
+	    synced; /* takeover: it had all of the master's data until a moment ago; others never take over */
 };
 
 /* Zero in a number means the default. */
@@ -53,6 +59,14 @@ struct failover_spec {
 	uint64_t timeout_ms; /* 30000: the whole of it */
 	uint64_t tell_ms;    /* 15000: until the sentinels agree, after the promotion */
 	bool sentinel_only;  /* only the second way */
+	bool dead;           /* the master has ended, or can run no more code: a takeover */
+	uint64_t
+	    epoch; /* takeover: the config-epoch that is known, should no sentinel say a higher one */
+	/*
+	 * 5000: Sentinel's down-after. A takeover that has not promoted anybody within half of it
+	 * leaves the matter to Sentinel, whose own detection is near then.
+	 */
+	uint64_t down_after_ms;
 };
 
 struct failover_ops {
@@ -66,8 +80,9 @@ struct failover_ops {
 	void (*on_promoted)(void *owner, size_t i, const struct topo_master *master);
 	/*
 	 * The end: 0 and the new master, or a negative errno and `text`: what went wrong and how
-	 * things stand. `master` is NULL when nothing changed, set when the node was promoted but
-	 * the rest failed. The failover is gone after this: the owner drops its pointer.
+	 * things stand (-ENOENT: a takeover found no replica that could take over). `master` is NULL
+	 * when nothing changed, set when the node was promoted but the rest failed. The failover is
+	 * gone after this: the owner drops its pointer.
 	 */
 	void (*on_done)(void *owner, int error, const struct topo_master *master, const char *text);
 };
@@ -78,10 +93,14 @@ struct failover_ops {
  */
 struct failover *failover_start(struct loop *loop, const struct failover_spec *spec,
     const struct failover_ops *ops, void *owner, struct errmsg *err);
+/* The master has died meanwhile (in a takeover: nothing new). What is not promoted yet becomes a takeover. */
+void failover_master_died(struct failover *f);
 /* Gives up: unpauses if nothing was promoted. on_done does not run. NULL is fine. */
 void failover_cancel(struct failover **f);
 /* State for status and logs: "pausing", "voting", … */
 const char *failover_state(const struct failover *f);
+/* Has anybody been told to be master? From then on it only goes forward. */
+bool failover_is_promoting(const struct failover *f);
 
 extern const struct fsm failover_fsm;
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "instance/failover_priv.h"
+#include "instance/hello.h"
 #include "topo/link.h"
 #include "topo/reply.h"
 
@@ -44,9 +45,11 @@ fo_read_info(struct fo_node *n, const struct redisReply *info)
 		n->offset = info_u64(info, "master_repl_offset");
 		return true;
 	}
-	n->link_up = slice_eq(reply_info(info, "master_link_status"), "up") &&
-		     !slice_eq(reply_info(info, "master_sync_in_progress"), "1");
+	n->syncing = slice_eq(reply_info(info, "master_sync_in_progress"), "1");
+	n->link_up = slice_eq(reply_info(info, "master_link_status"), "up") && !n->syncing;
 	n->offset = info_u64(info, "slave_repl_offset");
+	/* Since Redis 7. */
+	n->tells_read = slice_to_u64(reply_info(info, "slave_read_repl_offset"), &n->read_offset);
 	n->priority = (unsigned)MIN(info_u64(info, "slave_priority"), (uint64_t)INT32_MAX);
 	copy_text(reply_info(info, "master_host"), host, sizeof(host));
 	n->follows = endpoint_tcp(host, (uint16_t)info_u64(info, "master_port"));
@@ -59,6 +62,9 @@ unfitness(const struct failover *f, const struct fo_node *n, char *text, size_t 
 {
 	const struct fo_node *master = &f->nodes[f->master];
 
+	if (f->dead && !n->as.synced) {
+		return "it was not in step with the master";
+	}
 	if (!n->answered) {
 		return "it does not answer";
 	}
@@ -69,10 +75,13 @@ unfitness(const struct failover *f, const struct fo_node *n, char *text, size_t 
 		(void)snprintf(text, size, "it follows %s", ENDPOINT_TEXT(&n->follows));
 		return text;
 	}
-	if (!n->link_up) {
+	if (f->dead && n->dropped) {
+		return "it could not be promoted";
+	}
+	if (f->dead ? n->syncing : !n->link_up) {
 		return "it is not in step with the master";
 	}
-	if (strcmp(n->replid, master->replid) != 0) {
+	if (!f->dead && strcmp(n->replid, master->replid) != 0) {
 		return "its data has another history than the master's";
 	}
 	if (n->priority == 0) {
@@ -81,9 +90,13 @@ unfitness(const struct failover *f, const struct fo_node *n, char *text, size_t 
 	return NULL;
 }
 
+/* In a switchover all will have every write; after a death what one has more is what counts. */
 static bool
-is_better(const struct fo_node *n, const struct fo_node *than)
+is_better(const struct failover *f, const struct fo_node *n, const struct fo_node *than)
 {
+	if (f->dead && n->offset != than->offset) {
+		return n->offset > than->offset;
+	}
 	return n->priority != than->priority ? n->priority < than->priority
 					     : n->offset > than->offset;
 }
@@ -102,7 +115,7 @@ fo_choose(struct failover *f)
 			continue;
 		}
 		why = unfitness(f, n, text, sizeof(text));
-		if (why == NULL && (best == f->count || is_better(n, &f->nodes[best]))) {
+		if (why == NULL && (best == f->count || is_better(f, n, &f->nodes[best]))) {
 			best = i;
 		} else if (why != NULL && used < sizeof(reasons)) {
 			int len = snprintf(reasons + used, sizeof(reasons) - used, "%s%s: %s",
@@ -152,31 +165,43 @@ fo_majority_answers(struct failover *f)
 	return true;
 }
 
+void
+fo_count_voters(struct failover *f)
+{
+	size_t quorum = 0;
+
+	f->voters = watcher_count(f->watcher);
+	f->epoch = f->known_epoch;
+	for (size_t i = 0; i < watcher_count(f->watcher); i++) {
+		const struct watcher_sentinel *v = watcher_get(f->watcher, i);
+
+		if (v->connected && v->knows) {
+			f->voters = MAX(f->voters, (size_t)v->others + 1);
+			quorum = MAX(quorum, (size_t)v->quorum);
+			f->epoch = MAX(f->epoch, v->names.epoch);
+		}
+	}
+	f->epoch++;
+	f->need = MAX(f->voters / 2 + 1, quorum);
+}
+
 bool
 fo_sentinels_agree(struct failover *f)
 {
 	const struct endpoint *old = &f->nodes[f->master].as.at;
-	size_t agree = 0, quorum = 0;
+	size_t agree = 0;
 
-	f->voters = watcher_count(f->watcher);
-	f->epoch = 0;
+	fo_count_voters(f);
+	if (fo_sentinel_is_busy(f)) {
+		errmsg_set(&f->why, "Sentinel runs a failover already: wait for it");
+		return false;
+	}
 	for (size_t i = 0; i < watcher_count(f->watcher); i++) {
 		const struct watcher_sentinel *v = watcher_get(f->watcher, i);
 
-		if (!v->connected || !v->knows || !answers(f, &v->at)) {
-			continue;
-		}
-		if (v->failover) {
-			errmsg_set(&f->why, "Sentinel runs a failover already: wait for it");
-			return false;
-		}
-		agree += endpoint_equal(&v->names.at, old);
-		f->voters = MAX(f->voters, (size_t)v->others + 1);
-		quorum = MAX(quorum, (size_t)v->quorum);
-		f->epoch = MAX(f->epoch, v->names.epoch);
+		agree += v->connected && v->knows && answers(f, &v->at) &&
+			 endpoint_equal(&v->names.at, old);
 	}
-	f->epoch++;
-	f->need = MAX(f->voters / 2 + 1, quorum);
 	if (agree < f->need) {
 		errmsg_set(&f->why,
 		    "only %zu of %zu sentinels name %s as the master, and %zu are needed: see "
@@ -187,16 +212,15 @@ fo_sentinels_agree(struct failover *f)
 	return true;
 }
 
-/* Can we lead? The sentinels have to vote, and to be told the result by each other's names. */
-static bool
-can_lead(const struct failover *f)
+bool
+fo_can_tell(const struct failover *f)
 {
 	size_t tellable = 0;
 
 	for (size_t i = 0; i < f->sentinel_count; i++) {
 		tellable += f->sentinels[i].tellable;
 	}
-	return !f->sentinel_only && tellable >= f->need;
+	return tellable >= f->need;
 }
 
 static void
@@ -213,7 +237,8 @@ looked(struct failover *f)
 		fo_step(f, FO_BAD);
 		return;
 	}
-	f->leads = can_lead(f);
+	/* We lead when the sentinels can vote, and be told the result by each other's names. */
+	f->leads = !f->sentinel_only && fo_can_tell(f);
 	fo_step(f, FO_DONE);
 }
 
@@ -232,6 +257,19 @@ on_info(void *arg, const struct redisReply *reply, int error)
 	}
 }
 
+/* In a takeover the same questions go along with those for votes. */
+static void
+sentinel_answered(struct failover *f)
+{
+	bool last = fo_answered(f);
+
+	if (f->state == FO_VOTING) {
+		fo_check_votes(f);
+	} else if (last) {
+		looked(f);
+	}
+}
+
 static void
 on_trial(void *arg, const struct redisReply *reply, int error)
 {
@@ -239,31 +277,7 @@ on_trial(void *arg, const struct redisReply *reply, int error)
 	uint64_t receivers;
 
 	s->tellable = error == 0 && reply_u64(reply, &receivers);
-	if (fo_answered(s->f)) {
-		looked(s->f);
-	}
-}
-
-/* A peer with an id is one that the sentinel knows already: a hello in its name makes no phantom. */
-static void
-take_peer(struct fo_sentinel *s, const struct redisReply *peers)
-{
-	for (size_t i = 0; i < reply_count(peers) && s->peer[0] == '\0'; i++) {
-		const struct redisReply *peer = reply_at(peers, i);
-		struct slice id = reply_text(reply_field(peer, "runid"));
-		struct endpoint at;
-		char text[41];
-
-		if (id.len != sizeof(text) - 1 ||
-		    !reply_endpoint(reply_field(peer, "ip"), reply_field(peer, "port"), &at)) {
-			continue;
-		}
-		copy_text(id, text, sizeof(text));
-		if (strspn(text, "0123456789abcdef") == sizeof(text) - 1) {
-			(void)snprintf(
-			    s->peer, sizeof(s->peer), "%s,%u,%s", at.host, at.port, text);
-		}
-	}
+	sentinel_answered(s->f);
 }
 
 /*
@@ -277,11 +291,18 @@ on_peers(void *arg, const struct redisReply *reply, int error)
 	struct failover *f = s->f;
 	size_t i = (size_t)(s - f->sentinels);
 	struct link *l = fo_sentinel_link(f, i);
-	char hello[1024];
+	char hello[HELLO_SIZE];
 
 	if (error == 0 && !reply_is_error(reply)) {
 		s->answers = true;
-		take_peer(s, reply);
+		if (s->peer[0] == '\0') {
+			(void)hello_read_peer(reply, s->peer);
+		}
+	}
+	if (f->state == FO_TELLING) {
+		(void)fo_answered(f);
+		fo_tell_late(f, i);
+		return;
 	}
 	for (size_t k = 0; l != NULL && s->peer[0] != '\0' && k < watcher_count(f->watcher); k++) {
 		const struct watcher_sentinel *v = watcher_get(f->watcher, k);
@@ -289,19 +310,26 @@ on_peers(void *arg, const struct redisReply *reply, int error)
 		if (!endpoint_equal(&v->at, &s->at) || !v->knows) {
 			continue;
 		}
-		(void)snprintf(hello, sizeof(hello), "%s,%llu,%s,%s,%u,%llu", s->peer,
-		    (unsigned long long)v->names.epoch, f->name, v->names.at.host, v->names.at.port,
-		    (unsigned long long)v->names.epoch);
-		f->pending += link_send(l, QUESTION_MS, on_trial, s, "PUBLISH",
-				  "__sentinel__:hello", hello, NULL) == 0;
+		hello_format(hello, s->peer, v->names.epoch, f->name, &v->names);
+		f->pending += hello_send(l, hello, QUESTION_MS, on_trial, s) == 0;
 	}
-	if (fo_answered(f)) {
-		looked(f);
+	sentinel_answered(f);
+}
+
+void
+fo_ask_for_peers(struct failover *f)
+{
+	for (size_t i = 0; i < f->sentinel_count; i++) {
+		struct link *l = fo_sentinel_link(f, i);
+
+		f->pending += l != NULL && !f->sentinels[i].tellable &&
+			      link_send(l, QUESTION_MS, on_peers, &f->sentinels[i], "SENTINEL",
+				  "SENTINELS", f->name, NULL) == 0;
 	}
 }
 
-static bool
-sentinel_is_busy(const struct failover *f)
+bool
+fo_sentinel_is_busy(const struct failover *f)
 {
 	for (size_t i = 0; i < watcher_count(f->watcher); i++) {
 		const struct watcher_sentinel *v = watcher_get(f->watcher, i);
@@ -319,7 +347,7 @@ fo_look(void *obj)
 	struct failover *f = obj;
 
 	/* The tail of a failover that Sentinel has just made: it is waited for, not refused. */
-	if (sentinel_is_busy(f)) {
+	if (fo_sentinel_is_busy(f)) {
 		errmsg_set(
 		    &f->why, "Sentinel is still at another failover: try again when it is done");
 		fo_tick_in(f, BUSY_MS);
@@ -332,12 +360,7 @@ fo_look(void *obj)
 		f->pending += l != NULL && link_send(l, QUESTION_MS, on_info, &f->nodes[i], "INFO",
 					       "replication", NULL) == 0;
 	}
-	for (size_t i = 0; i < f->sentinel_count; i++) {
-		struct link *l = fo_sentinel_link(f, i);
-
-		f->pending += l != NULL && link_send(l, QUESTION_MS, on_peers, &f->sentinels[i],
-					       "SENTINEL", "SENTINELS", f->name, NULL) == 0;
-	}
+	fo_ask_for_peers(f);
 	if (f->pending == 0) {
 		errmsg_set(&f->why, "no redis instance and no sentinel answers");
 		fo_step(f, FO_BAD);

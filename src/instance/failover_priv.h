@@ -1,6 +1,7 @@
 /*
  * What the files of the failover share: failover.c is the machine and its ends, failover_look.c the
- * picture of the situation and the choice, failover_steps.c what is said to servers and sentinels.
+ * picture of the situation and the choice, failover_vote.c the won epoch, failover_steps.c what else
+ * is said to servers and sentinels, failover_drain.c the last writes of a dead master.
  *
  * A step asks several peers and counts the open answers (`pending`); the last answer feeds DONE or
  * BAD to the machine. Entering a state forgets what the state before still waited for.
@@ -12,6 +13,7 @@
 #include <stdint.h>
 
 #include "instance/failover.h"
+#include "instance/hello.h"
 #include "topo/watcher.h"
 
 struct redisReply;
@@ -19,6 +21,7 @@ struct redisReply;
 enum failover_state {
 	FO_LOOKING,   /* at servers and sentinels */
 	FO_VOTING,    /* led: the sentinels vote */
+	FO_DRAINING,  /* takeover, led: the replicas read what the dead master had sent */
 	FO_STEERING,  /* sentinel: it learns of the priorities */
 	FO_PAUSING,   /* writes pause, the target catches up */
 	FO_PROMOTING, /* led */
@@ -33,6 +36,7 @@ enum failover_event {
 	FO_BAD,   /* it cannot be done */
 	FO_LATE,  /* it is not done in time */
 	FO_MOVED, /* a majority of the sentinels names another master than the old one */
+	FO_DIED,  /* the master is dead */
 	FO_EVENT_COUNT,
 };
 
@@ -41,10 +45,16 @@ struct fo_node {
 	struct failover *f; /* borrowed */
 	struct failover_node as;
 	bool answered; /* the rest is what INFO said */
-	bool is_master, link_up;
+	bool is_master, link_up, syncing;
 	struct endpoint follows;
 	char replid[41];
 	uint64_t offset;
+	bool tells_read; /* it says how much it has read, which may be more than it has applied */
+	uint64_t read_offset;
+	bool looked; /* takeover: it was looked at before, and `offset` and `read_offset` were … */
+	uint64_t offset_before, read_before;
+	bool drained; /* … the same, or its link has ended: nothing of the dead master is to come */
+	bool dropped; /* takeover: it could not be promoted */
 	unsigned priority;
 	bool asking;              /* a question to it is open */
 	bool done;                /* has been told whom to follow */
@@ -56,9 +66,9 @@ struct fo_node {
 struct fo_sentinel {
 	struct failover *f; /* borrowed */
 	struct endpoint at;
-	bool answers;   /* now; what it said before is worth nothing */
-	char peer[320]; /* "ADDRESS,PORT,ID" of another sentinel that it knows; "": none */
-	bool tellable;  /* it takes a hello */
+	bool answers;               /* now; what it said before is worth nothing */
+	char peer[HELLO_PEER_SIZE]; /* another sentinel that it knows; "": none */
+	bool tellable;              /* it takes a hello */
 	bool voted;
 };
 
@@ -83,13 +93,17 @@ struct failover {
 	ev_timer begin;      /* the first step, once failover_start has returned */
 	unsigned pending;    /* open answers of the step */
 	uint64_t pause_ms, end_ms, tell_ms;
+	uint64_t down_after_ms;
 	uint64_t told_since_ms, hello_ms; /* telling began; the last hello */
-	char id[41];                      /* with which we ask for votes */
-	uint64_t epoch;                   /* of the new configuration */
-	uint64_t seen_epoch;              /* the highest in an answer to a request for votes */
+	uint64_t drain_since_ms;
+	char id[41];          /* with which we ask for votes */
+	uint64_t known_epoch; /* takeover: before the first answer of a sentinel */
+	uint64_t epoch;       /* of the new configuration */
+	uint64_t seen_epoch;  /* the highest in an answer to a request for votes */
 	unsigned attempts;
 	uint64_t final_offset; /* of the old master, with writes paused */
 	bool sentinel_only, leads;
+	bool dead;           /* the old master: this is a takeover */
 	bool paused;         /* the old master was told to, and not yet to go on */
 	bool promoted_told;  /* the owner was */
 	bool old_is_replica; /* the old master follows the new one */
@@ -123,14 +137,39 @@ bool fo_read_info(struct fo_node *n, const struct redisReply *info);
 int fo_choose(struct failover *f);
 /* What sentinels say, of those that answer. False with f->why when it is no time for a switchover. */
 bool fo_sentinels_agree(struct failover *f);
+/* Does a sentinel say that it carries out a failover? */
+bool fo_sentinel_is_busy(const struct failover *f);
+/* How many sentinels have a vote, how many it takes, and the next epoch: from what they said last. */
+void fo_count_voters(struct failover *f);
+/* Asks all sentinels for an acquaintance in whose name they can be told. The answers end the step `looked`, or count votes. */
+void fo_ask_for_peers(struct failover *f);
+/* A sentinel has named its acquaintances while all are told: it is, too. */
+void fo_tell_late(struct failover *f, size_t i);
+/* Do enough sentinels take a hello? */
+bool fo_can_tell(const struct failover *f);
+
+/* failover_vote.c */
+void fo_vote(void *obj);
+/* The master is dead: votes are asked for at once, whatever was under way. */
+void fo_take_over(void *obj);
+/* Looks whether the vote is over; after each answer of a sentinel. */
+void fo_check_votes(struct failover *f);
+void fo_vote_again(struct failover *f);
+
+/* failover_drain.c */
+void fo_drain(void *obj);
+void fo_drain_again(struct failover *f);
 
 /* failover_steps.c: the actions of the table */
-void fo_vote(void *obj);
 void fo_steer(void *obj);
 void fo_pause(void *obj);
 void fo_promote(void *obj);
 void fo_ask_sentinel(void *obj);
+/* The target could not be promoted: the next best one. */
+void fo_promote_other(void *obj);
 void fo_tell(void *obj);
+/* The old master died once its successor was decided: nobody waits for it. */
+void fo_note_dead(void *obj);
 void fo_on_tick(struct failover *f);
 /* Writes may go on: the old master is unpaused, the workers let go. */
 void fo_unpause(struct failover *f);

@@ -6,11 +6,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "instance/failover_priv.h"
+#include "instance/hello.h"
 #include "topo/link.h"
 #include "topo/reply.h"
 
 #define ANSWER_MS      1500
-#define MAX_ATTEMPTS   4
 #define CATCH_UP_MS    1   /* between two looks at the target's offset */
 #define STEER_TICK_MS  250 /* between two looks at what a sentinel knows */
 #define ASK_TICK_MS    5   /* between two looks at who was promoted */
@@ -22,77 +22,6 @@ static size_t
 index_of(const struct fo_node *n)
 {
 	return (size_t)(n - n->f->nodes);
-}
-
-/* ---- voting ---- */
-
-static void
-count_votes(struct failover *f)
-{
-	size_t votes = 0;
-
-	for (size_t i = 0; i < f->sentinel_count; i++) {
-		votes += f->sentinels[i].voted;
-	}
-	if (votes >= f->need) {
-		fo_step(f, FO_DONE);
-	} else if (!fo_majority_answers(f)) {
-		fo_step(f, FO_BAD);
-	} else if (f->attempts < MAX_ATTEMPTS) {
-		/* Somebody else may be asking too: not at once, and not in step with them. */
-		fo_tick_in(f, 50 + clock_mono_us() % 200);
-	} else {
-		errmsg_set(&f->why, "%zu of %zu sentinels voted, and %zu are needed", votes,
-		    f->voters, f->need);
-		fo_step(f, FO_BAD);
-	}
-}
-
-static void
-on_vote(void *arg, const struct redisReply *reply, int error)
-{
-	struct fo_sentinel *s = arg;
-	struct failover *f = s->f;
-	uint64_t epoch = 0;
-
-	s->answers = error == 0 && !reply_is_error(reply);
-	/* is it down, the id it votes for, the epoch of that vote */
-	if (error == 0 && reply_u64(reply_at(reply, 2), &epoch)) {
-		s->voted = epoch == f->epoch && slice_eq(reply_text(reply_at(reply, 1)), f->id);
-		f->seen_epoch = MAX(f->seen_epoch, epoch);
-	}
-	if (fo_answered(f)) {
-		count_votes(f);
-	}
-}
-
-static void
-ask_for_votes(struct failover *f)
-{
-	const struct endpoint *old = &f->nodes[f->master].as.at;
-	char port[8], epoch[24];
-
-	(void)snprintf(port, sizeof(port), "%u", old->port);
-	(void)snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)f->epoch);
-	f->attempts++;
-	for (size_t i = 0; i < f->sentinel_count; i++) {
-		struct link *l = fo_sentinel_link(f, i);
-
-		f->sentinels[i].voted = false;
-		f->pending += l != NULL && link_send(l, ANSWER_MS, on_vote, &f->sentinels[i],
-					       "SENTINEL", "IS-MASTER-DOWN-BY-ADDR", old->host,
-					       port, epoch, f->id, NULL) == 0;
-	}
-	if (f->pending == 0) {
-		errmsg_set(&f->why, "no sentinel answers any more");
-		fo_step(f, FO_BAD);
-	}
-}
-
-void
-fo_vote(void *obj)
-{
-	ask_for_votes(obj);
 }
 
 /* ---- steering ---- */
@@ -603,25 +532,37 @@ repoint(struct failover *f, size_t i)
 
 /* In the name of a sentinel that each of them knows; see sentinel.c, hello messages. */
 static void
+send_hello(struct failover *f, size_t i)
+{
+	const struct topo_master master = {f->nodes[f->target].as.at, f->epoch};
+	struct link *l = fo_sentinel_link(f, i);
+	char hello[HELLO_SIZE];
+
+	if (l != NULL && f->sentinels[i].tellable) {
+		hello_format(hello, f->sentinels[i].peer, f->epoch, f->name, &master);
+		(void)hello_send(l, hello, ANSWER_MS, NULL, NULL);
+	}
+}
+
+static void
 send_hellos(struct failover *f)
 {
-	const struct endpoint *at = &f->nodes[f->target].as.at;
-
 	f->hello_ms = clock_mono_ms();
 	for (size_t i = 0; i < f->sentinel_count; i++) {
-		struct link *l = fo_sentinel_link(f, i);
-		char hello[1024];
-
-		if (l == NULL || !f->sentinels[i].tellable) {
-			continue;
-		}
-		(void)snprintf(hello, sizeof(hello), "%s,%llu,%s,%s,%u,%llu", f->sentinels[i].peer,
-		    (unsigned long long)f->epoch, f->name, at->host, at->port,
-		    (unsigned long long)f->epoch);
-		(void)link_send(
-		    l, ANSWER_MS, NULL, NULL, "PUBLISH", "__sentinel__:hello", hello, NULL);
+		send_hello(f, i);
 	}
+	fo_ask_for_peers(f); /* of those whose answers the vote did not wait for: fo_tell_late */
 	watcher_ask(f->watcher);
+}
+
+void
+fo_tell_late(struct failover *f, size_t i)
+{
+	if (f->leads && f->sentinels[i].peer[0] != '\0') {
+		f->sentinels[i].tellable = true;
+		send_hello(f, i);
+		watcher_ask(f->watcher);
+	}
 }
 
 static void
@@ -647,6 +588,35 @@ tell_round(struct failover *f)
 }
 
 void
+fo_note_dead(void *obj)
+{
+	struct failover *f = obj;
+
+	f->dead = f->old_is_replica = true; /* as which it comes back */
+	f->paused = false;
+	if (f->state == FO_TELLING) {
+		fo_tell_owner(f);
+		fo_check_end(f);
+	}
+}
+
+void
+fo_promote_other(void *obj)
+{
+	struct failover *f = obj;
+
+	log_warn("it cannot be promoted, another is tried instance=%s: %s",
+	    f->nodes[f->target].as.name, f->why.text);
+	f->nodes[f->target].dropped = true;
+	f->why = ERRMSG_NONE;
+	if (fo_choose(f) < 0) {
+		fo_step(f, FO_BAD);
+		return;
+	}
+	fo_promote(f);
+}
+
+void
 fo_tell(void *obj)
 {
 	struct failover *f = obj;
@@ -656,7 +626,13 @@ fo_tell(void *obj)
 	}
 	f->told_since_ms = clock_mono_ms();
 	f->hello_ms = 0;
-	tell_round(f);
+	if (f->dead) {
+		fo_note_dead(
+		    f); /* nothing is to be waited for: clients go to the new one at once */
+	}
+	if (f->state == FO_TELLING) {
+		tell_round(f);
+	}
 }
 
 /* Off the critical path: each rewrite waits for the disk. */
@@ -679,8 +655,10 @@ fo_on_tick(struct failover *f)
 {
 	switch ((enum failover_state)f->state) {
 	case FO_VOTING:
-		f->epoch = MAX(f->epoch, f->seen_epoch) + 1;
-		ask_for_votes(f);
+		fo_vote_again(f);
+		break;
+	case FO_DRAINING:
+		fo_drain_again(f);
 		break;
 	case FO_STEERING:
 		look_at_priorities(f);

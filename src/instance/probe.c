@@ -67,7 +67,8 @@ answered(struct probe *p)
 {
 	assert(p->waiting > 0);
 	p->waiting--;
-	if (p->waiting == 0 && p->asked_again) {
+	/* After a missed round the next one at once: the owner counts them. */
+	if (p->waiting == 0 && (p->asked_again || p->round_missed)) {
 		p->asked_again = false;
 		ask(p);
 	}
@@ -369,9 +370,10 @@ probe_ask(struct probe *p)
 }
 
 void
-probe_set_interval(struct probe *p, uint64_t interval_ms)
+probe_set_interval(struct probe *p, uint64_t interval_ms, uint64_t answer_ms)
 {
 	p->interval_ms = interval_ms;
+	p->answer_ms = answer_ms;
 	set_tick(p);
 }
 

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += src/proc/libproc.a
 src_proc_libproc_a_SOURCES = \
 	src/proc/capture.c src/proc/capture.h \
+	src/proc/ending.c src/proc/ending.h \
 	src/proc/logfile.c src/proc/logfile.h \
 	src/proc/output.c src/proc/output.h \
 	src/proc/process.c src/proc/process.h \

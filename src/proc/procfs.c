@@ -9,11 +9,15 @@
 
 #include "base/slice.h"
 
-int
-procfs_start_ticks(pid_t pid, uint64_t *ret_ticks)
+/* Fields of /proc/PID/stat, from the third on. */
+enum { STATE = 3, UTIME = 14, STIME = 15, START = 22 };
+
+/* Reads the file and gives state and the wanted number fields, which are in ascending order. 0 or -ESRCH; zombies count as gone. */
+static int
+read_stat(pid_t pid, char *ret_state, const int *wanted, size_t count, uint64_t *ret_values)
 {
 	char path[64], text[1024], *field, *save = NULL;
-	uint64_t ticks;
+	size_t found = 0;
 	ssize_t n;
 	int fd;
 
@@ -34,14 +38,41 @@ procfs_start_ticks(pid_t pid, uint64_t *ret_ticks)
 	if (field == NULL || field[0] == 'Z' || field[0] == 'X') {
 		return -ESRCH;
 	}
-	for (int i = 3; field != NULL && i < 22; i++) {
+	*ret_state = field[0];
+	for (int i = STATE; field != NULL && found < count; i++) {
+		if (i == wanted[found] && !slice_to_u64(slice_str(field), &ret_values[found++])) {
+			return -ESRCH;
+		}
 		field = strtok_r(NULL, " ", &save);
 	}
-	if (field == NULL || !slice_to_u64(slice_str(field), &ticks)) {
-		return -ESRCH;
-	}
-	*ret_ticks = ticks;
-	return 0;
+	return found == count ? 0 : -ESRCH;
+}
+
+int
+procfs_start_ticks(pid_t pid, uint64_t *ret_ticks)
+{
+	static const int wanted[] = {START};
+	char state;
+
+	return read_stat(pid, &state, wanted, 1, ret_ticks);
+}
+
+uint64_t
+procfs_cpu_ticks(pid_t pid)
+{
+	static const int wanted[] = {UTIME, STIME};
+	uint64_t ticks[2];
+	char state;
+
+	return read_stat(pid, &state, wanted, 2, ticks) == 0 ? ticks[0] + ticks[1] : 0;
+}
+
+bool
+procfs_is_runnable(pid_t pid)
+{
+	char state;
+
+	return read_stat(pid, &state, NULL, 0, NULL) == 0 && state == 'R';
 }
 
 bool

@@ -201,6 +201,7 @@ apply(struct supervisor *s, struct conf *conf, json_t *applied, json_t *restart)
 			c->to, "restart", alive ? "" : conf_target_name(c->target)));
 	}
 	apply_to_supervisor(s);
+	servers_on_reload(s);
 	workers_tell_conf(s);
 	reload_workers(s);
 	conf_changes_fini(&changes);

@@ -18,6 +18,8 @@
 /* A replica that has been without its master for longer is no longer up to date when that dies. */
 #define HEIR_UNLINKED_MS 3000
 
+static bool take_over(struct supervisor *s, struct errmsg *err);
+
 bool
 roles_sentinels_agree(const struct supervisor *s)
 {
@@ -83,6 +85,41 @@ end_succession(struct supervisor *s)
 	ev_timer_stop(loop_ev(s->loop), &s->election);
 }
 
+/* What the change of the master means for the rest, once clients, sentinels and replicas have been told: it may wait for the disk. */
+static void
+on_settle(void *arg)
+{
+	struct supervisor *s = arg;
+	struct unit *before = s->master_before;
+
+	store_master(s);
+	if (!s->master_moved) {
+		return;
+	}
+	s->master_moved = false;
+	if (s->master_had_one) {
+		history_add(s->history, EVENT_MASTER_ELECTED,
+		    s->master != NULL ? s->master->name : "elsewhere",
+		    json_pack("{s:s,s:i,s:I,s:s?}", "host", s->master_at.at.host, "port",
+			(int)s->master_at.at.port, "epoch", (json_int_t)s->master_at.epoch,
+			"before", before != NULL ? before->name : NULL),
+		    "is master at %s, epoch %llu", ENDPOINT_TEXT(&s->master_at.at),
+		    (unsigned long long)s->master_at.epoch);
+	}
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if (u->kind != UNIT_REDIS) {
+			continue;
+		}
+		unit_store(u);
+		if (u->probe != NULL && process_runs(u->process)) {
+			probe_ask(u->probe);
+		}
+		process_kick(u->process); /* the dead one may start, as a replica */
+	}
+}
+
 /* topo has a master of another address or epoch. */
 static void
 on_master(void *arg, const struct topo_master *master)
@@ -95,36 +132,29 @@ on_master(void *arg, const struct topo_master *master)
 	s->master_at = *master;
 	s->master_known = true;
 	s->master = unit_at(s, &master->at);
-	workers_tell_master(s); /* clients wait for it; the disk can */
-	store_master(s);
+	workers_tell_master(s); /* clients wait for it */
 	supervisor_touch(s);
+	/* Behind what this turn of the loop sends to servers and sentinels: see loop.h, hooks. */
+	loop_hook_cancel(&s->settle);
+	loop_hook_ask(s->loop, &s->settle);
 	if (!moved) {
 		return;
 	}
-	if (!first) {
-		history_add(s->history, EVENT_MASTER_ELECTED,
-		    s->master != NULL ? s->master->name : "elsewhere",
-		    json_pack("{s:s,s:i,s:I,s:s?}", "host", master->at.host, "port",
-			(int)master->at.port, "epoch", (json_int_t)master->epoch, "before",
-			before != NULL ? before->name : NULL),
-		    "is master at %s, epoch %llu", ENDPOINT_TEXT(&master->at),
-		    (unsigned long long)master->epoch);
+	if (!s->master_moved) {
+		s->master_before = before;
+		s->master_had_one = !first;
 	}
+	s->master_moved = true;
 	end_succession(s);
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
 
-		if (u->kind != UNIT_REDIS) {
-			continue;
+		if (u->kind == UNIT_REDIS) {
+			/* It may follow the new master already, and then its probe has no news of it. */
+			u->was_synced = u != s->master && servers_is_synced(u);
+			u->wrong_since_ms = 0;
+			servers_watch_end(u);
 		}
-		/* It may follow the new master already, and then its probe has no news of it. */
-		u->was_synced = u != s->master && servers_is_synced(u);
-		u->wrong_since_ms = 0;
-		unit_store(u);
-		if (u->probe != NULL && process_runs(u->process)) {
-			probe_ask(u->probe);
-		}
-		process_kick(u->process); /* the dead one may start, as a replica */
 	}
 }
 
@@ -176,6 +206,7 @@ roles_init(struct supervisor *s)
 {
 	ev_init(&s->election, on_election_over);
 	s->election.data = s;
+	loop_hook_init(&s->settle, on_settle, s);
 	s->observer = (struct topo_observer){.on_master = on_master, .arg = s};
 	list_init(&s->observer.link);
 	topo_watch(s->topo, &s->observer);
@@ -185,6 +216,7 @@ void
 roles_fini(struct supervisor *s)
 {
 	ev_timer_stop(loop_ev(s->loop), &s->election);
+	loop_hook_cancel(&s->settle);
 	topo_unwatch(&s->observer);
 	failover_cancel(&s->failover);
 }
@@ -254,6 +286,62 @@ has_heir_left(const struct supervisor *s)
 	return sentinels_are_busy(s, false); /* one of them may have been promoted already */
 }
 
+/*
+ * The master runs no more code. While a replica can take over it does not start again. The supervisor leads the takeover; what
+ * it cannot do is left to Sentinel, whose own detection goes on by itself.
+ */
+static void
+master_died(struct supervisor *s)
+{
+	struct errmsg err = ERRMSG_NONE;
+
+	if (s->plan != PLAN_RUNNING || s->succession) {
+		return;
+	}
+	if (!has_heir(s) && !would_wipe(s)) {
+		history_add(s->history, EVENT_MASTER_LOST, s->master->name, NULL,
+		    "no replica in sync or no majority of sentinels: it is started again with its "
+		    "data");
+		return;
+	}
+	if (s->failover != NULL) {
+		failover_master_died(s->failover); /* the switchover becomes a takeover */
+		roles_await_successor(s, "died while it handed over; it comes back as a replica");
+	} else if (take_over(s, &err)) {
+		roles_await_successor(s, "a replica takes over; it comes back as a replica");
+	} else {
+		log_warn("the sentinels are left to find out by themselves: %s", err.text);
+		roles_await_successor(
+		    s, "the sentinels elect a successor; it comes back as a replica");
+	}
+}
+
+void
+roles_on_dying(struct unit *u)
+{
+	if (u == u->sup->master) {
+		master_died(u->sup);
+	}
+}
+
+void
+roles_on_silence(struct unit *u, uint64_t silent_ms)
+{
+	struct supervisor *s = u->sup;
+
+	if (u != s->master || s->plan != PLAN_RUNNING || s->succession) {
+		return;
+	}
+	history_add(s->history, EVENT_INSTANCE_SILENT, u->name,
+	    json_pack("{s:I}", "silent_ms", (json_int_t)silent_ms),
+	    "runs but has not answered for %llu ms (redis.probe_ms): it is killed before it can "
+	    "take "
+	    "another write",
+	    (unsigned long long)silent_ms);
+	process_kill(u->process);
+	master_died(s);
+}
+
 void
 roles_on_exit(struct unit *u)
 {
@@ -266,16 +354,9 @@ roles_on_exit(struct unit *u)
 		process_kick(s->master->process);
 		return;
 	}
-	if (u != s->master || s->plan != PLAN_RUNNING || s->succession) {
-		return;
+	if (u == s->master) {
+		master_died(s);
 	}
-	if (!has_heir(s) && !would_wipe(s)) {
-		history_add(s->history, EVENT_MASTER_LOST, u->name, NULL,
-		    "no replica in sync or no majority of sentinels: it is started again with its "
-		    "data");
-		return;
-	}
-	roles_await_successor(s, "the sentinels elect a successor; it comes back as a replica");
 }
 
 bool
@@ -398,19 +479,28 @@ roles_tick(struct supervisor *s)
 	}
 }
 
-/* ---- planned switchover ---- */
+/* ---- switchover and takeover ---- */
 
 void
 roles_cancel_switch(struct supervisor *s, const char *why)
 {
 	struct ctl_request *req = s->failover_req;
 
+	if (s->succession) {
+		return; /* a takeover is what everything else waits for */
+	}
 	failover_cancel(&s->failover);
 	s->failover_req = NULL;
 	s->failover_then = NULL; /* who waits for that unit sees it stop */
 	if (req != NULL) {
 		ctl_fail(req, CTL_EXIT_NOT_READY, "%s", why);
 	}
+}
+
+static double
+since_ms(const struct supervisor *s)
+{
+	return (double)(clock_mono_us() - s->failover_since_us) / 1000.;
 }
 
 static void
@@ -424,6 +514,7 @@ on_promoted(void *owner, size_t i, const struct topo_master *master)
 {
 	struct supervisor *s = owner;
 
+	s->failover_promoted_ms = since_ms(s);
 	(void)topo_offer(s->topo, master, TOPO_FROM_SUPERVISOR);
 }
 
@@ -445,25 +536,13 @@ after_switch(struct supervisor *s, int error)
 	}
 }
 
+/* Who is told how the failover ended. */
 static void
-on_switched(void *owner, int error, const struct topo_master *master, const char *text)
+answer_switch(struct supervisor *s, int error, const char *text)
 {
-	struct supervisor *s = owner;
 	struct ctl_request *req = s->failover_req;
 
-	s->failover = NULL;
 	s->failover_req = NULL;
-	if (master != NULL) {
-		(void)topo_offer(s->topo, master, TOPO_FROM_SUPERVISOR);
-	}
-	if (error == 0) {
-		history_add(s->history, EVENT_FAILOVER_DONE,
-		    s->master != NULL ? s->master->name : "elsewhere", NULL, "%s",
-		    text != NULL && text[0] != '\0' ? text : "takes writes");
-	} else {
-		history_add(s->history, EVENT_FAILOVER_FAILED,
-		    s->master != NULL ? s->master->name : "elsewhere", NULL, "%s", text);
-	}
 	if (req != NULL && error == 0) {
 		ctl_done(req, json_pack("{s:{s:s,s:s,s:i,s:I}}", "master", "name",
 				  s->master != NULL ? s->master->name : "", "host",
@@ -474,7 +553,47 @@ on_switched(void *owner, int error, const struct topo_master *master, const char
 	} else if (error != 0 && s->failover_then != NULL) {
 		control_switch_failed(s, s->failover_then, text);
 	}
+}
+
+/* A takeover that changed nothing: the dead master's own data, or Sentinel's own failover, is what is left. */
+static void
+after_failed_takeover(struct supervisor *s, int error)
+{
+	if (error == -ENOENT && !would_wipe(s)) {
+		end_succession(s);
+		history_add(s->history, EVENT_MASTER_LOST, s->master->name, NULL,
+		    "no replica can take over: it is started again with its data");
+		process_kick(s->master->process);
+	} else {
+		log_notice("the sentinels are left to elect a successor by themselves");
+	}
+}
+
+static void
+on_switched(void *owner, int error, const struct topo_master *master, const char *text)
+{
+	struct supervisor *s = owner;
+	const char *subject;
+
+	s->failover = NULL;
+	if (master != NULL) {
+		(void)topo_offer(s->topo, master, TOPO_FROM_SUPERVISOR);
+	}
+	subject = s->master != NULL ? s->master->name : "elsewhere";
+	if (error == 0) {
+		history_add(s->history, EVENT_FAILOVER_DONE, subject,
+		    json_pack("{s:f,s:f}", "writes_ms", s->failover_promoted_ms, "agreed_ms",
+			since_ms(s)),
+		    "takes writes after %.1f ms, all agree after %.1f ms", s->failover_promoted_ms,
+		    since_ms(s));
+	} else {
+		history_add(s->history, EVENT_FAILOVER_FAILED, subject, NULL, "%s", text);
+	}
+	answer_switch(s, error, text);
 	after_switch(s, error);
+	if (error != 0 && s->succession) {
+		after_failed_takeover(s, error);
+	}
 	supervisor_touch(s);
 }
 
@@ -484,17 +603,56 @@ static const struct failover_ops failover_ops = {
     .on_done = on_switched,
 };
 
+/* Starts it among all redis instances. False with `err` when it cannot begin. */
+static bool
+start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *err)
+{
+	struct failover_node nodes[FAILOVER_MAX_NODES];
+
+	spec->master_name = s->name;
+	spec->watcher = s->watcher;
+	spec->nodes = nodes;
+	spec->epoch = s->master_at.epoch;
+	spec->down_after_ms = s->conf->sentinel_down_after_ms;
+	for (size_t i = 0; i < s->unit_count && spec->count < ARRAY_LEN(nodes); i++) {
+		struct unit *u = s->units[i];
+
+		if (u->kind != UNIT_REDIS) {
+			continue;
+		}
+		if (u == s->master) {
+			spec->master = spec->count;
+		}
+		nodes[spec->count++] = (struct failover_node){.name = u->name,
+		    .at = u->at,
+		    .link = u->probe != NULL && unit_is_ready(u) ? probe_link(u->probe) : NULL,
+		    .synced = is_heir(s, u)};
+	}
+	s->failover_since_us = clock_mono_us();
+	s->failover = failover_start(s->loop, spec, &failover_ops, s, err);
+	return s->failover != NULL;
+}
+
+static bool
+take_over(struct supervisor *s, struct errmsg *err)
+{
+	struct failover_spec spec = {.dead = true};
+
+	if (!start_failover(s, &spec, err)) {
+		return false;
+	}
+	history_add(s->history, EVENT_FAILOVER_STARTED, s->master->name,
+	    json_pack("{s:b}", "takeover", 1), "is dead, a replica takes over");
+	return true;
+}
+
 int
 roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, struct unit *then,
     bool restart, struct errmsg *err)
 {
-	struct failover_node nodes[FAILOVER_MAX_NODES];
-	struct failover_spec spec = {.master_name = s->name,
-	    .watcher = s->watcher,
-	    .nodes = nodes,
-	    .to = to != NULL ? to->name : NULL};
+	struct failover_spec spec = {.to = to != NULL ? to->name : NULL};
 
-	if (s->failover != NULL) {
+	if (s->failover != NULL || s->succession) {
 		errmsg_set(
 		    err, "a failover is already under way: wait for it (`holdfast events -f`)");
 		return -EBUSY;
@@ -504,21 +662,7 @@ roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, str
 		    err, "there is no master here that could hand over: see `holdfast status`");
 		return -ENOENT;
 	}
-	for (size_t i = 0; i < s->unit_count && spec.count < ARRAY_LEN(nodes); i++) {
-		struct unit *u = s->units[i];
-
-		if (u->kind != UNIT_REDIS) {
-			continue;
-		}
-		if (u == s->master) {
-			spec.master = spec.count;
-		}
-		nodes[spec.count++] = (struct failover_node){.name = u->name,
-		    .at = u->at,
-		    .link = u->probe != NULL && unit_is_ready(u) ? probe_link(u->probe) : NULL};
-	}
-	s->failover = failover_start(s->loop, &spec, &failover_ops, s, err);
-	if (s->failover == NULL) {
+	if (!start_failover(s, &spec, err)) {
 		return -EAGAIN;
 	}
 	s->failover_req = req;

@@ -5,16 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/redis_conf.h"
 #include "net/listener.h"
+#include "proc/ending.h"
+#include "proc/procfs.h"
 #include "supervisor/supervisor_priv.h"
 
 #define PROBE_MS          1000
 #define PROBE_STARTING_MS 20
+#define SILENT_ROUNDS                                                                              \
+	2 /* so many missed probes are redis.probe_ms; two, so that one that we were too late to see counts for nothing */
+#define BUSY_SHARE                                                                                 \
+	4 /* a silent process that has worked for a fourth of the time is busy, not hung */
+#define END_WATCH_BYTES (UINT64_C(128) << 20) /* smaller ones are gone within about 10 ms */
+#define END_WATCH_MS    5
 
 static void
 set_launch(struct unit *u, const char *conf_name, const char *argv0, bool sentinel_flag,
@@ -215,13 +224,105 @@ note_link(struct unit *u, const struct probe_view *view)
 	}
 }
 
+/* How long a probe waits for its answer. */
+static uint64_t
+answer_ms(const struct unit *u)
+{
+	return u->kind == UNIT_REDIS ? u->sup->conf->redis_probe_ms / SILENT_ROUNDS : PROBE_MS;
+}
+
+static void
+set_pace(struct unit *u)
+{
+	probe_set_interval(u->probe,
+	    !u->settled             ? PROBE_STARTING_MS
+	    : u->kind == UNIT_REDIS ? MIN(answer_ms(u), (uint64_t)PROBE_MS)
+				    : PROBE_MS,
+	    answer_ms(u));
+}
+
 /* Redis tells nobody that a replica's link came up: until it has, it is asked often. */
 static void
 pace(struct unit *u, bool settled)
 {
 	if (u->settled != settled) {
 		u->settled = settled;
-		probe_set_interval(u->probe, settled ? PROBE_MS : PROBE_STARTING_MS);
+		set_pace(u);
+	}
+}
+
+void
+servers_on_reload(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		if (s->units[i]->probe != NULL) {
+			set_pace(s->units[i]);
+		}
+	}
+}
+
+/* ---- a master that does not answer, or is ending ---- */
+
+/*
+ * A long command, a script or a fork takes the processor, and a busy machine may not give it one; a process that was stopped, or that
+ * its disk has hung, does not want it. Only from the second missed probe on there is something to compare.
+ */
+static bool
+is_working(const struct unit *u, uint64_t silent_ms)
+{
+	pid_t pid = process_pid(u->process);
+	uint64_t worked_ms =
+	    (procfs_cpu_ticks(pid) - u->silent_cpu_ticks) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return worked_ms >= silent_ms / SILENT_ROUNDS / BUSY_SHARE || procfs_is_runnable(pid);
+}
+
+static void
+look_at_silence(struct unit *u, const struct probe_view *view)
+{
+	struct supervisor *s = u->sup;
+	uint64_t silent_ms = view->missed * answer_ms(u);
+
+	if (view->missed == 0) {
+		u->said_busy = false;
+		return;
+	}
+	if (u != s->master || !unit_is_ready(u) || process_was_killed(u->process)) {
+		return;
+	}
+	if (view->missed < SILENT_ROUNDS) {
+		u->silent_cpu_ticks = procfs_cpu_ticks(process_pid(u->process));
+	} else if (silent_ms < s->conf->sentinel_down_after_ms && is_working(u, silent_ms)) {
+		if (!u->said_busy) {
+			history_add(s->history, EVENT_INSTANCE_SILENT, u->name,
+			    json_pack("{s:I,s:b}", "silent_ms", (json_int_t)silent_ms, "busy", 1),
+			    "does not answer but works: a long command, or a fork? It has time "
+			    "until sentinel.down_after_ms");
+		}
+		u->said_busy = true;
+	} else {
+		roles_on_silence(u, silent_ms);
+	}
+}
+
+static void
+on_ending(void *arg)
+{
+	struct unit *u = arg;
+
+	ending_free(&u->ending);
+	roles_on_dying(u);
+}
+
+void
+servers_watch_end(struct unit *u)
+{
+	pid_t pid = process_pid(u->process);
+
+	if (u != u->sup->master || !unit_is_ready(u)) {
+		ending_free(&u->ending);
+	} else if (u->ending == NULL && ending_resident_bytes(pid) >= END_WATCH_BYTES) {
+		u->ending = ending_watch(u->sup->loop, pid, END_WATCH_MS, on_ending, u);
 	}
 }
 
@@ -236,6 +337,7 @@ on_redis_change(struct probe *p, void *owner, const struct probe_view *view)
 		process_ready(u->process);
 	}
 	note_link(u, view);
+	look_at_silence(u, view);
 	pace(u, probe_is_ready(view, PROBE_REDIS));
 	supervisor_touch(u->sup);
 }
@@ -280,7 +382,7 @@ servers_started(struct unit *u)
 	    .password = redis ? s->secret : NULL,
 	    .master_name = s->name,
 	    .interval_ms = PROBE_STARTING_MS,
-	    .answer_ms = PROBE_MS,
+	    .answer_ms = answer_ms(u),
 	};
 
 	u->linked = false;
@@ -292,7 +394,7 @@ servers_started(struct unit *u)
 		    probe_new(s->loop, &spec, redis ? &redis_probe_ops : &sentinel_probe_ops, u);
 	} else {
 		probe_rest(u->probe, false);
-		probe_set_interval(u->probe, PROBE_STARTING_MS);
+		set_pace(u);
 	}
 }
 
@@ -300,6 +402,7 @@ void
 servers_ended(struct unit *u)
 {
 	u->linked = false;
+	ending_free(&u->ending);
 	if (u->probe != NULL) {
 		probe_rest(u->probe, true);
 	}
@@ -355,6 +458,9 @@ servers_tick(struct supervisor *s)
 
 		if (u->kind == UNIT_REDIS && u->probe != NULL && probe_get(u->probe)->loading) {
 			process_progress(u->process);
+		}
+		if (u->kind == UNIT_REDIS) {
+			servers_watch_end(u);
 		}
 	}
 }

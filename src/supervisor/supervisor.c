@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "instance/primer.h"
 #include "net/listener.h"
 #include "supervisor/lock.h"
 #include "supervisor/supervisor_priv.h"
@@ -103,6 +104,7 @@ start_watcher(struct supervisor *s)
 	s->watcher = watcher_new(s->loop, s->topo, &spec);
 	s->watch = (struct watcher_observer){.on_change = on_watch_change, .arg = s};
 	list_init(&s->watch.link);
+	s->primer = primer_new(s->watcher, s->name);
 	watcher_watch(s->watcher, &s->watch);
 }
 
@@ -329,6 +331,7 @@ finish(struct supervisor *s)
 	if (s->watcher != NULL) {
 		watcher_unwatch(&s->watch);
 	}
+	primer_free(&s->primer);
 	watcher_free(&s->watcher);
 	for (size_t i = s->unit_count; i > 0; i--) {
 		unit_free(&s->units[i - 1]);

@@ -23,6 +23,7 @@
 #include "instance/sentinel_conf.h"
 #include "ipc/channel.h"
 #include "net/loop.h"
+#include "proc/ending.h"
 #include "proc/logfile.h"
 #include "proc/process.h"
 #include "store/store.h"
@@ -53,12 +54,15 @@ struct unit {
 	bool leaving;            /* to be freed once it has stopped (fewer workers wanted) */
 	char last_exit[160];     /* how it last ended, "" */
 
-	struct probe *probe;  /* owned; redis, sentinel */
-	bool moved;           /* sentinel: its file knows the addresses of this run */
-	bool settled;         /* ready as its probe sees it: asked once a second only */
-	bool linked;          /* redis: its replication link was up when last seen */
-	uint64_t unlinked_ms; /* redis: when it was not any more */
-	bool was_synced;      /* redis: it has had a whole copy of the present master's data */
+	struct probe *probe;       /* owned; redis, sentinel */
+	bool moved;                /* sentinel: its file knows the addresses of this run */
+	bool settled;              /* ready as its probe sees it: asked once a second only */
+	struct ending *ending;     /* owned; redis: see proc/ending.h; NULL: not watched */
+	uint64_t silent_cpu_ticks; /* redis: what it had used when it began to be silent */
+	bool said_busy;            /* redis: does not answer, but works; said so */
+	bool linked;               /* redis: its replication link was up when last seen */
+	uint64_t unlinked_ms;      /* redis: when it was not any more */
+	bool was_synced;           /* redis: it has had a whole copy of the present master's data */
 	bool stray; /* sentinel: its next start is with the majority's word, not its file's */
 	uint64_t
 	    wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
@@ -130,6 +134,7 @@ struct supervisor {
 	struct topo_observer observer;
 	struct watcher *watcher;
 	struct watcher_observer watch;
+	struct primer *primer;
 	struct ctl_server *ctl;
 	struct list waiters; /* control requests that wait for a unit */
 
@@ -153,8 +158,13 @@ struct supervisor {
 	size_t leftover_count;
 	struct sentinel_move *moves; /* instances whose address changed since the last run */
 	size_t move_count;
-	ev_timer election;                /* armed while the dead master waits for a successor */
-	struct failover *failover;        /* one at a time; NULL: none */
+	ev_timer election;                 /* armed while the dead master waits for a successor */
+	struct loop_hook settle;           /* the master changed: the rest of it */
+	bool master_moved, master_had_one; /* for `settle`, as is … */
+	struct unit *master_before;        /* borrowed; NULL: none, or elsewhere */
+	struct failover *failover; /* one at a time; NULL: none. With `succession`: a takeover */
+	uint64_t failover_since_us;
+	double failover_promoted_ms;      /* after that, its target took writes */
 	struct ctl_request *failover_req; /* borrowed; who asked for it, or NULL */
 	struct unit *failover_then; /* borrowed: stop or restart it once the switchover is done */
 	bool failover_then_restart;
@@ -189,8 +199,12 @@ void servers_started(struct unit *u);
 void servers_ended(struct unit *u);
 /* Once a second. */
 void servers_tick(struct supervisor *s);
+/* A changed configuration is in effect. */
+void servers_on_reload(struct supervisor *s);
 /* When a data file (snapshot or append-only) of the folder last changed, in ns; 0: it has none, so its instance would start empty. */
 uint64_t servers_folder_time(const char *dir);
+/* A big master takes long to die: it is watched for the beginning of its end. For who is master now, or is not any more. */
+void servers_watch_end(struct unit *u);
 /* Ready, and ROLE says master. */
 bool servers_is_master(const struct unit *u);
 /* Ready, and its link to the present master stands. */
@@ -216,6 +230,10 @@ int roles_for_start(struct unit *u, const struct endpoint **ret_follow);
 void roles_await_successor(struct supervisor *s, const char *text);
 /* A redis that should run has ended. */
 void roles_on_exit(struct unit *u);
+/* It runs no more code, but its end will take a while. */
+void roles_on_dying(struct unit *u);
+/* A master that runs has not answered for so long that it is taken for dead: it is killed, and replaced. */
+void roles_on_silence(struct unit *u, uint64_t silent_ms);
 /* Once a second: an instance whose role stays wrong is set right. */
 void roles_tick(struct supervisor *s);
 /* Is the instance what the present master makes of it, as far as it was seen? */

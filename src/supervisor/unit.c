@@ -229,6 +229,7 @@ unit_free(struct unit **up)
 		return;
 	}
 	probe_free(&u->probe);
+	ending_free(&u->ending);
 	channel_close(&u->channel);
 	process_free(&u->process);
 	logfile_free(&u->log);

@@ -456,9 +456,13 @@ class Cluster:
                           and m["name"], f"another master than {name}", timeout)
 
     def count_fds(self, name=None):
-        """Of an instance or of the supervisor; its log files are opened when there is something to write."""
+        """
+        Of an instance or of the supervisor. Its log files are opened when there is something to write, and a master is watched for its
+        end once it has become big.
+        """
         pid = self.instance(name)["pid"] if name else self.run.pid
-        return sum(1 for path in procs.fds(pid).values() if not path.startswith(f"{self.dir}/log/"))
+        return sum(1 for path in procs.fds(pid).values()
+                   if not path.startswith(f"{self.dir}/log/") and not path.endswith("/statm"))
 
     # --- the end ---
 

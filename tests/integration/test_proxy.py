@@ -511,8 +511,8 @@ def test_a_session_is_rebuilt_on_the_next_master(cluster):
 
 
 def test_a_frozen_master_keeps_nobody_for_ever(make_cluster):
-    """It answers nobody, but its connections stand; Sentinel is told to be patient."""
-    c = make_cluster(options={"proxy.hold_ms": 1000, "sentinel.down_after_ms": 600000}).start()
+    """It answers nobody, but its connections stand; supervisor and Sentinel are told to be patient."""
+    c = make_cluster(options={"proxy.hold_ms": 1000, "sentinel.down_after_ms": 600000, "redis.probe_ms": 600000}).start()
     pid = c.kill(c.master(), signal.SIGSTOP)
     try:
         with c.wire() as writer, c.wire() as reader, c.wire() as late:

@@ -69,8 +69,15 @@ say_bulk(struct fake_client *c, const char *text)
 static void
 answer_info(struct world_node *n, struct fake_client *c)
 {
-	char text[512];
+	char text[512], reads[64] = "";
 
+	if (n->drips > 0) {
+		n->drips--;
+		n->offset++;
+	}
+	if (!n->old) {
+		(void)snprintf(reads, sizeof(reads), "slave_read_repl_offset:%u\r\n", n->offset);
+	}
 	if (n->steps > 0 && --n->steps == 0) {
 		n->offset = 1000;
 	}
@@ -83,8 +90,9 @@ answer_info(struct world_node *n, struct fake_client *c)
 		(void)snprintf(text, sizeof(text),
 		    "# Replication\r\nrole:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:%u\r\n"
 		    "master_link_status:%s\r\nmaster_sync_in_progress:0\r\nslave_repl_offset:%u\r\n"
-		    "slave_priority:%u\r\nmaster_replid:abc\r\n",
-		    port_of(n->w, n->follows), n->link_up ? "up" : "down", n->offset, n->priority);
+		    "%sslave_priority:%u\r\nmaster_replid:abc\r\n",
+		    port_of(n->w, n->follows), n->link_up ? "up" : "down", n->offset, reads,
+		    n->priority);
 	}
 	say_bulk(c, text);
 }
@@ -256,7 +264,7 @@ answer_failover(struct world_sentinel *s, struct fake_client *c)
 		return;
 	}
 	for (size_t i = 0; i < WORLD_NODES; i++) {
-		if (!w->nodes[i].is_master && w->nodes[i].priority > 0) {
+		if (!w->nodes[i].is_master && w->nodes[i].priority > 0 && !w->nodes[i].silent) {
 			best = i;
 			break;
 		}
@@ -277,6 +285,7 @@ answer_sentinel(struct world_sentinel *s, struct fake_client *c, const struct re
 		sentinel_id((size_t)(s - s->w->sentinels), text);
 		say_bulk(c, text);
 	} else if (is(request, 1, "MASTER")) {
+		s->polls++;
 		fake_say(c, "*10\r\n");
 		say_field(c, "flags", s->failover ? "master,failover_in_progress" : "master");
 		say_number(c, "config-epoch", s->epoch);
@@ -447,8 +456,10 @@ begin(struct world *w)
 	struct failover_node nodes[WORLD_NODES];
 
 	for (size_t i = 0; i < WORLD_NODES; i++) {
-		nodes[i] = (struct failover_node){
-		    .name = names[i], .at = *fake_at(w->nodes[i].server), .link = w->nodes[i].link};
+		nodes[i] = (struct failover_node){.name = names[i],
+		    .at = *fake_at(w->nodes[i].server),
+		    .link = w->nodes[i].link,
+		    .synced = i > 0 && !w->nodes[i].lags};
 	}
 	w->spec.watcher = w->watcher;
 	w->spec.nodes = nodes;
@@ -462,6 +473,17 @@ world_start(struct world *w)
 	begin(w);
 	assert_non_null(w->failover);
 	assert_false(w->done);
+}
+
+void
+world_kill_master(struct world *w, bool links_stay)
+{
+	link_rest(w->nodes[0].link, true);
+	w->nodes[0].silent = true;
+	w->nodes[0].is_master = false;
+	for (size_t i = 1; i < WORLD_NODES; i++) {
+		w->nodes[i].link_up = w->nodes[i].link_up && links_stay;
+	}
 }
 
 static bool
@@ -496,6 +518,31 @@ world_until(struct world *w, const char *line)
 {
 	w->awaited = line;
 	fake_run_until(w->loop, has_awaited, w);
+}
+
+static bool
+is_in_awaited_state(void *arg)
+{
+	const struct world *w = arg;
+
+	return w->failover != NULL && strcmp(failover_state(w->failover), w->awaited) == 0;
+}
+
+static bool
+has_polled(void *arg)
+{
+	const struct world *w = arg;
+
+	return w->sentinels[0].polls >= w->awaited_polls;
+}
+
+void
+world_until_state(struct world *w, const char *state)
+{
+	w->awaited = state;
+	fake_run_until(w->loop, is_in_awaited_state, w);
+	w->awaited_polls = w->sentinels[0].polls + 3;
+	fake_run_until(w->loop, has_polled, w);
 }
 
 /* The first line that begins so, at or after `from`. */

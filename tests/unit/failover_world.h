@@ -26,6 +26,10 @@ struct world_node {
 	size_t follows; /* index */
 	unsigned offset, priority;
 	unsigned steps; /* a replica: how often it must be asked until it has caught up */
+	bool lags;      /* a replica: it was not in sync when the master died */
+	unsigned
+	    drips; /* a replica of a dead master: in so many looks it has read more each time, its link up */
+	bool old; /* before Redis 7: does not tell what it has read */
 	/* Misbehaviour. */
 	const char *pause_answer, *promote_answer, *follow_answer, *config_answer;
 	bool promote_silent, silent;
@@ -37,6 +41,7 @@ struct world_sentinel {
 	uint16_t port;
 	size_t names;
 	unsigned epoch, leader_epoch;
+	unsigned polls; /* how often the watcher has asked it, which is every 20 ms */
 	bool failover;
 	/* Misbehaviour. */
 	bool silent;        /* hangs: its connections stand */
@@ -67,7 +72,8 @@ struct world {
 	char text[1024];
 	bool has_master;
 	struct topo_master master;
-	const char *awaited; /* a line of the journal */
+	const char *awaited; /* a line of the journal, or a state */
+	unsigned awaited_polls;
 };
 
 /* cmocka's setup and teardown: all in order, redis-1 is master, the watcher knows it. */
@@ -80,6 +86,10 @@ void world_run(struct world *w);
 void world_until_done(struct world *w);
 /* Runs until the journal has this line. */
 void world_until(struct world *w, const char *line);
+/* The master is gone: its link with it. Its replicas notice, unless `links_stay`. */
+void world_kill_master(struct world *w, bool links_stay);
+/* Runs until the failover is in this state, and then for two or three polls of the watcher. */
+void world_until_state(struct world *w, const char *state);
 /* How often a line that begins so is in the journal. */
 size_t world_count(const struct world *w, const char *line);
 /* Fails the test unless both lines are there, the first one before. */

@@ -16,3 +16,8 @@ tests_unit_test_failover_SOURCES = tests/unit/test_failover.c tests/unit/failove
 	tests/unit/fake_server.c tests/unit/fake_server.h tests/unit/golden.h
 tests_unit_test_failover_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
 EXTRA_DIST += tests/unit/golden/failover.fsm
+
+unit_tests += tests/unit/test_takeover
+tests_unit_test_takeover_SOURCES = tests/unit/test_takeover.c tests/unit/failover_world.c tests/unit/failover_world.h \
+	tests/unit/fake_server.c tests/unit/fake_server.h
+tests_unit_test_takeover_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)

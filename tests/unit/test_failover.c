@@ -650,7 +650,7 @@ static void
 the_table_is_as_reviewed(void **state)
 {
 	golden_check(&failover_fsm);
-	golden_count_absent(&failover_fsm, 4);
+	golden_count_absent(&failover_fsm, 5);
 }
 
 int

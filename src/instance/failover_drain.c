@@ -1,0 +1,94 @@
+/*
+ * The last writes of a dead master: what its kernel had taken from it still arrives at the replicas. Each is asked until its link has
+ * ended, which comes behind all data, or, since a big process frees its memory before it closes its sockets, until two looks
+ * in a row have found nothing more; between two answers a redis goes through its event loop and reads all that is there.
+ *
+ * Then the one that has applied most is promoted. A replica that had all writes and does not answer now may be the only one that
+ * has confirmed a write (WAIT): it is waited for, up to the deadline of the state.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "instance/failover_priv.h"
+#include "topo/link.h"
+
+#define AGAIN_MS 1
+#define DRAIN_MS                                                                                   \
+	50 /* a redis that does not say what it has read (before 7), on a master that is long in dying */
+
+static void
+note_progress(struct fo_node *n)
+{
+	bool same = n->looked && n->tells_read && n->offset == n->offset_before &&
+		    n->read_offset == n->read_before;
+
+	n->drained = !n->link_up || same;
+	n->looked = true;
+	n->offset_before = n->offset;
+	n->read_before = n->read_offset;
+}
+
+static bool
+is_awaited(const struct fo_node *n)
+{
+	return n->as.synced && !n->is_master &&
+	       fo_node_link(n->f, (size_t)(n - n->f->nodes)) != NULL;
+}
+
+static void
+on_look(void *arg, const struct redisReply *reply, int error)
+{
+	struct fo_node *n = arg;
+	struct failover *f = n->f;
+	bool cut_short = clock_mono_ms() - f->drain_since_ms >= DRAIN_MS, drained = true;
+
+	n->answered = error == 0 && fo_read_info(n, reply);
+	if (n->answered) {
+		note_progress(n);
+	}
+	if (!fo_answered(f)) {
+		return;
+	}
+	for (size_t i = 0; i < f->count; i++) {
+		n = &f->nodes[i];
+		drained = drained && (!is_awaited(n) || (n->answered && (n->drained || cut_short)));
+	}
+	if (!drained) {
+		fo_tick_in(f, AGAIN_MS);
+	} else if (fo_choose(f) < 0) {
+		fo_step(f, FO_BAD);
+	} else {
+		fo_step(f, FO_DONE);
+	}
+}
+
+void
+fo_drain_again(struct failover *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		struct link *l = fo_node_link(f, i);
+
+		if (is_awaited(&f->nodes[i])) {
+			/* unanswered: the deadline of the state ends the wait */
+			f->pending += link_send(l, 0, on_look, &f->nodes[i], "INFO", "replication",
+					  NULL) == 0;
+		}
+	}
+	if (f->pending == 0) {
+		errmsg_set(&f->why, "no replica answers");
+		fo_step(f, FO_BAD);
+	}
+}
+
+void
+fo_drain(void *obj)
+{
+	struct failover *f = obj;
+
+	f->drain_since_ms = clock_mono_ms();
+	for (size_t i = 0; i < f->count; i++) {
+		f->nodes[i].looked = f->nodes[i].drained = f->nodes[i].answered = false;
+	}
+	fo_drain_again(f);
+}

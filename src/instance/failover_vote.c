@@ -1,0 +1,136 @@
+/*
+ * The epoch: whoever wins the sentinels' votes for it decides who is master under it. What Sentinel itself asks for when it leads
+ * a failover (sentinel.c, sentinelAskMasterStateToOtherSentinels and sentinelVoteLeader).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "instance/failover_priv.h"
+#include "topo/link.h"
+#include "topo/reply.h"
+
+#define ANSWER_MS    1500
+#define MAX_ATTEMPTS 4
+
+static size_t
+count_votes(const struct failover *f)
+{
+	size_t votes = 0;
+
+	for (size_t i = 0; i < f->sentinel_count; i++) {
+		votes += f->sentinels[i].voted;
+	}
+	return votes;
+}
+
+/* Somebody else may be asking too: not at once, and not in step with them. A sentinel that only was at a higher epoch is another matter. */
+static uint64_t
+pause_ms(const struct failover *f)
+{
+	return f->attempts == 1 && f->seen_epoch >= f->epoch ? 0 : 50 + clock_mono_us() % 200;
+}
+
+void
+fo_check_votes(struct failover *f)
+{
+	size_t votes = count_votes(f);
+
+	if (votes >= f->need && f->leads && fo_can_tell(f)) {
+		fo_step(f, FO_DONE); /* the answers of a slow sentinel are not waited for */
+	} else if (f->pending > 0) {
+		return;
+	} else if (!fo_majority_answers(f)) {
+		fo_step(f, FO_BAD);
+	} else if (votes < f->need && f->attempts < MAX_ATTEMPTS) {
+		fo_tick_in(f, pause_ms(f));
+	} else {
+		if (votes < f->need) {
+			errmsg_set(&f->why, "%zu of %zu sentinels voted, and %zu are needed", votes,
+			    f->voters, f->need);
+		} else {
+			errmsg_set(&f->why, "the sentinels voted but cannot be told of the result");
+		}
+		fo_step(f, FO_BAD);
+	}
+}
+
+static void
+on_vote(void *arg, const struct redisReply *reply, int error)
+{
+	struct fo_sentinel *s = arg;
+	struct failover *f = s->f;
+	uint64_t epoch = 0;
+
+	s->answers = error == 0 && !reply_is_error(reply);
+	/* is it down, the id it votes for, the epoch of that vote */
+	if (error == 0 && reply_u64(reply_at(reply, 2), &epoch)) {
+		s->voted = epoch == f->epoch && slice_eq(reply_text(reply_at(reply, 1)), f->id);
+		f->seen_epoch = MAX(f->seen_epoch, epoch);
+	}
+	(void)fo_answered(f);
+	fo_check_votes(f);
+}
+
+static void
+ask_for_votes(struct failover *f)
+{
+	const struct endpoint *old = &f->nodes[f->master].as.at;
+	char port[8], epoch[24];
+
+	(void)snprintf(port, sizeof(port), "%u", old->port);
+	(void)snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)f->epoch);
+	f->attempts++;
+	for (size_t i = 0; i < f->sentinel_count; i++) {
+		struct link *l = fo_sentinel_link(f, i);
+
+		f->sentinels[i].voted = false;
+		f->pending += l != NULL && link_send(l, ANSWER_MS, on_vote, &f->sentinels[i],
+					       "SENTINEL", "IS-MASTER-DOWN-BY-ADDR", old->host,
+					       port, epoch, f->id, NULL) == 0;
+	}
+	if (f->pending == 0) {
+		errmsg_set(&f->why, "no sentinel answers any more");
+		fo_step(f, FO_BAD);
+	}
+}
+
+void
+fo_vote(void *obj)
+{
+	ask_for_votes(obj);
+}
+
+void
+fo_vote_again(struct failover *f)
+{
+	f->epoch = MAX(f->epoch, f->seen_epoch) + 1;
+	ask_for_votes(f);
+}
+
+void
+fo_take_over(void *obj)
+{
+	struct failover *f = obj;
+
+	f->dead = true;
+	f->paused = false; /* with the one that was */
+	f->to = NULL;      /* what counts now is who has every write */
+	f->target = f->count;
+	f->leads = !f->sentinel_only;
+	f->attempts = 0;
+	f->why = ERRMSG_NONE;
+	fo_restore(f);
+	fo_count_voters(f);
+	for (size_t i = 0; i < f->sentinel_count; i++) {
+		f->sentinels[i].answers = f->sentinels[i].tellable = false;
+	}
+	if (fo_sentinel_is_busy(f)) {
+		errmsg_set(&f->why, "Sentinel runs a failover already");
+		fo_step(f, FO_BAD);
+		return;
+	}
+	fo_ask_for_peers(f);
+	ask_for_votes(f);
+}
