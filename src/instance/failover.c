@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "instance/claim.h"
 #include "instance/failover_priv.h"
+#include "instance/sentinel_conf.h"
 #include "topo/link.h"
 
 #define DEFAULT_PAUSE_MS   5000
@@ -564,20 +565,6 @@ on_watch_event(void *arg, size_t i, struct slice channel, struct slice text)
 
 /* ---- for the owner ---- */
 
-static void
-random_id(char id[41])
-{
-	uint8_t bytes[20];
-
-	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
-		log_error("no random numbers: %m");
-		abort();
-	}
-	for (size_t i = 0; i < sizeof(bytes); i++) {
-		(void)snprintf(id + 2 * i, 3, "%02x", bytes[i]);
-	}
-}
-
 static int
 check_spec(const struct failover_spec *spec, struct errmsg *err)
 {
@@ -654,7 +641,12 @@ failover_start(struct loop *loop, const struct failover_spec *spec, const struct
 	f->end_ms = spec->timeout_ms > 0 ? spec->timeout_ms : DEFAULT_TIMEOUT_MS;
 	f->tell_ms = spec->tell_ms > 0 ? spec->tell_ms : DEFAULT_TELL_MS;
 	copy_peers(f, spec);
-	random_id(f->id);
+	if (spec->claim != NULL) {
+		(void)snprintf(f->id, sizeof(f->id), "%s", claim_id(spec->claim));
+		f->claimed_epoch = claim_epoch(spec->claim);
+	} else {
+		sentinel_conf_new_id(f->id);
+	}
 	ev_init(&f->deadline, on_deadline);
 	f->deadline.data = f;
 	ev_init(&f->tick, on_tick);

@@ -35,6 +35,7 @@
 
 #define FAILOVER_MAX_NODES 64
 
+struct claim;
 struct failover;
 struct link;
 struct watcher;
@@ -49,8 +50,10 @@ struct failover_node {
 
 /* Zero in a number means the default. */
 struct failover_spec {
-	const char *master_name;           /* Sentinel's; borrowed */
-	struct watcher *watcher;           /* borrowed */
+	const char *master_name; /* Sentinel's; borrowed */
+	struct watcher *watcher; /* borrowed */
+	/* Whose epoch and id are used; NULL: an election of its own. Borrowed during failover_start. */
+	const struct claim *claim;
 	const struct failover_node *nodes; /* copied */
 	size_t count;
 	size_t master;       /* index of the present master */

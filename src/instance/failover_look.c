@@ -181,7 +181,8 @@ fo_count_voters(struct failover *f)
 			f->epoch = MAX(f->epoch, v->names.epoch);
 		}
 	}
-	f->epoch++;
+	/* One that was claimed before is won already. */
+	f->epoch = MAX(f->epoch + 1, f->claimed_epoch);
 	f->need = MAX(f->voters / 2 + 1, quorum);
 }
 

@@ -96,10 +96,11 @@ struct failover {
 	uint64_t down_after_ms;
 	uint64_t told_since_ms, hello_ms; /* telling began; the last hello */
 	uint64_t drain_since_ms;
-	char id[41];          /* with which we ask for votes */
-	uint64_t known_epoch; /* takeover: before the first answer of a sentinel */
-	uint64_t epoch;       /* of the new configuration */
-	uint64_t seen_epoch;  /* the highest in an answer to a request for votes */
+	char id[41];            /* with which we ask for votes */
+	uint64_t known_epoch;   /* takeover: before the first answer of a sentinel */
+	uint64_t claimed_epoch; /* 0: none */
+	uint64_t epoch;         /* of the new configuration */
+	uint64_t seen_epoch;    /* the highest in an answer to a request for votes */
 	unsigned attempts;
 	uint64_t final_offset; /* of the old master, with writes paused */
 	bool sentinel_only, leads;

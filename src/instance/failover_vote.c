@@ -2,12 +2,10 @@
  * The epoch: whoever wins the sentinels' votes for it decides who is master under it. What Sentinel itself asks for when it leads
  * a failover (sentinel.c, sentinelAskMasterStateToOtherSentinels and sentinelVoteLeader).
  */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "instance/failover_priv.h"
+#include "instance/vote.h"
 #include "topo/link.h"
 #include "topo/reply.h"
 
@@ -61,13 +59,12 @@ on_vote(void *arg, const struct redisReply *reply, int error)
 {
 	struct fo_sentinel *s = arg;
 	struct failover *f = s->f;
-	uint64_t epoch = 0;
+	struct vote vote;
 
 	s->answers = error == 0 && !reply_is_error(reply);
-	/* is it down, the id it votes for, the epoch of that vote */
-	if (error == 0 && reply_u64(reply_at(reply, 2), &epoch)) {
-		s->voted = epoch == f->epoch && slice_eq(reply_text(reply_at(reply, 1)), f->id);
-		f->seen_epoch = MAX(f->seen_epoch, epoch);
+	if (error == 0 && vote_read(reply, &vote)) {
+		s->voted = vote_is_for(&vote, f->id, f->epoch);
+		f->seen_epoch = MAX(f->seen_epoch, vote.epoch);
 	}
 	(void)fo_answered(f);
 	fo_check_votes(f);
@@ -76,19 +73,13 @@ on_vote(void *arg, const struct redisReply *reply, int error)
 static void
 ask_for_votes(struct failover *f)
 {
-	const struct endpoint *old = &f->nodes[f->master].as.at;
-	char port[8], epoch[24];
-
-	(void)snprintf(port, sizeof(port), "%u", old->port);
-	(void)snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)f->epoch);
 	f->attempts++;
 	for (size_t i = 0; i < f->sentinel_count; i++) {
 		struct link *l = fo_sentinel_link(f, i);
 
 		f->sentinels[i].voted = false;
-		f->pending += l != NULL && link_send(l, ANSWER_MS, on_vote, &f->sentinels[i],
-					       "SENTINEL", "IS-MASTER-DOWN-BY-ADDR", old->host,
-					       port, epoch, f->id, NULL) == 0;
+		f->pending += l != NULL && vote_ask(l, &f->nodes[f->master].as.at, f->epoch, f->id,
+					       ANSWER_MS, on_vote, &f->sentinels[i]) == 0;
 	}
 	if (f->pending == 0) {
 		errmsg_set(&f->why, "no sentinel answers any more");

@@ -193,10 +193,11 @@ insert_and_trim(struct store *s, struct store_event *ev, struct errmsg *err)
 }
 
 int
-store_event_add(struct store *s, enum event_kind kind, const char *subject, const char *text,
-    const char *detail, struct store_event *ret_event, struct errmsg *err)
+store_event_add(struct store *s, uint64_t time_ms, enum event_kind kind, const char *subject,
+    const char *text, const char *detail, struct store_event *ret_event, struct errmsg *err)
 {
-	struct store_event ev = {.time_ms = clock_wall_ms(), .kind = event_kind_name(kind)};
+	struct store_event ev = {
+	    .time_ms = time_ms != 0 ? time_ms : clock_wall_ms(), .kind = event_kind_name(kind)};
 	int rc = lay_out(s, subject, text, detail, &ev);
 
 	if (rc < 0) {

@@ -147,8 +147,8 @@ struct store_event {
  * ret_event (may be NULL) is what was stored, as followers are to see it; borrowed until the next
  * call of the store.
  */
-int store_event_add(struct store *s, enum event_kind kind, const char *subject, const char *text,
-    const char *detail, struct store_event *ret_event, struct errmsg *err);
+int store_event_add(struct store *s, uint64_t time_ms, enum event_kind kind, const char *subject,
+    const char *text, const char *detail, struct store_event *ret_event, struct errmsg *err);
 /* Events that could not be written and are not yet told by a state.gap. */
 uint64_t store_events_lost(const struct store *s);
 /* How many are kept from now on (at least 1); for tests. */

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "instance/primer.h"
+#include "instance/claim.h"
 #include "supervisor/supervisor_priv.h"
 
 static const char *const health_names[] = {
@@ -164,7 +164,7 @@ health_check(struct supervisor *s)
 	reasons = find_reasons(s);
 	if (json_array_size(reasons) == 0 && s->plan == PLAN_RUNNING) {
 		set_health(s, HEALTH_READY, reasons);
-		primer_run(s->primer);
+		claim_run(s->claim);
 	} else if (s->was_ready || s->plan == PLAN_RUNNING) {
 		set_health(s, HEALTH_DEGRADED, reasons);
 	}

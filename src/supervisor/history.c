@@ -13,6 +13,7 @@
 
 #define EVENTS_DEFAULT 50
 #define EVENTS_MOST    10000
+#define WRITE_AFTER_S  0.005
 
 struct follower {
 	struct list link;
@@ -20,35 +21,36 @@ struct follower {
 	struct ctl_request *req; /* borrowed; on_gone removes us before it goes */
 };
 
+/* An event that is not in the database yet. */
+struct pending {
+	struct list link;
+	uint64_t time_ms;
+	enum event_kind kind;
+	char *subject, *text, *detail; /* owned */
+};
+
 struct history {
+	struct loop *loop;     /* borrowed (outlives us) */
 	struct store *store;   /* borrowed (closed after us); NULL: none yet */
+	struct list pending;   /* struct pending, owned, in order */
+	ev_timer timer;        /* they are written */
 	struct list followers; /* struct follower, owned */
 	bool store_failing;    /* said so once */
 };
 
+static void on_timer(struct ev_loop *ev, ev_timer *w, int revents);
+
 struct history *
-history_new(void)
+history_new(struct loop *loop)
 {
 	struct history *h = xcalloc(1, sizeof(*h));
 
+	h->loop = loop;
 	list_init(&h->followers);
+	list_init(&h->pending);
+	ev_init(&h->timer, on_timer);
+	h->timer.data = h;
 	return h;
-}
-
-void
-history_free(struct history **hp)
-{
-	struct history *h = *hp;
-	struct list *item;
-
-	*hp = NULL;
-	if (h == NULL) {
-		return;
-	}
-	while ((item = list_shift(&h->followers)) != NULL) {
-		free(CONTAINER_OF(item, struct follower, link));
-	}
-	free(h);
 }
 
 void
@@ -69,44 +71,107 @@ tell_followers(struct history *h, const struct store_event *event)
 	}
 }
 
-void
-history_add(struct history *h, enum event_kind kind, const char *subject, json_t *detail,
-    const char *fmt, ...)
+/* Into the database, and to the followers, who get it also when it cannot be written. */
+static void
+write_one(struct history *h, const struct pending *p)
 {
-	char text[STORE_EVENT_TEXT_MAX], *detail_text;
 	struct errmsg err = ERRMSG_NONE;
 	struct store_event event;
-	va_list ap;
-	int rc;
 
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_line((enum log_level)event_kind_level(kind), "%s: %s kind=%s", subject, text,
-	    event_kind_name(kind));
-
-	detail_text = detail != NULL ? json_dumps(detail, JSON_COMPACT) : xstrdup("{}");
-	json_decref(detail);
-	rc = h->store == NULL
-		 ? -1
-		 : store_event_add(h->store, kind, subject, text, detail_text, &event, &err);
-	if (rc == 0) {
-		tell_followers(h, &event);
+	if (store_event_add(
+		h->store, p->time_ms, p->kind, p->subject, p->text, p->detail, &event, &err) == 0) {
 		h->store_failing = false;
-	} else if (h->store != NULL) {
-		event = (struct store_event){.time_ms = clock_wall_ms(),
-		    .kind = event_kind_name(kind),
-		    .subject = subject,
-		    .text = text,
-		    .detail = detail_text};
-		tell_followers(h, &event);
+	} else {
+		event = (struct store_event){.time_ms = p->time_ms,
+		    .kind = event_kind_name(p->kind),
+		    .subject = p->subject,
+		    .text = p->text,
+		    .detail = p->detail};
 		if (!h->store_failing) {
 			log_error(
 			    "events cannot be stored, they are in this log only: %s", err.text);
 			h->store_failing = true;
 		}
 	}
-	free(detail_text);
+	tell_followers(h, &event);
+}
+
+static void
+free_pending(struct pending *p)
+{
+	free(p->subject);
+	free(p->text);
+	free(p->detail);
+	free(p);
+}
+
+void
+history_flush(struct history *h)
+{
+	struct list *item;
+
+	ev_timer_stop(loop_ev(h->loop), &h->timer);
+	while (h->store != NULL && (item = list_shift(&h->pending)) != NULL) {
+		struct pending *p = CONTAINER_OF(item, struct pending, link);
+
+		write_one(h, p);
+		free_pending(p);
+	}
+}
+
+void
+history_free(struct history **hp)
+{
+	struct history *h = *hp;
+	struct list *item;
+
+	*hp = NULL;
+	if (h == NULL) {
+		return;
+	}
+	history_flush(h);
+	while ((item = list_shift(&h->pending)) != NULL) {
+		free_pending(CONTAINER_OF(item, struct pending, link));
+	}
+	while ((item = list_shift(&h->followers)) != NULL) {
+		free(CONTAINER_OF(item, struct follower, link));
+	}
+	free(h);
+}
+
+static void
+on_timer(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	history_flush(w->data);
+}
+
+void
+history_add(struct history *h, enum event_kind kind, const char *subject, json_t *detail,
+    const char *fmt, ...)
+{
+	struct pending *p = xcalloc(1, sizeof(*p));
+	char text[STORE_EVENT_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_line((enum log_level)event_kind_level(kind), "%s: %s kind=%s", subject, text,
+	    event_kind_name(kind));
+	*p = (struct pending){
+	    .time_ms = clock_wall_ms(),
+	    .kind = kind,
+	    .subject = xstrdup(subject),
+	    .text = xstrdup(text),
+	    .detail = detail != NULL ? json_dumps(detail, JSON_COMPACT) : xstrdup("{}"),
+	};
+	json_decref(detail);
+	list_init(&p->link);
+	list_push(&h->pending, &p->link);
+	if (!ev_is_active(&h->timer)) {
+		ev_timer_set(&h->timer, WRITE_AFTER_S, 0.);
+		ev_timer_start(loop_ev(h->loop), &h->timer);
+	}
 }
 
 static void
@@ -135,6 +200,7 @@ history_on_events(struct history *h, struct ctl_request *req, const json_t *args
 		ctl_fail(req, CTL_EXIT_FAILED, "the history is not open");
 		return;
 	}
+	history_flush(h);
 	if (n > 0 && store_events_each(h->store, STORE_LAST_IN_ORDER, 0,
 			 MIN(n, (size_t)EVENTS_MOST), send_event, req, &err) < 0) {
 		ctl_fail(req, CTL_EXIT_FAILED, "%s", err.text);

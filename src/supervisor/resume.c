@@ -567,6 +567,7 @@ resume_decide(struct supervisor *s, struct errmsg *err)
 	(void)topo_offer(s->topo, &master, TOPO_FROM_STATE);
 	overrule_files(s);
 	if (has_successors(s)) {
+		s->ask_sentinel = true;
 		roles_await_successor(s,
 		    "died while no supervisor ran: the sentinels elect a successor; "
 		    "it comes back as a replica");

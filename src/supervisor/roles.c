@@ -18,7 +18,7 @@
 /* A replica that has been without its master for longer is no longer up to date when that dies. */
 #define HEIR_UNLINKED_MS 3000
 
-static bool take_over(struct supervisor *s, struct errmsg *err);
+static bool take_over(struct supervisor *s, bool sentinel_only, struct errmsg *err);
 
 bool
 roles_sentinels_agree(const struct supervisor *s)
@@ -81,7 +81,7 @@ store_master(struct supervisor *s)
 static void
 end_succession(struct supervisor *s)
 {
-	s->succession = false;
+	s->succession = s->ask_sentinel = false;
 	ev_timer_stop(loop_ev(s->loop), &s->election);
 }
 
@@ -307,12 +307,29 @@ master_died(struct supervisor *s)
 	if (s->failover != NULL) {
 		failover_master_died(s->failover); /* the switchover becomes a takeover */
 		roles_await_successor(s, "died while it handed over; it comes back as a replica");
-	} else if (take_over(s, &err)) {
+	} else if (take_over(s, false, &err)) {
 		roles_await_successor(s, "a replica takes over; it comes back as a replica");
 	} else {
 		log_warn("the sentinels are left to find out by themselves: %s", err.text);
 		roles_await_successor(
 		    s, "the sentinels elect a successor; it comes back as a replica");
+	}
+}
+
+void
+roles_on_sentinels(struct supervisor *s)
+{
+	struct errmsg err = ERRMSG_NONE;
+	struct topo_master named;
+
+	if (!s->succession || !s->ask_sentinel || s->failover != NULL ||
+	    !watcher_majority(s->watcher, &named) || !endpoint_equal(&named.at, &s->master_at.at) ||
+	    sentinels_are_busy(s, false)) {
+		return;
+	}
+	s->ask_sentinel = false;
+	if (!take_over(s, true, &err)) {
+		log_notice("the sentinels are left to find out by themselves: %s", err.text);
 	}
 }
 
@@ -611,6 +628,7 @@ start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *
 
 	spec->master_name = s->name;
 	spec->watcher = s->watcher;
+	spec->claim = s->claim;
 	spec->nodes = nodes;
 	spec->epoch = s->master_at.epoch;
 	spec->down_after_ms = s->conf->sentinel_down_after_ms;
@@ -634,9 +652,9 @@ start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *
 }
 
 static bool
-take_over(struct supervisor *s, struct errmsg *err)
+take_over(struct supervisor *s, bool sentinel_only, struct errmsg *err)
 {
-	struct failover_spec spec = {.dead = true};
+	struct failover_spec spec = {.dead = true, .sentinel_only = sentinel_only};
 
 	if (!start_failover(s, &spec, err)) {
 		return false;

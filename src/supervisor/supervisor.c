@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "instance/primer.h"
+#include "instance/claim.h"
 #include "net/listener.h"
 #include "supervisor/lock.h"
 #include "supervisor/supervisor_priv.h"
@@ -21,6 +21,7 @@
 #define SUPERVISOR_MAGIC 0x53555056U
 #define RING_BYTES       ((size_t)512 * 1024)
 #define TICK_S           1.
+#define CLAIM_KEY        "claim.id" /* in the state database */
 
 void
 supervisor_touch(struct supervisor *s)
@@ -87,7 +88,30 @@ on_reload_signal(struct ev_loop *ev, ev_signal *w, int revents)
 static void
 on_watch_change(void *arg, size_t i, const struct watcher_sentinel *view)
 {
+	roles_on_sentinels(arg);
 	supervisor_touch(arg);
+}
+
+/* Under the id of this folder, so that what the sentinels have promised to a supervisor before us is ours. */
+static void
+make_claim(struct supervisor *s)
+{
+	char *stored = NULL, id[CLAIM_ID_SIZE];
+	struct errmsg err = ERRMSG_NONE;
+
+	if (store_meta_get(s->store, CLAIM_KEY, &stored, NULL) == 0 &&
+	    strlen(stored) == CLAIM_ID_SIZE - 1) {
+		(void)snprintf(id, sizeof(id), "%s", stored);
+	} else {
+		sentinel_conf_new_id(id);
+		if (store_meta_put(s->store, CLAIM_KEY, id, true, &err) < 0) {
+			log_warn("the id of this supervisor is not stored, votes are asked for "
+				 "under another one next time: %s",
+			    err.text);
+		}
+	}
+	free(stored);
+	s->claim = claim_new(s->watcher, id);
 }
 
 static void
@@ -104,7 +128,7 @@ start_watcher(struct supervisor *s)
 	s->watcher = watcher_new(s->loop, s->topo, &spec);
 	s->watch = (struct watcher_observer){.on_change = on_watch_change, .arg = s};
 	list_init(&s->watch.link);
-	s->primer = primer_new(s->watcher, s->name);
+	make_claim(s);
 	watcher_watch(s->watcher, &s->watch);
 }
 
@@ -331,7 +355,7 @@ finish(struct supervisor *s)
 	if (s->watcher != NULL) {
 		watcher_unwatch(&s->watch);
 	}
-	primer_free(&s->primer);
+	claim_free(&s->claim);
 	watcher_free(&s->watcher);
 	for (size_t i = s->unit_count; i > 0; i--) {
 		unit_free(&s->units[i - 1]);
@@ -388,7 +412,7 @@ make(struct conf *conf, const struct conf_sources *sources)
 	    .lock_fd = -1,
 	    .started_ms = clock_mono_ms()};
 	s->loop = loop_new();
-	s->history = history_new();
+	s->history = history_new(s->loop);
 	s->ring = ring_new(RING_BYTES);
 	s->topo = topo_new();
 	list_init(&s->waiters);

@@ -134,7 +134,7 @@ struct supervisor {
 	struct topo_observer observer;
 	struct watcher *watcher;
 	struct watcher_observer watch;
-	struct primer *primer;
+	struct claim *claim;
 	struct ctl_server *ctl;
 	struct list waiters; /* control requests that wait for a unit */
 
@@ -154,6 +154,8 @@ struct supervisor {
 	struct topo_master master_at;
 	bool master_known;
 	bool succession; /* the master died and a replica is to take over: it must not start */
+	bool
+	    ask_sentinel; /* with that: it died while no supervisor ran, and Sentinel was not asked yet */
 	struct leftover *leftovers; /* processes from before that end before we begin */
 	size_t leftover_count;
 	struct sentinel_move *moves; /* instances whose address changed since the last run */
@@ -228,6 +230,8 @@ void roles_fini(struct supervisor *s);
 int roles_for_start(struct unit *u, const struct endpoint **ret_follow);
 /* The master is dead and must not start until another was elected, or the time for that is over. */
 void roles_await_successor(struct supervisor *s, const char *text);
+/* Their view has changed. What died while no supervisor ran is not known to have a fit replica: once a majority can be asked, Sentinel is. */
+void roles_on_sentinels(struct supervisor *s);
 /* A redis that should run has ended. */
 void roles_on_exit(struct unit *u);
 /* It runs no more code, but its end will take a while. */

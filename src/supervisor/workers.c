@@ -63,6 +63,7 @@ on_route(struct unit *u, const struct channel_msg *msg)
 	u->routes = true;
 	u->route_to.at = endpoint_tcp(msg->args[0], (uint16_t)port);
 	u->route_to.epoch = epoch;
+	log_info("%s: routes to %s", u->name, ENDPOINT_TEXT(&u->route_to.at));
 	supervisor_touch(u->sup);
 }
 
@@ -72,6 +73,7 @@ on_noroute(struct unit *u, const struct channel_msg *msg)
 	u->routes = false;
 	(void)snprintf(u->no_route, sizeof(u->no_route), "%s",
 	    msg->arg_count > 0 ? msg->args[0] : "no master");
+	log_info("%s: does not route: %s", u->name, u->no_route);
 	supervisor_touch(u->sup);
 }
 

@@ -219,9 +219,13 @@ answer_vote(struct world_sentinel *s, struct fake_client *c, const struct redisR
 		say_bulk(c, other);
 		fake_say(c, ":%u\r\n", s->voted_at);
 	} else {
-		s->leader_epoch = epoch;
-		say_bulk(c, word(request, 5));
-		fake_say(c, ":%u\r\n", epoch);
+		if (epoch > s->leader_epoch) {
+			s->leader_epoch = epoch;
+			(void)snprintf(s->leader, sizeof(s->leader), "%s", word(request, 5));
+			note(s->w, "sentinel saves %u\n", epoch);
+		}
+		say_bulk(c, s->leader);
+		fake_say(c, ":%u\r\n", s->leader_epoch);
 	}
 }
 
@@ -537,12 +541,18 @@ has_polled(void *arg)
 }
 
 void
+world_until_polls(struct world *w, unsigned polls)
+{
+	w->awaited_polls = w->sentinels[0].polls + polls;
+	fake_run_until(w->loop, has_polled, w);
+}
+
+void
 world_until_state(struct world *w, const char *state)
 {
 	w->awaited = state;
 	fake_run_until(w->loop, is_in_awaited_state, w);
-	w->awaited_polls = w->sentinels[0].polls + 3;
-	fake_run_until(w->loop, has_polled, w);
+	world_until_polls(w, 3);
 }
 
 /* The first line that begins so, at or after `from`. */

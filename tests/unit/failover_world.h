@@ -40,8 +40,9 @@ struct world_sentinel {
 	struct fake *server; /* a test may free it: the sentinel is gone */
 	uint16_t port;
 	size_t names;
-	unsigned epoch, leader_epoch;
-	unsigned polls; /* how often the watcher has asked it, which is every 20 ms */
+	unsigned epoch, leader_epoch; /* of the master that it names; of its last vote, */
+	char leader[41];              /* which was for */
+	unsigned polls;               /* how often the watcher has asked it, which is every 20 ms */
 	bool failover;
 	/* Misbehaviour. */
 	bool silent;        /* hangs: its connections stand */
@@ -88,6 +89,8 @@ void world_until_done(struct world *w);
 void world_until(struct world *w, const char *line);
 /* The master is gone: its link with it. Its replicas notice, unless `links_stay`. */
 void world_kill_master(struct world *w, bool links_stay);
+/* Runs until the watcher has asked the first sentinel so often again. */
+void world_until_polls(struct world *w, unsigned polls);
 /* Runs until the failover is in this state, and then for two or three polls of the watcher. */
 void world_until_state(struct world *w, const char *state);
 /* How often a line that begins so is in the journal. */

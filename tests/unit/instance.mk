@@ -17,6 +17,11 @@ tests_unit_test_failover_SOURCES = tests/unit/test_failover.c tests/unit/failove
 tests_unit_test_failover_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
 EXTRA_DIST += tests/unit/golden/failover.fsm
 
+unit_tests += tests/unit/test_claim
+tests_unit_test_claim_SOURCES = tests/unit/test_claim.c tests/unit/failover_world.c tests/unit/failover_world.h \
+	tests/unit/fake_server.c tests/unit/fake_server.h
+tests_unit_test_claim_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
+
 unit_tests += tests/unit/test_takeover
 tests_unit_test_takeover_SOURCES = tests/unit/test_takeover.c tests/unit/failover_world.c tests/unit/failover_world.h \
 	tests/unit/fake_server.c tests/unit/fake_server.h

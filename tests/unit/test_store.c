@@ -68,7 +68,8 @@ make_filled(void)
 	assert_int_equal(store_master_put(s, &m, &err), 0);
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(
-		    store_event_add(s, EVENT_INSTANCE_READY, "redis-1", text, NULL, NULL, &err), 0);
+		    store_event_add(s, 0, EVENT_INSTANCE_READY, "redis-1", text, NULL, NULL, &err),
+		    0);
 	}
 	store_close(&s);
 }
@@ -126,7 +127,7 @@ assert_reset(const char *why)
 	assert_int_equal(stat(report.set_aside, &st), 0);
 	assert_int_equal(store_master_get(s, "main", &m, &err), -ENOENT);
 	assert_int_equal(
-	    store_event_add(s, EVENT_STATE_DAMAGED, "main", report.why, NULL, NULL, &err), 0);
+	    store_event_add(s, 0, EVENT_STATE_DAMAGED, "main", report.why, NULL, NULL, &err), 0);
 	store_close(&s);
 }
 

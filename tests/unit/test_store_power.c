@@ -113,8 +113,8 @@ write_until_killed(const char *path, int told, uint64_t epoch)
 
 		if (store_master_put(s, &m, &err) < 0 ||
 		    write(told, &epoch, sizeof(epoch)) != sizeof(epoch) ||
-		    store_event_add(s, EVENT_MASTER_ELECTED, "main", "elected", long_detail(), NULL,
-			&err) < 0) {
+		    store_event_add(s, 0, EVENT_MASTER_ELECTED, "main", "elected", long_detail(),
+			NULL, &err) < 0) {
 			_exit(1);
 		}
 	}
@@ -287,7 +287,7 @@ test_power_cut_keeps_the_master(void **state)
 
 		/* events and pids may be lost, but take nothing with them */
 		for (int i = 0; i < 12; i++) {
-			assert_int_equal(store_event_add(s, EVENT_LINK_UP, "redis-1", "up",
+			assert_int_equal(store_event_add(s, 0, EVENT_LINK_UP, "redis-1", "up",
 					     long_detail(), NULL, &err),
 			    0);
 		}
@@ -376,14 +376,14 @@ test_full_disk_is_an_error_and_passes(void **state)
 	assert_non_null(strstr(err.text, "no space left"));
 	assert_non_null(strstr(err.text, path));
 	assert_int_equal(
-	    store_event_add(s, EVENT_LINK_UP, "redis-1", "up", NULL, NULL, &err), -ENOSPC);
+	    store_event_add(s, 0, EVENT_LINK_UP, "redis-1", "up", NULL, NULL, &err), -ENOSPC);
 	assert_int_equal(
-	    store_event_add(s, EVENT_LINK_UP, "redis-1", "up", NULL, NULL, &err), -ENOSPC);
+	    store_event_add(s, 0, EVENT_LINK_UP, "redis-1", "up", NULL, NULL, &err), -ENOSPC);
 	assert_int_equal(store_events_lost(s), 2);
 	assert_int_equal(store_master_get(s, "main", &out, &err), -ENOENT); /* reading goes on */
 	disk_full = false;
 	assert_int_equal(store_master_put(s, &m, &err), 0);
-	assert_int_equal(store_event_add(s, EVENT_LINK_UP, "redis-1", "up", NULL, &ev, &err), 0);
+	assert_int_equal(store_event_add(s, 0, EVENT_LINK_UP, "redis-1", "up", NULL, &ev, &err), 0);
 	assert_int_equal(ev.id, 2); /* after the event that tells of the gap */
 	restore_call("pwrite64", real_pwrite64);
 	restore_call("pwrite", real_pwrite);

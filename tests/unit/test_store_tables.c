@@ -259,7 +259,7 @@ add(enum event_kind kind, const char *text)
 {
 	struct store_event ev;
 
-	assert_int_equal(store_event_add(store, kind, "redis-1", text, NULL, &ev, &err), 0);
+	assert_int_equal(store_event_add(store, 0, kind, "redis-1", text, NULL, &ev, &err), 0);
 	return ev.id;
 }
 
@@ -379,7 +379,7 @@ test_event_as_json(void **state)
 	json_t *read = NULL, *expected;
 	char when[CLOCK_RFC3339_SIZE];
 
-	assert_int_equal(store_event_add(store, EVENT_MASTER_ELECTED, "redis-2",
+	assert_int_equal(store_event_add(store, 0, EVENT_MASTER_ELECTED, "redis-2",
 			     "redis-2 is master", "{\"epoch\":7}", &shown, &err),
 	    0);
 	expected = json_pack("{s:i, s:s, s:s, s:s, s:s, s:{s:i}}", "id", 1, "time",
@@ -401,7 +401,7 @@ test_foreign_bytes_become_text(void **state)
 	struct store_event ev;
 	json_t *json;
 
-	assert_int_equal(store_event_add(store, EVENT_INSTANCE_EXITED, "redis-1",
+	assert_int_equal(store_event_add(store, 0, EVENT_INSTANCE_EXITED, "redis-1",
 			     "said: \xff\xfe \xe2\x82\xac \xe2\x82", "not json", &ev, &err),
 	    0);
 	assert_string_equal(ev.text, "said: ?? \xe2\x82\xac ??");
@@ -443,7 +443,7 @@ test_long_event_is_cut_between_characters(void **state)
 	}
 	memset(detail, '1', sizeof(detail) - 1);
 	assert_int_equal(
-	    store_event_add(store, EVENT_LINK_UP, "redis-1", text, detail, &ev, &err), 0);
+	    store_event_add(store, 0, EVENT_LINK_UP, "redis-1", text, detail, &ev, &err), 0);
 	assert_int_equal(strlen(ev.text), STORE_EVENT_TEXT_MAX / 3 * 3);
 	json = store_event_json(&ev);
 	assert_int_equal(json_integer_value(json_object_get(
@@ -460,13 +460,13 @@ test_lost_events_are_counted_and_told(void **state)
 
 	assert_int_equal(sqlite3_exec(store->db, "PRAGMA query_only = 1", NULL, NULL, NULL), 0);
 	for (int i = 0; i < 3; i++) {
-		assert_true(
-		    store_event_add(store, EVENT_LINK_UP, "redis-1", "up", NULL, NULL, &err) < 0);
+		assert_true(store_event_add(
+				store, 0, EVENT_LINK_UP, "redis-1", "up", NULL, NULL, &err) < 0);
 	}
 	assert_int_equal(store_events_lost(store), 3);
 	assert_int_equal(sqlite3_exec(store->db, "PRAGMA query_only = 0", NULL, NULL, NULL), 0);
 	assert_int_equal(
-	    store_event_add(store, EVENT_LINK_DOWN, "redis-1", "down", NULL, &ev, &err), 0);
+	    store_event_add(store, 0, EVENT_LINK_DOWN, "redis-1", "down", NULL, &ev, &err), 0);
 	assert_int_equal(store_events_lost(store), 0);
 	assert_string_equal(ev.kind, "link.down");
 	assert_int_equal(
