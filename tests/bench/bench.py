@@ -5,7 +5,7 @@ Throughput on a busy machine swings by a factor of two from one moment to the ne
 take turns within each round and only ratios within a round are compared; the CPU time of a request is
 the steadier figure. Every part starts its own cluster on its own ports.
 
-    bench.py [--rounds N] [--requests N] [--only start,rest,throughput,failover]
+    bench.py [--rounds N] [--requests N] [--kills N] [--big-mib N] [--only start,rest,throughput,failover]
 """
 import argparse
 import csv
@@ -13,7 +13,6 @@ import io
 import os
 import platform
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,8 @@ from datetime import datetime
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
-from harness import Cases, WireError, binary, procs, wait_until  # noqa: E402
+import takeover  # noqa: E402
+from harness import Cases, binary, procs, wait_until  # noqa: E402
 
 PARTS = ["start", "rest", "throughput", "failover"]
 DEFAULT_SENTINEL = {"sentinel.down_after_ms": None, "sentinel.failover_timeout_ms": None}
@@ -159,35 +159,24 @@ def bench_throughput(args, cases):
 
 
 def bench_failover(args, cases):
-    heading(f"kill -9 of the master to the next acknowledged write through the proxy (min / median / max of {args.rounds})")
-    c = cases(options=DEFAULT_SENTINEL).start()
-    c.allow("deaths")
-    gaps = []
-    with c.wire(timeout=120) as wire:
-        wire("SET", "k", "0")
-        for n in range(args.rounds):
-            master = c.master()
-            pid = c.instance(master)["pid"]
-            killed_at = time.monotonic()
-            os.kill(pid, signal.SIGKILL)
-            while True:
-                try:
-                    wire("SET", "k", n)
-                    break
-                except WireError as e:
-                    # Sent in the moment before anybody could know: the client tries again, as any would.
-                    if not str(e).startswith("UNCERTAIN"):
-                        raise
-            gaps.append((time.monotonic() - killed_at) * 1000)
-            c.wait_agreed(120)
-    say("with the settings of a fresh install", figure(gaps, " ms"))
-    c.stop()
+    heading(f"kill -9 of the master to the next acknowledged write through the proxy (min / median / max of {args.kills}, taking turns)")
+    gaps, agreed = takeover.compare(cases, args.kills)
+    for name, values in gaps.items():
+        say(name, figure(values, " ms", 1))
+    say("Holdfast: until all sentinels name the new master", figure(agreed, " ms", 1))
+    if args.big_mib:
+        kills = max(5, args.kills // 4)
+        say(f"Holdfast, master with {args.big_mib} MiB of data ({kills} kills)", figure(takeover.big(cases, kills, args.big_mib), " ms", 1))
+    pauses, errors, lost = takeover.switchovers(cases, args.kills)
+    say("planned switchover: longest pause of a writer", f"{figure(pauses, ' ms', 1)}   errors {errors}, acknowledged writes lost {lost}")
 
 
 def main():
     parser = argparse.ArgumentParser(description="figures of this build; nothing is asserted")
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "5")))
     parser.add_argument("--requests", type=int, default=int(os.environ.get("BENCH_REQUESTS", "50000")))
+    parser.add_argument("--kills", type=int, default=int(os.environ.get("BENCH_KILLS", "20")))
+    parser.add_argument("--big-mib", type=int, default=int(os.environ.get("BENCH_BIG_MIB", "1024")), help="0: leave it out")
     parser.add_argument("--only", default=os.environ.get("BENCH_ONLY", ",".join(PARTS)))
     args = parser.parse_args()
     wanted = args.only.split(",")
