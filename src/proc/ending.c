@@ -1,6 +1,7 @@
 #include "proc/ending.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,31 +30,37 @@ open_statm(pid_t pid)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* "size resident …" in pages; 0 once it is ending. */
-static uint64_t
-read_pages(int fd)
+/* "size resident …" in pages. 0; -ESRCH: it is ending or has ended; another negative errno: nothing is known. */
+static int
+read_pages(int fd, uint64_t *ret_pages)
 {
 	char text[128];
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-	uint64_t pages;
 	char *second, *end;
 
-	text[n > 0 ? n : 0] = '\0';
+	if (n == -1) {
+		return -errno;
+	}
+	text[n] = '\0';
 	second = strchr(text, ' ');
 	end = second != NULL ? strchr(second + 1, ' ') : NULL;
 	if (end == NULL) {
-		return 0;
+		return -EIO;
 	}
 	*end = '\0';
-	return slice_to_u64(slice_str(second + 1), &pages) ? pages : 0;
+	if (!slice_to_u64(slice_str(second + 1), ret_pages)) {
+		return -EIO;
+	}
+	return *ret_pages > 0 ? 0 : -ESRCH;
 }
 
 static void
 on_timer(struct ev_loop *ev, ev_timer *w, int revents)
 {
 	struct ending *e = OBJ_CAST((struct ending *)w->data, ENDING_MAGIC);
+	uint64_t pages;
 
-	if (read_pages(e->fd) == 0) {
+	if (read_pages(e->fd, &pages) == -ESRCH) {
 		ev_timer_stop(ev, w);
 		e->fn(e->arg);
 	}
@@ -104,10 +111,12 @@ uint64_t
 ending_resident_bytes(pid_t pid)
 {
 	int fd = open_statm(pid);
-	uint64_t pages = fd != -1 ? read_pages(fd) : 0;
+	uint64_t pages = 0;
 
-	if (fd != -1) {
-		(void)close(fd);
+	if (fd == -1) {
+		return 0;
 	}
+	(void)read_pages(fd, &pages);
+	(void)close(fd);
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

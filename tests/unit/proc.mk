@@ -11,3 +11,7 @@ tests_unit_test_logfile_LDADD = $(LIBS_PROC) $(UNIT_LIBS)
 unit_tests += tests/unit/test_capture
 tests_unit_test_capture_SOURCES = tests/unit/test_capture.c
 tests_unit_test_capture_LDADD = $(LIBS_PROC) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_ending
+tests_unit_test_ending_SOURCES = tests/unit/test_ending.c tests/unit/loop_until.h
+tests_unit_test_ending_LDADD = $(LIBS_PROC) $(UNIT_LIBS)
