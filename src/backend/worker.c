@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "ipc/channel.h"
+#include "ipc/rejoin.h"
 #include "net/listener.h"
 #include "topo/watcher.h"
 
@@ -23,6 +24,8 @@
 struct door_watch {
 	struct worker *worker;     /* borrowed */
 	struct listener *listener; /* owned */
+	int fd;                    /* borrowed from the listener */
+	char *address;             /* owned; NULL: alone */
 	unsigned door;
 };
 
@@ -34,6 +37,8 @@ struct worker {
 	char *name;              /* owned */
 	struct loop *loop;       /* owned, as all below */
 	struct channel *channel; /* NULL: alone, or the supervisor is gone */
+	struct rejoin *rejoin;   /* where the next supervisor finds us; NULL: alone, or it cannot */
+	bool rejoined;           /* another supervisor came and has not said `go` yet */
 	bool supervised;
 	struct topo *topo;
 	struct watcher *watcher;
@@ -107,6 +112,7 @@ drain(struct worker *w, uint64_t longest_ms)
 		return;
 	}
 	w->draining = true;
+	rejoin_free(&w->rejoin);
 	for (size_t i = 0; i < w->door_count; i++) {
 		listener_free(&w->doors[i]->listener);
 	}
@@ -127,7 +133,7 @@ on_stop_signal(struct ev_loop *ev, ev_signal *s, int revents)
 	drain(w, DRAIN_DEFAULT_MS);
 }
 
-/* ---- beginning ---- */
+/* ---- doors ---- */
 
 static void
 on_accept(void *owner, int fd)
@@ -137,9 +143,9 @@ on_accept(void *owner, int fd)
 	d->worker->ops->accept(d->worker->state, fd, d->door);
 }
 
-/* Begins to accept on `fd`, which is ours from here. */
+/* Begins to accept on `fd`, which is ours from here. `address` NULL: nobody will ask for it. */
 static int
-open_door(struct worker *w, const char *option, int fd)
+open_door(struct worker *w, const char *option, const char *address, int fd)
 {
 	for (unsigned i = 0; w->ops->doors[i].option != NULL; i++) {
 		struct door_watch *d;
@@ -148,7 +154,10 @@ open_door(struct worker *w, const char *option, int fd)
 			continue;
 		}
 		d = xcalloc(1, sizeof(*d));
-		*d = (struct door_watch){.worker = w, .door = i};
+		*d = (struct door_watch){.worker = w,
+		    .fd = fd,
+		    .address = address != NULL ? xstrdup(address) : NULL,
+		    .door = i};
 		d->listener = listener_new(w->loop, fd, on_accept, d);
 		listener_pause(d->listener, !w->started);
 		w->doors = xreallocarray(w->doors, w->door_count + 1, sizeof(struct door_watch *));
@@ -158,6 +167,92 @@ open_door(struct worker *w, const char *option, int fd)
 	(void)close(fd);
 	return -EINVAL;
 }
+
+/* ---- another supervisor ---- */
+
+static const struct channel_ops channel_ops;
+
+/* The old supervisor is gone and another has come: it is told who we are and what we hold. */
+static void
+on_rejoin(void *owner, int fd)
+{
+	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
+
+	w->channel = channel_new(w->loop, fd, &channel_ops, w);
+	w->rejoined = true;
+	(void)channel_send(w->channel, -1, "name", w->name, PACKAGE_VERSION, NULL);
+	for (size_t i = 0; i < w->door_count; i++) {
+		const struct door_watch *d = w->doors[i];
+
+		(void)channel_send(
+		    w->channel, d->fd, "door", w->ops->doors[d->door].option, d->address, NULL);
+	}
+	(void)channel_send(w->channel, -1, "end", NULL);
+}
+
+static void
+open_rejoin(struct worker *w)
+{
+	int rc = w->supervised ? rejoin_new(w->loop, w->name, on_rejoin, w, &w->rejoin) : 0;
+
+	if (rc < 0) {
+		log_warn("a supervisor that is started anew will not find this worker and start "
+			 "another in its place: cannot listen on %s.sock: %s",
+		    w->name, strerror(-rc));
+	} else if (w->rejoin != NULL && w->channel == NULL) {
+		rejoin_accept(w->rejoin);
+	}
+}
+
+static bool
+is_door(const struct worker *w, const char *option)
+{
+	for (unsigned i = 0; w->ops->doors[i].option != NULL; i++) {
+		if (strcmp(w->ops->doors[i].option, option) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Does the configuration of the new supervisor differ in what takes effect at a start only? It is told so
+ * then. What we listen on is for it to compare: a further address needs no other worker.
+ */
+static bool
+is_unfit(struct worker *w)
+{
+	struct conf_changes changes;
+	bool unfit = false;
+
+	conf_diff(w->conf, w->next_conf, &changes);
+	for (size_t i = 0; i < changes.count && !unfit; i++) {
+		const struct conf_change *c = &changes.items[i];
+
+		unfit = !c->alive && strcmp(conf_target_name(c->target), w->ops->role) == 0 &&
+			!is_door(w, c->option);
+		if (unfit) {
+			(void)channel_send(w->channel, -1, "unfit", c->option, NULL);
+		}
+	}
+	conf_changes_fini(&changes);
+	return unfit;
+}
+
+/* Tells the supervisor what a worker tells that has begun, and from now on each change. */
+static void
+report(struct worker *w)
+{
+	if (w->channel != NULL) {
+		(void)channel_send(w->channel, -1, "ready", NULL);
+	}
+	w->route_watch =
+	    (struct backend_watcher){.on_route = on_route, .on_noroute = on_noroute, .arg = w};
+	list_init(&w->route_watch.link);
+	backend_watch(w->backend, &w->route_watch);
+}
+
+/* ---- beginning ---- */
 
 static void
 configure_backend(struct worker *w)
@@ -200,13 +295,8 @@ start(struct worker *w, struct errmsg *err)
 	for (size_t i = 0; i < w->door_count; i++) {
 		listener_pause(w->doors[i]->listener, false);
 	}
-	if (w->channel != NULL) {
-		(void)channel_send(w->channel, -1, "ready", NULL);
-	}
-	w->route_watch =
-	    (struct backend_watcher){.on_route = on_route, .on_noroute = on_noroute, .arg = w};
-	list_init(&w->route_watch.link);
-	backend_watch(w->backend, &w->route_watch);
+	open_rejoin(w);
+	report(w);
 	return 0;
 }
 
@@ -214,7 +304,13 @@ static void
 on_go(struct worker *w)
 {
 	struct errmsg err = ERRMSG_NONE;
+	bool again = w->rejoined;
 
+	w->rejoined = false;
+	if (again && w->next_conf != NULL && is_unfit(w)) {
+		conf_free(&w->next_conf);
+		return; /* as we are until we are told to stop */
+	}
 	if (w->next_conf != NULL) {
 		struct conf *old = w->conf;
 
@@ -232,6 +328,9 @@ on_go(struct worker *w)
 		log_error("cannot begin: %s", err.text);
 		w->exit_code = 1;
 		loop_stop(w->loop);
+	} else if (again && w->started) {
+		backend_unwatch(&w->route_watch);
+		report(w);
 	}
 }
 
@@ -255,22 +354,42 @@ on_config(struct worker *w, struct channel_msg *msg)
 static void
 on_secret(struct worker *w, struct channel_msg *msg)
 {
-	if (msg->arg_count < 2 || strlen(msg->args[1]) > SECRET_MAX || w->backend != NULL) {
+	if (msg->arg_count < 2 || strlen(msg->args[1]) > SECRET_MAX ||
+	    (w->backend != NULL && strcmp(w->user, msg->args[0]) == 0 &&
+		strcmp(w->secret, msg->args[1]) == 0)) {
 		return;
 	}
 	free(w->user);
 	free(w->secret);
 	w->user = xstrdup(msg->args[0]);
 	w->secret = xstrdup(msg->args[1]);
+	if (w->backend != NULL) {
+		backend_set_secret(w->backend, w->user, w->secret);
+	}
+}
+
+static bool
+has_door(const struct worker *w, const char *option, const char *address)
+{
+	for (size_t i = 0; i < w->door_count; i++) {
+		const struct door_watch *d = w->doors[i];
+
+		if (strcmp(w->ops->doors[d->door].option, option) == 0 &&
+		    strcmp(d->address, address) == 0) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static void
 on_listen(struct worker *w, struct channel_msg *msg)
 {
-	if (msg->arg_count < 2 || msg->fd_count < 1) {
+	if (msg->arg_count < 2 || msg->fd_count < 1 || w->draining ||
+	    has_door(w, msg->args[0], msg->args[1])) {
 		return;
 	}
-	if (open_door(w, msg->args[0], msg->fds[0]) < 0) {
+	if (open_door(w, msg->args[0], msg->args[1], msg->fds[0]) < 0) {
 		log_warn("a listening socket for an unknown option is left alone option=%s",
 		    msg->args[0]);
 	}
@@ -348,7 +467,11 @@ on_gone(struct channel *ch, void *owner)
 		w->exit_code = 1;
 		return;
 	}
+	w->rejoined = false;
 	log_warn("the supervisor is gone, serving goes on without it");
+	if (w->rejoin != NULL) {
+		rejoin_accept(w->rejoin);
+	}
 }
 
 static const struct channel_ops channel_ops = {.on_msg = on_msg, .on_gone = on_gone};
@@ -377,7 +500,7 @@ begin_alone(struct worker *w, const struct worker_args *args, struct errmsg *err
 				rc = listener_bind(&at, &fd, err);
 			}
 			if (rc == 0) {
-				rc = open_door(w, w->ops->doors[i].option, fd);
+				rc = open_door(w, w->ops->doors[i].option, NULL, fd);
 			}
 		}
 	}
@@ -404,6 +527,7 @@ watch_signals(struct worker *w)
 static void
 finish(struct worker *w)
 {
+	rejoin_free(&w->rejoin);
 	for (size_t i = 0; i < w->door_count; i++) {
 		listener_free(&w->doors[i]->listener);
 	}
@@ -420,6 +544,7 @@ finish(struct worker *w)
 	ev_signal_stop(loop_ev(w->loop), &w->sigint);
 	loop_free(&w->loop);
 	for (size_t i = 0; i < w->door_count; i++) {
+		free(w->doors[i]->address);
 		free(w->doors[i]);
 	}
 	free(w->doors);

@@ -3,12 +3,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define CHANNEL_MAGIC   0x4348414eU
@@ -310,6 +312,16 @@ read_one(struct channel *ch)
 }
 
 static void
+end_reading(struct channel *ch)
+{
+	ev_io_stop(loop_ev(ch->loop), &ch->read_io);
+	(void)lose_peer(ch);
+	if (ch->ops->on_gone != NULL) {
+		ch->ops->on_gone(ch, ch->owner);
+	}
+}
+
+static void
 on_readable(struct ev_loop *ev, ev_io *w, int revents)
 {
 	struct channel *ch = OBJ_CAST((struct channel *)w->data, CHANNEL_MAGIC);
@@ -319,10 +331,33 @@ on_readable(struct ev_loop *ev, ev_io *w, int revents)
 		more = read_one(ch);
 	}
 	if (more < 0 && ch->fd != -1) {
-		ev_io_stop(loop_ev(ch->loop), &ch->read_io);
-		(void)lose_peer(ch);
-		if (ch->ops->on_gone != NULL) {
-			ch->ops->on_gone(ch, ch->owner);
+		end_reading(ch);
+	}
+}
+
+int
+channel_wait(struct channel *ch, uint64_t timeout_ms)
+{
+	uint64_t deadline = clock_mono_ms() + timeout_ms;
+
+	for (;;) {
+		struct pollfd wait = {.fd = ch->fd, .events = POLLIN};
+		uint64_t now = clock_mono_ms();
+		int rc = poll(&wait, 1, now < deadline ? (int)(deadline - now) : 0);
+
+		if (rc == 0) {
+			return -ETIMEDOUT;
+		}
+		if (rc == -1 && errno == EINTR) {
+			continue;
+		}
+		rc = rc == -1 ? -EPIPE : read_one(ch);
+		if (rc == 1) {
+			return 0;
+		}
+		if (rc < 0) {
+			end_reading(ch);
+			return -EPIPE;
 		}
 	}
 }

@@ -20,6 +20,19 @@
  *   ready                    accepting on all its sockets
  *   route HOST PORT EPOCH    ROLE was checked, commands go there
  *   noroute WHY              no master to send to, holding
+ *
+ * A worker outlives its supervisor. The next one connects to it (rejoin.h), that connection becomes the
+ * channel, and the worker begins:
+ *
+ *   worker → supervisor
+ *   name NAME VERSION        who I am, and of which holdfast
+ *   door OPTION ENDPOINT     + fd: what I listen on, one message each
+ *   end                      that was all
+ *
+ *   supervisor → worker      config, secret, listen (what it has already is left alone), sentinels, master, go
+ *
+ *   worker → supervisor      ready and route or noroute, as from a new one; or
+ *   unfit OPTION             a changed option that takes effect at a start only: start another in my place
  */
 #ifndef IPC_CHANNEL_H
 #define IPC_CHANNEL_H
@@ -53,6 +66,11 @@ struct channel_ops {
 int channel_pair(int *ret_ours, int *ret_workers) ATTR_WARN_UNUSED;
 /* Takes over the fd. */
 struct channel *channel_new(struct loop *loop, int fd, const struct channel_ops *ops, void *owner);
+/*
+ * Blocks until a datagram was read, and delivers it: for a supervisor whose loop does not run yet. 0; -EPIPE:
+ * the peer is gone (on_gone was called); -ETIMEDOUT. The channel may be closed when it returns.
+ */
+int channel_wait(struct channel *ch, uint64_t timeout_ms) ATTR_WARN_UNUSED;
 /* No callback after this; safe inside one. */
 void channel_close(struct channel **ch);
 

@@ -44,7 +44,7 @@ struct process {
 	bool killed; /* SIGKILL was sent to this pid */
 	bool started_once;
 	pid_t pid; /* 0: none */
-	int pidfd; /* owned; -1 unless adopted */
+	int pidfd; /* owned; -1 unless adopted and not our child */
 	uint64_t start_ticks, started_ms;
 	unsigned restarts;
 	uint64_t young_deaths_ms[YOUNG_MAX_MOST]; /* ring of when it died young */
@@ -519,12 +519,24 @@ process_kick(struct process *p)
 	}
 }
 
-int
-process_adopt(struct process *p, pid_t pid, uint64_t start_ticks)
+/* Looks, and reaps nothing: that is the loop's. */
+static bool
+is_our_child(pid_t pid)
 {
-	assert(p->state == PROCESS_STOPPED);
-	if (!procfs_is_same(pid, start_ticks)) {
-		return -ESRCH;
+	siginfo_t info;
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* From here on its end is heard of. */
+static int
+watch_adopted(struct process *p, pid_t pid, uint64_t start_ticks)
+{
+	/* A child keeps its number until it is reaped, and only its parent hears how it ended. */
+	if (is_our_child(pid)) {
+		ev_child_set(&p->child, pid, 0);
+		ev_child_start(loop_ev(p->loop), &p->child);
+		return 0;
 	}
 	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (p->pidfd == -1) {
@@ -536,6 +548,24 @@ process_adopt(struct process *p, pid_t pid, uint64_t start_ticks)
 		p->pidfd = -1;
 		return -ESRCH;
 	}
+	ev_io_set(&p->adopted, p->pidfd, EV_READ);
+	ev_io_start(loop_ev(p->loop), &p->adopted);
+	return 0;
+}
+
+int
+process_adopt(struct process *p, pid_t pid, uint64_t start_ticks)
+{
+	int rc;
+
+	assert(p->state == PROCESS_STOPPED);
+	if (!procfs_is_same(pid, start_ticks)) {
+		return -ESRCH;
+	}
+	rc = watch_adopted(p, pid, start_ticks);
+	if (rc < 0) {
+		return rc;
+	}
 	p->pid = pid;
 	p->start_ticks = start_ticks;
 	p->started_ms = clock_mono_ms();
@@ -543,8 +573,6 @@ process_adopt(struct process *p, pid_t pid, uint64_t start_ticks)
 	p->started_once = true;
 	p->killed = false;
 	p->output = output_adopt(p->loop, pid, on_line, p);
-	ev_io_set(&p->adopted, p->pidfd, EV_READ);
-	ev_io_start(loop_ev(p->loop), &p->adopted);
 	step(p, ON_ADOPT);
 	return 0;
 }

@@ -108,7 +108,8 @@ void process_kick(struct process *p);
 /*
  * Takes over a process of an earlier supervisor. 0, or -ESRCH when pid is not the process that was
  * started at start_ticks, or another negative errno when it cannot be watched. Only in state
- * stopped; does not change what is wanted.
+ * stopped; does not change what is wanted. It may be our own child, when the program that we are has
+ * taken the place of the one that started it: then it is reaped, and how it ended is told.
  */
 int process_adopt(struct process *p, pid_t pid, uint64_t start_ticks);
 /* Other limits from now on. */

@@ -37,7 +37,7 @@ is_passed(const char *assignment)
 
 /* The child's environment: an array to free; the strings are ours. */
 static char **
-build_environment(void)
+build_environment(bool whole)
 {
 	size_t count = 0, n = 0;
 	char **env;
@@ -47,7 +47,7 @@ build_environment(void)
 	}
 	env = xcalloc(count + 1, sizeof(*env));
 	for (size_t i = 0; i < count; i++) {
-		if (is_passed(environ[i])) {
+		if (whole || is_passed(environ[i])) {
 			env[n++] = environ[i];
 		}
 	}
@@ -101,7 +101,7 @@ int
 spawn(const struct spawn_spec *spec, pid_t *ret_pid, struct errmsg *err)
 {
 	struct spawn_spec moved = *spec;
-	char **env = build_environment();
+	char **env = build_environment(spec->whole_env);
 	sigset_t all, before;
 	int report[2] = {-1, -1}, report_fd = -1, error = 0, rc = 0;
 	ssize_t n;

@@ -7,6 +7,7 @@
 #ifndef PROC_SPAWN_H
 #define PROC_SPAWN_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/errmsg.h"
@@ -17,6 +18,8 @@ struct spawn_spec {
 	const char *cwd;   /* NULL: ours */
 	int out_fd;        /* becomes the child's stdout and stderr */
 	int pass_fd;       /* becomes fd 3 in the child; -1: none */
+	bool
+	    whole_env; /* the child is our own program: nothing of our environment is kept from it */
 };
 
 /*

@@ -245,6 +245,12 @@ unit_json(const struct supervisor *s, const struct unit *u)
 		(void)json_object_set_new(o, "note", json_string("waits for its successor"));
 	} else if (process_state(u->process) == PROCESS_FAILED) {
 		(void)json_object_set_new(o, "note", json_string(u->last_exit));
+	} else if (rejoin_is_outdated(u)) {
+		char note[96];
+
+		(void)snprintf(
+		    note, sizeof(note), "runs holdfast %s until it is restarted", u->version);
+		(void)json_object_set_new(o, "note", json_string(note));
 	}
 	return o;
 }

@@ -6,6 +6,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/history.c src/supervisor/history.h \
 	src/supervisor/lock.c src/supervisor/lock.h \
 	src/supervisor/plan.c \
+	src/supervisor/rejoin.c \
 	src/supervisor/reload.c \
 	src/supervisor/resume.c \
 	src/supervisor/ring.c src/supervisor/ring.h \

@@ -22,6 +22,7 @@
 #include "supervisor/supervisor_priv.h"
 
 #define LEFTOVER_STOP_MS 5000
+#define REJOIN_MS        2000 /* a worker that is well answers in a turn of its loop */
 #define LEFTOVER_AGAIN_MS                                                                          \
 	500 /* redis-server refuses the signal while it writes its first AOF, and forgets it */
 #define FACT_NODES SENTINEL_MAX_KNOWN
@@ -211,28 +212,29 @@ find_unwanted(struct supervisor *s)
 	free(m.rows);
 }
 
-/* Takes one over; workers and what listens elsewhere than it should are noted to be ended. */
+/* A process from before. */
+struct before {
+	pid_t pid; /* 0: none */
+	uint64_t ticks;
+};
+
+/* Takes one over; a worker that does not fit and what listens elsewhere than it should are noted to be ended. */
 static bool
-adopt_one(struct unit *u)
+adopt_one(struct unit *u, const struct before *b, uint64_t deadline_ms)
 {
 	struct supervisor *s = u->sup;
-	uint64_t ticks;
-	pid_t pid;
+	const char *why = is_server(u) ? NULL : rejoin_unit_hear(u, deadline_ms);
 
-	if (!find_before(u, &pid, &ticks)) {
+	if (why == NULL && s->move_count > 0) {
+		why = "addresses have changed, it is started anew";
+	}
+	if (why != NULL) {
+		channel_close(&u->channel);
+		note_leftover(s, u->name, unit_kind_name(u->kind), b->pid, why);
 		return false;
 	}
-	if (!is_server(u)) {
-		/* It holds the sockets that we are going to open, and nobody can give it a channel. */
-		note_leftover(s, u->name, "", pid, "a new one takes its place");
-		return false;
-	}
-	if (s->move_count > 0) {
-		note_leftover(s, u->name, unit_kind_name(u->kind), pid,
-		    "addresses have changed, it is started anew");
-		return false;
-	}
-	if (process_adopt(u->process, pid, ticks) < 0) {
+	if (process_adopt(u->process, b->pid, b->ticks) < 0) {
+		channel_close(&u->channel);
 		return false;
 	}
 	if (u->held_down) {
@@ -248,16 +250,27 @@ static void note_moves(struct supervisor *s);
 size_t
 resume_adopt(struct supervisor *s)
 {
+	struct before *before = xcalloc(s->unit_count, sizeof(*before));
 	json_t *names = json_array();
 	size_t adopted = 0;
+	uint64_t deadline_ms;
 
 	note_moves(s); /* first: what is adopted writes its row anew */
 	for (size_t i = 0; i < s->unit_count; i++) {
-		if (adopt_one(s->units[i])) {
+		if (!find_before(s->units[i], &before[i].pid, &before[i].ticks)) {
+			before[i].pid = 0;
+		} else if (!is_server(s->units[i])) {
+			rejoin_unit_call(s->units[i], before[i].pid);
+		}
+	}
+	deadline_ms = clock_mono_ms() + REJOIN_MS;
+	for (size_t i = 0; i < s->unit_count; i++) {
+		if (before[i].pid != 0 && adopt_one(s->units[i], &before[i], deadline_ms)) {
 			adopted++;
 			(void)json_array_append_new(names, json_string(s->units[i]->name));
 		}
 	}
+	free(before);
 	find_unwanted(s);
 	if (adopted > 0) {
 		history_add(s->history, EVENT_SUPERVISOR_ADOPTED, s->node,

@@ -342,6 +342,9 @@ begin(struct supervisor *s, struct errmsg *err)
 	if (rc == 0) {
 		rc = control_open(s, err);
 	}
+	if (rc == 0) {
+		rejoin_all_begin(s);
+	}
 	return rc;
 }
 
@@ -368,7 +371,9 @@ finish(struct supervisor *s)
 	loop_free(&s->loop);
 	for (size_t i = 0; i < s->door_count; i++) {
 		(void)close(s->doors[i].fd);
-		if (s->doors[i].at.kind == ENDPOINT_UNIX) {
+		/* workers from before that go on without us still listen there */
+		if (s->doors[i].at.kind == ENDPOINT_UNIX &&
+		    (!s->doors[i].handed || s->plan == PLAN_STOPPED)) {
 			(void)unlink(s->doors[i].at.host);
 		}
 	}

@@ -5,6 +5,7 @@
  *   unit.c        one instance: process, log, readiness              servers.c  redis and sentinel: files, probes
  *   workers.c     proxy and http: sockets, channel                   roles.c    who is master; who follows whom
  *   resume.c      what was before: adoption, the deciding of a master   health.c   ready or not, and why; status
+ *   rejoin.c      workers from before                upgrade.c  another binary in our place
  *   control.c     the control commands                               reload.c   a changed configuration
  */
 #ifndef SUPERVISOR_SUPERVISOR_PRIV_H
@@ -73,14 +74,18 @@ struct unit {
 	bool routes;             /* worker said `route` last, for `route_to` */
 	struct topo_master route_to;
 	char no_route[128]; /* why not, in its words */
+	bool heard;         /* worker from before: said all that it has */
+	bool strange;       /* likewise: it has what we do not want */
+	char version[32];   /* likewise: of which holdfast it is; "" one that we started */
 };
 
-/* A listening socket that workers inherit. Bound once, at start. */
+/* A listening socket that workers inherit. Bound once, at start, or handed over by a worker from before. */
 struct door {
 	enum unit_kind kind;
 	const char *option; /* "proxy.listen" */
 	struct endpoint at;
 	int fd; /* owned */
+	bool handed;
 };
 
 /* A process of an earlier supervisor that is not taken over. */
@@ -222,6 +227,29 @@ void workers_tell_master(struct supervisor *s);
 void workers_tell_conf(struct supervisor *s);
 void workers_hold(struct supervisor *s, uint64_t hold_ms);
 bool workers_route(const struct unit *u);
+/* The option that names the addresses of this kind. */
+const char *workers_option(enum unit_kind kind);
+bool workers_want_door(const struct supervisor *s, enum unit_kind kind, const struct endpoint *at);
+bool workers_have_door(const struct supervisor *s, enum unit_kind kind, const struct endpoint *at);
+void workers_add_door(struct supervisor *s, const struct door *door);
+/* The connection to a worker becomes its channel. */
+void workers_join(struct unit *u, int fd);
+/* Configuration, secret, sockets, sentinels, master, go. 0 or -errno. */
+int workers_tell_all(struct unit *u);
+
+/* ---- rejoin.c ---- */
+/* Calls the worker from before; the answer is heard later, so that several answer at the same time. */
+void rejoin_unit_call(struct unit *u, pid_t pid);
+/* Hears what it has. NULL: it may be adopted; else why it must be ended. Blocks until then (clock_mono_ms) at most. */
+const char *rejoin_unit_hear(struct unit *u, uint64_t deadline_ms);
+/* After workers_bind: all that were adopted are told how to be. */
+void rejoin_all_begin(struct supervisor *s);
+/* It runs since before and is of another version. */
+bool rejoin_is_outdated(const struct unit *u);
+void rejoin_on_name(struct unit *u, const struct channel_msg *msg);
+void rejoin_on_door(struct unit *u, struct channel_msg *msg);
+void rejoin_on_end(struct unit *u);
+void rejoin_on_unfit(struct unit *u, const struct channel_msg *msg);
 
 /* ---- roles.c ---- */
 void roles_init(struct supervisor *s);

@@ -11,26 +11,77 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/redis_conf.h"
+#include "ipc/rejoin.h"
 #include "net/listener.h"
 #include "supervisor/supervisor_priv.h"
 
-static int
-bind_doors(struct supervisor *s, enum unit_kind kind, const char *option,
-    const struct conf_list *addresses, struct errmsg *err)
+const char *
+workers_option(enum unit_kind kind)
 {
+	return kind == UNIT_PROXY ? "proxy.listen" : "http.listen";
+}
+
+static const struct conf_list *
+wanted_addresses(const struct supervisor *s, enum unit_kind kind)
+{
+	return kind == UNIT_PROXY ? &s->conf->proxy_listen : &s->conf->http_listen;
+}
+
+bool
+workers_want_door(const struct supervisor *s, enum unit_kind kind, const struct endpoint *at)
+{
+	const struct conf_list *addresses = wanted_addresses(s, kind);
+
 	for (size_t i = 0; i < addresses->count; i++) {
-		struct door door = {.kind = kind, .option = option, .fd = -1};
+		struct endpoint wanted;
+
+		if (endpoint_parse(addresses->items[i], 0, &wanted, NULL) == 0 &&
+		    endpoint_equal(&wanted, at)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+workers_have_door(const struct supervisor *s, enum unit_kind kind, const struct endpoint *at)
+{
+	for (size_t i = 0; i < s->door_count; i++) {
+		if (s->doors[i].kind == kind && endpoint_equal(&s->doors[i].at, at)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+workers_add_door(struct supervisor *s, const struct door *door)
+{
+	s->doors = xreallocarray(s->doors, s->door_count + 1, sizeof(*s->doors));
+	s->doors[s->door_count++] = *door;
+}
+
+/* What workers of an earlier supervisor have handed over is open already. */
+static int
+bind_doors(struct supervisor *s, enum unit_kind kind, struct errmsg *err)
+{
+	const struct conf_list *addresses = wanted_addresses(s, kind);
+
+	for (size_t i = 0; i < addresses->count; i++) {
+		struct door door = {.kind = kind, .option = workers_option(kind), .fd = -1};
 		int rc = endpoint_parse(addresses->items[i], 0, &door.at, err);
 
+		if (rc == 0 && workers_have_door(s, kind, &door.at)) {
+			continue;
+		}
 		if (rc == 0) {
 			rc = listener_bind(&door.at, &door.fd, err);
 		}
 		if (rc < 0) {
-			errmsg_prefix(err, "%s", option);
+			errmsg_prefix(err, "%s", door.option);
 			return rc;
 		}
-		s->doors = xreallocarray(s->doors, s->door_count + 1, sizeof(*s->doors));
-		s->doors[s->door_count++] = door;
+		workers_add_door(s, &door);
 	}
 	return 0;
 }
@@ -38,9 +89,9 @@ bind_doors(struct supervisor *s, enum unit_kind kind, const char *option,
 int
 workers_bind(struct supervisor *s, struct errmsg *err)
 {
-	int rc = bind_doors(s, UNIT_PROXY, "proxy.listen", &s->conf->proxy_listen, err);
+	int rc = bind_doors(s, UNIT_PROXY, err);
 
-	return rc < 0 ? rc : bind_doors(s, UNIT_HTTP, "http.listen", &s->conf->http_listen, err);
+	return rc < 0 ? rc : bind_doors(s, UNIT_HTTP, err);
 }
 
 static void
@@ -88,6 +139,14 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 		on_route(u, msg);
 	} else if (strcmp(msg->verb, "noroute") == 0) {
 		on_noroute(u, msg);
+	} else if (strcmp(msg->verb, "name") == 0) {
+		rejoin_on_name(u, msg);
+	} else if (strcmp(msg->verb, "door") == 0) {
+		rejoin_on_door(u, msg);
+	} else if (strcmp(msg->verb, "end") == 0) {
+		rejoin_on_end(u);
+	} else if (strcmp(msg->verb, "unfit") == 0) {
+		rejoin_on_unfit(u, msg);
 	}
 }
 
@@ -103,6 +162,12 @@ on_gone(struct channel *ch, void *owner)
 }
 
 static const struct channel_ops channel_ops = {.on_msg = on_msg, .on_gone = on_gone};
+
+void
+workers_join(struct unit *u, int fd)
+{
+	u->channel = channel_new(u->sup->loop, fd, &channel_ops, u);
+}
 
 static int
 send_conf(struct unit *u)
@@ -157,8 +222,8 @@ send_sentinels(struct unit *u)
 	return channel_sendv(u->channel, -1, "sentinels", list, count);
 }
 
-static int
-send_all(struct unit *u)
+int
+workers_tell_all(struct unit *u)
 {
 	const struct supervisor *s = u->sup;
 	int rc = send_conf(u);
@@ -188,13 +253,14 @@ workers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg
 
 	channel_close(&u->channel);
 	u->accepting = u->routes = false;
+	u->version[0] = '\0'; /* it is of our own */
 	rc = channel_pair(&ours, &theirs);
 	if (rc < 0) {
 		errmsg_set(err, "cannot make a channel: %s", strerror(-rc));
 		return rc;
 	}
 	u->channel = channel_new(u->sup->loop, ours, &channel_ops, u);
-	rc = send_all(u);
+	rc = workers_tell_all(u);
 	if (rc < 0) {
 		errmsg_set(err, "cannot tell it its configuration: %s", strerror(-rc));
 		channel_close(&u->channel);
@@ -213,6 +279,7 @@ workers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg
 void
 workers_ended(struct unit *u)
 {
+	rejoin_remove(u->sup->conf->data_dir, u->name); /* one that was killed has left it */
 	channel_close(&u->channel);
 	u->accepting = u->routes = false;
 }

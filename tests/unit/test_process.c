@@ -317,21 +317,52 @@ test_its_children_go_with_it(void **state)
 	(void)close(end.fd);
 }
 
-/* A process of an earlier supervisor: started by somebody else, found by pid and start time. */
 static pid_t
-start_stranger(const char *script, int *ret_out)
+start_sh(const char *script, int out)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)dup2(out, 1);
+		(void)setsid();
+		(void)execl("/bin/sh", "sh", "-c", script, (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+/* A process that the program before us in this process had started. */
+static pid_t
+start_child(const char *script, int *ret_out)
 {
 	int ends[2];
 	pid_t pid;
 
 	assert_int_equal(pipe(ends), 0);
-	pid = fork();
-	if (pid == 0) {
-		(void)dup2(ends[1], 1);
-		(void)setsid();
-		(void)execl("/bin/sh", "sh", "-c", script, (char *)NULL);
-		_exit(127);
+	pid = start_sh(script, ends[1]);
+	(void)close(ends[1]);
+	*ret_out = ends[0];
+	return pid;
+}
+
+/* A process of an earlier supervisor: started by somebody else, found by pid and start time. */
+static pid_t
+start_stranger(const char *script, int *ret_out)
+{
+	int ends[2], told[2], status;
+	pid_t between, pid = 0;
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(pipe(told), 0);
+	between = fork();
+	if (between == 0) {
+		pid = start_sh(script, ends[1]);
+		_exit(write(told[1], &pid, sizeof(pid)) == (ssize_t)sizeof(pid) ? 0 : 1);
 	}
+	assert_int_equal(waitpid(between, &status, 0), between);
+	assert_int_equal(read(told[0], &pid, sizeof(pid)), sizeof(pid));
+	(void)close(told[0]);
+	(void)close(told[1]);
 	(void)close(ends[1]);
 	*ret_out = ends[0];
 	return pid;
@@ -359,6 +390,30 @@ test_adopts_only_the_very_process(void **state)
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_true(loop_until(f->loop, has_exited, f));
 	assert_int_equal(process_pid(f->p), 0);
+	(void)close(out);
+}
+
+/* The program that we are may have taken another's place: then it reaps, and hears how it ended. */
+static void
+test_an_adopted_child_of_our_own_is_reaped_and_its_end_is_known(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t ticks;
+	char byte;
+	pid_t pid;
+	int out;
+
+	pid = start_child("echo up; exec sleep 60", &out);
+	assert_int_equal(read(out, &byte, 1), 1);
+	assert_int_equal(procfs_start_ticks(pid, &ticks), 0);
+	assert_int_equal(process_adopt(f->p, pid, ticks), 0);
+	assert_int_equal(process_state(f->p), PROCESS_ADOPTED);
+	process_ready(f->p);
+	process_kill(f->p);
+	assert_true(loop_until(f->loop, has_exited, f));
+	assert_string_equal(f->how, "killed by signal 9 (Killed)");
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
 	(void)close(out);
 }
 
@@ -433,6 +488,7 @@ main(void)
 	    T(test_one_that_is_never_proven_is_killed),
 	    T(test_its_children_go_with_it),
 	    T(test_adopts_only_the_very_process),
+	    T(test_an_adopted_child_of_our_own_is_reaped_and_its_end_is_known),
 	    T(test_children_of_an_adopted_one_go_with_it),
 	    T(test_output_outlives_its_reader),
 	};
