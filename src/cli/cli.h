@@ -37,7 +37,7 @@ struct cli_list {
 struct cli_opts {
 	const char *config, *dir, *to, *user, *worker; /* NULL: not given */
 	struct cli_list set, sentinel;
-	bool json, watch, follow;
+	bool json, watch, follow, trial;
 	bool has_lines;
 	uint64_t lines;
 	char **args; /* what is no option */
@@ -77,6 +77,6 @@ const struct cli_command *cli_command_find(const char *name);
 
 cli_fn cli_run, cli_check, cli_debug, cli_proxy, cli_http;
 cli_fn cli_status, cli_events, cli_logs, cli_cli, cli_version, cli_help;
-cli_fn cli_failover, cli_start, cli_stop, cli_restart, cli_reload;
+cli_fn cli_failover, cli_start, cli_stop, cli_restart, cli_reload, cli_upgrade;
 
 #endif

@@ -17,6 +17,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/redis_cli.c \
 	src/cli/run.c \
 	src/cli/status.c src/cli/status_text.c src/cli/status_text.h \
+	src/cli/upgrade.c \
 	src/cli/version.c \
 	src/cli/worker.c src/cli/worker.h
 

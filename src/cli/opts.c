@@ -140,6 +140,9 @@ take(const char *cmd, int letter, const char *value, struct cli_opts *o)
 	case 'S':
 		list_add(&o->sentinel, value);
 		break;
+	case 'Y':
+		o->trial = true;
+		break;
 	case 'W':
 		o->worker = value;
 		break;

@@ -1,43 +1,84 @@
 /* holdfast run: supervise in the foreground. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
+#include "base/mem.h"
 #include "cli/cli.h"
 #include "conf/conf.h"
 #include "supervisor/supervisor.h"
 
 extern char **environ;
 
+static int
+say_faults(const struct conf_faults *faults)
+{
+	for (size_t i = 0; i < faults->count; i++) {
+		cli_error("%s", faults->items[i]);
+	}
+	if (faults->dropped > 0) {
+		cli_error("and %zu more", faults->dropped);
+	}
+	return CLI_BAD_CONFIG;
+}
+
+/* The command line of the process; the array is the caller's. */
+static char **
+whole_argv(int argc, char **argv)
+{
+	char **whole = xcalloc((size_t)argc + 2, sizeof(*whole));
+
+	whole[0] = program_invocation_name;
+	for (int i = 0; i < argc; i++) {
+		whole[i + 1] = argv[i];
+	}
+	return whole;
+}
+
+static int
+run(const struct cli_opts *opts, char *const *argv)
+{
+	struct conf_sources sources = {.env = environ,
+	    .file = opts->config,
+	    .sets = opts->set.items,
+	    .set_count = opts->set.count,
+	    .data_dir = opts->dir};
+	struct conf_faults faults;
+	struct conf *conf = NULL;
+	int code;
+
+	conf_faults_init(&faults);
+	if (conf_load(&sources, &conf, &faults) < 0) {
+		code = say_faults(&faults);
+		supervisor_give_back(
+		    faults.count > 0 ? faults.items[0] : "its configuration has faults");
+	} else if (opts->trial) {
+		code = supervisor_trial(conf);
+		conf_free(&conf);
+	} else {
+		code = supervisor_run(conf, &sources, argv);
+	}
+	conf_faults_fini(&faults);
+	return code;
+}
+
 int
 cli_run(int argc, char **argv)
 {
-	struct conf_sources sources = {.env = environ};
-	struct conf_faults faults;
 	struct cli_opts opts;
-	struct conf *conf = NULL;
-	int code = cli_opts_parse(argc, argv, "cds", 0, 0, &opts);
+	int code = cli_opts_parse(argc, argv, "cdsY", 0, 0, &opts);
 
-	if (code >= 0) {
-		cli_opts_fini(&opts);
-		return code;
+	if (code < 0) {
+		char **whole = whole_argv(argc, argv);
+
+		/* One that was started from a descriptor has its number for a name. */
+		(void)prctl(PR_SET_NAME, "holdfast", 0, 0, 0);
+		code = run(&opts, whole);
+		free(whole);
+	} else if (code != CLI_OK) {
+		supervisor_give_back("it does not understand the command line");
 	}
-	sources.file = opts.config;
-	sources.sets = opts.set.items;
-	sources.set_count = opts.set.count;
-	sources.data_dir = opts.dir;
-	conf_faults_init(&faults);
-	if (conf_load(&sources, &conf, &faults) < 0) {
-		for (size_t i = 0; i < faults.count; i++) {
-			cli_error("%s", faults.items[i]);
-		}
-		if (faults.dropped > 0) {
-			cli_error("and %zu more", faults.dropped);
-		}
-		code = CLI_BAD_CONFIG;
-	} else {
-		code = supervisor_run(conf, &sources);
-	}
-	conf_faults_fini(&faults);
 	cli_opts_fini(&opts);
 	return code;
 }

@@ -1,6 +1,7 @@
 #include "cli/worker.h"
 
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -39,6 +40,8 @@ cli_worker(int argc, char **argv, const struct worker_ops *ops)
 	int code = cli_opts_parse(argc, argv, "cdsSW", 0, 0, &opts);
 
 	if (code < 0 && opts.worker != NULL) {
+		/* It may be started as /proc/self/exe. */
+		(void)prctl(PR_SET_NAME, "holdfast", 0, 0, 0);
 		args.name = opts.worker;
 		code = worker_main(&args, ops);
 	} else if (code < 0 && opts.sentinel.count > 0) {

@@ -98,6 +98,10 @@ void ctl_fail_with(struct ctl_request *req, int exit_code, json_t *fields, const
     ATTR_PRINTF(4, 5);
 /* Called once if the client leaves before the end; see above. Only before the handler returns. */
 void ctl_on_gone(struct ctl_request *req, ctl_gone_fn *fn, void *arg);
+/*
+ * A copy of the client's connection (CLOEXEC), for whoever ends the request in our place; -1 when the client has left.
+ */
+int ctl_request_dup(const struct ctl_request *req);
 /* The command's name; static. */
 const char *ctl_request_name(const struct ctl_request *req);
 

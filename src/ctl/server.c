@@ -11,6 +11,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -297,6 +298,13 @@ ctl_on_gone(struct ctl_request *req, ctl_gone_fn *fn, void *arg)
 	assert(req->magic == REQUEST_MAGIC && req->client != NULL);
 	req->gone = fn;
 	req->gone_arg = arg;
+}
+
+int
+ctl_request_dup(const struct ctl_request *req)
+{
+	assert(req->magic == REQUEST_MAGIC);
+	return req->client == NULL ? -1 : fcntl(conn_fd(req->client->conn), F_DUPFD_CLOEXEC, 0);
 }
 
 const char *

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += src/proc/libproc.a
 src_proc_libproc_a_SOURCES = \
+	src/proc/become.c src/proc/become.h \
 	src/proc/capture.c src/proc/capture.h \
 	src/proc/ending.c src/proc/ending.h \
 	src/proc/logfile.c src/proc/logfile.h \

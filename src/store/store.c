@@ -240,6 +240,17 @@ damaged(char *why, size_t size, const char *what)
 	return -EUCLEAN;
 }
 
+static int
+newer_schema(const char *path, int64_t version, struct errmsg *err)
+{
+	errmsg_set(err,
+	    "%s has schema version %lld, this holdfast knows versions up to %d: start the newer "
+	    "holdfast that wrote it, or move the file away (the master is then asked of the "
+	    "sentinels)",
+	    path, (long long)version, STORE_SCHEMA_VERSION);
+	return -ENOTSUP;
+}
+
 /* Is it ours, not newer than us, and whole? -EUCLEAN with `why` when it must be set aside. */
 static int
 check_database(struct store *s, unsigned *ret_version, char *why, size_t size, struct errmsg *err)
@@ -254,12 +265,7 @@ check_database(struct store *s, unsigned *ret_version, char *why, size_t size, s
 		return damaged(why, size, "it is not a state database of holdfast");
 	}
 	if (rc == SQLITE_OK && version > STORE_SCHEMA_VERSION) {
-		errmsg_set(err,
-		    "%s has schema version %lld, this holdfast knows versions up to %d: start the "
-		    "newer holdfast that wrote it, or move the file away (the master is then asked "
-		    "of the sentinels)",
-		    s->path, (long long)version, STORE_SCHEMA_VERSION);
-		return -ENOTSUP;
+		return newer_schema(s->path, version, err);
 	}
 	if (rc == SQLITE_OK && version < 1) {
 		return damaged(why, size, "it has no schema");
@@ -627,4 +633,32 @@ const char *
 store_library_version(void)
 {
 	return sqlite3_libversion();
+}
+
+int
+store_peek(const char *path, struct errmsg *err)
+{
+	int64_t id = 0, version = 0;
+	sqlite3 *db = NULL;
+	int rc, error = 0;
+
+	if (access(path, F_OK) == -1 && errno == ENOENT) {
+		return 0;
+	}
+	rc = sqlite3_open_v2(
+	    path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	if (rc == SQLITE_OK) {
+		(void)sqlite3_busy_timeout(db, BUSY_WAIT_MS);
+		rc = read_pragma(db, "PRAGMA application_id", &id);
+	}
+	if (rc == SQLITE_OK) {
+		rc = read_pragma(db, "PRAGMA user_version", &version);
+	}
+	if (rc != SQLITE_OK) {
+		error = store_sqlite_error(db, rc, "cannot read", path, err);
+	} else if (id == STORE_APPLICATION_ID && version > STORE_SCHEMA_VERSION) {
+		error = newer_schema(path, version, err);
+	}
+	(void)sqlite3_close(db);
+	return error;
 }

@@ -52,6 +52,11 @@ struct store_report {
  */
 int store_open(const char *path, struct store **ret_store, struct store_report *ret_report,
     struct errmsg *err) ATTR_WARN_UNUSED;
+/*
+ * Could store_open use what is at `path`? Looks only, also while another process has it open. 0 (also when there is none), -ENOTSUP as
+ * above, or what keeps it from being read.
+ */
+int store_peek(const char *path, struct errmsg *err) ATTR_WARN_UNUSED;
 /* Folds the log into the database file. NULL is fine; *s is NULL afterwards. */
 void store_close(struct store **s);
 

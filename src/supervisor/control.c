@@ -352,6 +352,12 @@ on_reload(struct ctl_request *req, const json_t *args, void *owner)
 	reload(owner, req);
 }
 
+static void
+on_upgrade(struct ctl_request *req, const json_t *args, void *owner)
+{
+	upgrade_begin(owner, req, ctl_arg_text(args, "binary"));
+}
+
 static const struct ctl_command commands[] = {
     {"ping", on_ping},
     {"status", on_status},
@@ -362,6 +368,7 @@ static const struct ctl_command commands[] = {
     {"restart", on_restart},
     {"failover", on_failover},
     {"reload", on_reload},
+    {"upgrade", on_upgrade},
 };
 
 int

@@ -4,6 +4,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/decision.c src/supervisor/decision.h \
 	src/supervisor/health.c \
 	src/supervisor/history.c src/supervisor/history.h \
+	src/supervisor/legacy.c src/supervisor/legacy.h \
 	src/supervisor/lock.c src/supervisor/lock.h \
 	src/supervisor/plan.c \
 	src/supervisor/rejoin.c \
@@ -14,4 +15,5 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/servers.c \
 	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
 	src/supervisor/unit.c \
+	src/supervisor/upgrade.c \
 	src/supervisor/workers.c

@@ -101,6 +101,26 @@ out:
 	return rc;
 }
 
+int
+lock_inherit(const char *dir, int fd, int *ret_fd, struct errmsg *err)
+{
+	char *path = xasprintf("%s/holdfast.lock", dir);
+	struct stat ours, here;
+	bool same = fd != -1 && fstat(fd, &ours) == 0 && stat(path, &here) == 0 &&
+		    ours.st_ino == here.st_ino && ours.st_dev == here.st_dev &&
+		    flock(fd, LOCK_EX | LOCK_NB) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+
+	free(path);
+	if (same) {
+		*ret_fd = fd;
+		return 0;
+	}
+	if (fd != -1) {
+		(void)close(fd);
+	}
+	return lock_folder(dir, ret_fd, err);
+}
+
 static int
 make_secret(const char *path, char *text)
 {

@@ -11,6 +11,12 @@
 int lock_folder(const char *dir, int *ret_fd, struct errmsg *err) ATTR_WARN_UNUSED;
 
 /*
+ * The same with the descriptor of one that held the lock in this very process before us, so that it is never free; the callee's
+ * from here. When it is of another folder, as above.
+ */
+int lock_inherit(const char *dir, int fd, int *ret_fd, struct errmsg *err) ATTR_WARN_UNUSED;
+
+/*
  * The password of our own redis user, made once from the kernel's random bytes and kept in DIR/secret (0600): 64 hex
  * digits. free() it.
  */

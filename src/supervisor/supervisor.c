@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,12 +16,14 @@
 #include "base/mem.h"
 #include "instance/claim.h"
 #include "net/listener.h"
+#include "supervisor/legacy.h"
 #include "supervisor/lock.h"
 #include "supervisor/supervisor_priv.h"
 
 #define SUPERVISOR_MAGIC 0x53555056U
 #define RING_BYTES       ((size_t)512 * 1024)
 #define TICK_S           1.
+#define SELF_EXE         "/proc/self/exe"
 #define CLAIM_KEY        "claim.id" /* in the state database */
 
 void
@@ -145,15 +148,31 @@ read_boot_id(struct supervisor *s)
 	}
 }
 
-/* Workers are our own program. The path is for `ps`; when the file was replaced meanwhile, /proc still has the one we are. */
+/* The file may have been replaced already: its path is what counts, `upgrade` begins there. */
 static void
 find_self(struct supervisor *s)
 {
+	static const char gone[] = " (deleted)";
 	char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	ssize_t n = readlink(SELF_EXE, path, sizeof(path) - 1);
+	size_t len = n > 0 ? (size_t)n : 0, gone_len = sizeof(gone) - 1;
 
-	path[n > 0 ? n : 0] = '\0';
-	s->self = xstrdup(n > 0 && access(path, X_OK) == 0 ? path : "/proc/self/exe");
+	path[len] = '\0';
+	if (len > gone_len && strcmp(path + len - gone_len, gone) == 0) {
+		path[len - gone_len] = '\0';
+	}
+	s->self = xstrdup(len > 0 ? path : SELF_EXE);
+}
+
+const char *
+supervisor_program(const struct supervisor *s)
+{
+	struct stat here, own;
+
+	return stat(s->self, &here) == 0 && stat(SELF_EXE, &own) == 0 &&
+		       here.st_ino == own.st_ino && here.st_dev == own.st_dev
+		   ? s->self
+		   : SELF_EXE;
 }
 
 static int
@@ -289,6 +308,8 @@ check_programs(struct supervisor *s, struct errmsg *err)
 static void
 watch_signals(struct supervisor *s)
 {
+	sigset_t none;
+
 	ev_signal_init(&s->sigterm, on_stop_signal, SIGTERM);
 	ev_signal_init(&s->sigint, on_stop_signal, SIGINT);
 	ev_signal_init(&s->sighup, on_reload_signal, SIGHUP);
@@ -296,6 +317,9 @@ watch_signals(struct supervisor *s)
 	ev_signal_start(loop_ev(s->loop), &s->sigterm);
 	ev_signal_start(loop_ev(s->loop), &s->sigint);
 	ev_signal_start(loop_ev(s->loop), &s->sighup);
+	/* Those that came while another binary took our predecessor's place, too. */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* From the lock to the first process. */
@@ -304,7 +328,12 @@ begin(struct supervisor *s, struct errmsg *err)
 {
 	int rc;
 
-	rc = lock_folder(s->conf->data_dir, &s->lock_fd, err);
+	if (s->legacy != NULL) {
+		rc = lock_inherit(s->conf->data_dir, s->legacy->lock_fd, &s->lock_fd, err);
+		s->legacy->lock_fd = -1;
+	} else {
+		rc = lock_folder(s->conf->data_dir, &s->lock_fd, err);
+	}
 	if (rc == 0) {
 		rc = find_address(s, err);
 	}
@@ -344,6 +373,7 @@ begin(struct supervisor *s, struct errmsg *err)
 	}
 	if (rc == 0) {
 		rejoin_all_begin(s);
+		upgrade_arrived(s);
 	}
 	return rc;
 }
@@ -352,6 +382,7 @@ static void
 finish(struct supervisor *s)
 {
 	control_close(s);
+	upgrade_free(&s->upgrade);
 	if (s->watcher != NULL) {
 		roles_fini(s);
 	}
@@ -399,13 +430,15 @@ finish(struct supervisor *s)
 	free(s->leftovers);
 	free(s->moves);
 	free(s->self);
+	legacy_strings_free(s->argv);
+	legacy_free(&s->legacy, true);
 	free(s->address);
 	s->magic = 0;
 	free(s);
 }
 
 static struct supervisor *
-make(struct conf *conf, const struct conf_sources *sources)
+make(struct conf *conf, const struct conf_sources *sources, char *const *argv)
 {
 	struct supervisor *s = xcalloc(1, sizeof(*s));
 
@@ -415,6 +448,8 @@ make(struct conf *conf, const struct conf_sources *sources)
 	    .name = conf->holdfast_name,
 	    .node = conf->holdfast_node,
 	    .lock_fd = -1,
+	    .argv = legacy_strings_dup(argv),
+	    .legacy = legacy_find(),
 	    .started_ms = clock_mono_ms()};
 	s->loop = loop_new();
 	s->history = history_new(s->loop);
@@ -429,9 +464,9 @@ make(struct conf *conf, const struct conf_sources *sources)
 }
 
 int
-supervisor_run(struct conf *conf, const struct conf_sources *sources)
+supervisor_run(struct conf *conf, const struct conf_sources *sources, char *const *argv)
 {
-	struct supervisor *s = make(conf, sources);
+	struct supervisor *s = make(conf, sources, argv);
 	struct errmsg err = ERRMSG_NONE;
 	enum log_level level = LOG_NOTICE;
 	int code = 0;
@@ -440,6 +475,7 @@ supervisor_run(struct conf *conf, const struct conf_sources *sources)
 	log_setup(level, strcmp(conf->holdfast_log_format, "json") == 0, NULL);
 	if (begin(s, &err) < 0) {
 		(void)fprintf(stderr, "holdfast: %s\n", err.text);
+		supervisor_give_back(err.text);
 		code = 1;
 	} else {
 		ev_timer_init(&s->tick, on_tick, TICK_S, TICK_S);

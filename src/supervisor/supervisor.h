@@ -12,7 +12,17 @@
 extern const struct fsm plan_fsm;
 
 /* Runs until it was told to stop (SIGTERM, SIGINT). Takes over `conf`. `sources` are read again at a reload and outlive
- * the call. The exit code of the process: 0 stopped in order, 1 failed, 78 bad configuration. Says its errors itself. */
-int supervisor_run(struct conf *conf, const struct conf_sources *sources);
+ * the call; `argv` is that of the process (NULL at the end). The exit code of the process: 0 stopped in order, 1 failed,
+ * 78 bad configuration. Says its errors itself. */
+int supervisor_run(struct conf *conf, const struct conf_sources *sources, char *const *argv);
+
+/* `run --trial`: could this program take the place of the supervisor that runs with this configuration? Says so. An exit code. */
+int supervisor_trial(const struct conf *conf);
+
+/*
+ * We took the place of another binary (`holdfast upgrade`) and cannot begin: it is put back. Returns when we were started as usual, or when
+ * that fails.
+ */
+void supervisor_give_back(const char *why);
 
 #endif

@@ -122,10 +122,13 @@ struct supervisor {
 	struct conf *conf;
 	struct conf **old_confs; /* replaced by reloads; units may still look at their part */
 	size_t old_conf_count;
-	const char *name; /* borrowed from the first conf: also Sentinel's master name */
-	const char *node; /* likewise: this host */
-	char *address;    /* numeric form of holdfast.address */
-	char *self;       /* path of our own program, for workers */
+	const char *name;        /* borrowed from the first conf: also Sentinel's master name */
+	const char *node;        /* likewise: this host */
+	char *address;           /* numeric form of holdfast.address */
+	char *self;              /* path that our own program was started from */
+	char **argv;             /* of this process */
+	struct legacy *legacy;   /* from the binary before us, until we serve; or NULL */
+	struct upgrade *upgrade; /* under way, or NULL */
 	char *secret;
 	char boot_id[40];
 	int lock_fd;
@@ -314,7 +317,16 @@ void reload(struct supervisor *s, struct ctl_request *req);
 /* Brings the number of workers to what is wanted. */
 void reload_workers(struct supervisor *s);
 
+/* ---- upgrade.c ---- */
+/* Puts `binary` (NULL: what is now at the path of our own) in our place; `req` is answered, by it or by us. */
+void upgrade_begin(struct supervisor *s, struct ctl_request *req, const char *binary);
+void upgrade_free(struct upgrade **up);
+/* We serve: whoever asked for us is told. */
+void upgrade_arrived(struct supervisor *s);
+
 /* ---- supervisor.c ---- */
+/* The program that we are, for workers: its path, or if there is another file now, our own all the same. */
+const char *supervisor_program(const struct supervisor *s);
 /* Health and plan are looked at before this turn of the loop ends. */
 void supervisor_touch(struct supervisor *s);
 

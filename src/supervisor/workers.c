@@ -268,7 +268,7 @@ workers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg
 		return rc;
 	}
 	*ret_launch = (struct process_launch){
-	    .program = u->sup->self,
+	    .program = supervisor_program(u->sup),
 	    .argv = {"holdfast", unit_kind_name(u->kind), "--worker", u->name},
 	    .cwd = u->sup->conf->data_dir, /* by which resume.c knows it for ours */
 	    .pass_fd = theirs,

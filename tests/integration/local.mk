@@ -26,4 +26,5 @@ EXTRA_DIST += \
 	tests/integration/test_leftover.py \
 	tests/integration/test_resume.py \
 	tests/integration/test_start.py \
-	tests/integration/test_supervise.py
+	tests/integration/test_supervise.py \
+	tests/integration/test_upgrade.py

@@ -15,3 +15,7 @@ unit_tests += tests/unit/test_supervisor_plan
 tests_unit_test_supervisor_plan_SOURCES = tests/unit/test_supervisor_plan.c tests/unit/golden.h
 tests_unit_test_supervisor_plan_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
 EXTRA_DIST += tests/unit/golden/plan.fsm
+
+unit_tests += tests/unit/test_supervisor_legacy
+tests_unit_test_supervisor_legacy_SOURCES = tests/unit/test_supervisor_legacy.c
+tests_unit_test_supervisor_legacy_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)

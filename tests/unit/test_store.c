@@ -204,6 +204,23 @@ test_refuses_newer_schema_untouched(void **state)
 	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
 }
 
+/* `holdfast upgrade` asks it while the supervisor has the database open. */
+static void
+test_peek_tells_what_open_would(void **state)
+{
+	struct store *s = NULL;
+
+	assert_int_equal(store_peek(path, &err), 0); /* there is none: one would be made */
+	assert_int_equal(access(path, F_OK), -1);
+	make_filled();
+	assert_int_equal(store_open(path, &s, &report, &err), 0);
+	assert_int_equal(store_peek(path, &err), 0);
+	store_close(&s);
+	run_sql("PRAGMA user_version = 999");
+	assert_int_equal(store_peek(path, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "version 999"));
+}
+
 static void
 test_migrates_step_by_step(void **state)
 {
@@ -429,6 +446,7 @@ main(void)
 	    TEST(test_close_leaves_one_file),
 	    TEST(test_uses_write_ahead_log_and_small_cache),
 	    TEST(test_refuses_newer_schema_untouched),
+	    TEST(test_peek_tells_what_open_would),
 	    TEST(test_migrates_step_by_step),
 	    TEST(test_failed_migration_changes_nothing),
 	    TEST(test_garbage_is_set_aside),

@@ -31,6 +31,32 @@ teardown(void **state)
 	return 0;
 }
 
+/* As after an exec: the descriptor of the lock is all that is left of the one before. */
+static void
+test_a_lock_is_inherited_without_being_free(void **state)
+{
+	const char *dir = scratch_path(*state, "data"), *other = scratch_path(*state, "other");
+	struct errmsg err = ERRMSG_NONE;
+	int first = -1, second = -1, third = -1, passed;
+
+	assert_int_equal(lock_folder(dir, &first, &err), 0);
+	passed = fcntl(first, F_DUPFD, 0);
+	(void)close(first);
+	assert_int_equal(lock_folder(dir, &third, &err), -EBUSY);
+	assert_int_equal(lock_inherit(dir, passed, &second, &err), 0);
+	assert_int_equal(second, passed);
+	assert_true(fcntl(second, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(lock_folder(dir, &third, &err), -EBUSY);
+	/* Of another folder it is of no use: that one is locked as usual, and this one is free. */
+	assert_int_equal(lock_inherit(other, second, &third, &err), 0);
+	assert_int_equal(lock_folder(dir, &first, &err), 0);
+	(void)close(first);
+	(void)close(third);
+	/* None was passed. */
+	assert_int_equal(lock_inherit(dir, -1, &first, &err), 0);
+	(void)close(first);
+}
+
 static void
 test_a_second_lock_names_the_holder(void **state)
 {
@@ -98,6 +124,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(
+		test_a_lock_is_inherited_without_being_free, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_second_lock_names_the_holder, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_file_in_the_way_is_said, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
