@@ -7,6 +7,9 @@
 
 #include "cli/cli_priv.h"
 
+/* The trial, and until the new one serves. */
+#define UPGRADE_MS 120000
+
 int
 cli_upgrade(int argc, char **argv)
 {
@@ -24,7 +27,8 @@ cli_upgrade(int argc, char **argv)
 		}
 	}
 	if (code < 0) {
-		code = cli_ask(&opts, "upgrade", json_pack("{s:s?}", "binary", binary), 0, &reply);
+		code = cli_ask(
+		    &opts, "upgrade", json_pack("{s:s?}", "binary", binary), UPGRADE_MS, &reply);
 		if (code == CLI_OK) {
 			(void)printf("holdfast %s took the place of %s, pid %lld\n",
 			    cli_text_of(reply, "to"), cli_text_of(reply, "from"),

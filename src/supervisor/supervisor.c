@@ -475,6 +475,7 @@ supervisor_run(struct conf *conf, const struct conf_sources *sources, char *cons
 	log_setup(level, strcmp(conf->holdfast_log_format, "json") == 0, NULL);
 	if (begin(s, &err) < 0) {
 		(void)fprintf(stderr, "holdfast: %s\n", err.text);
+		history_flush(s->history);
 		supervisor_give_back(err.text);
 		code = 1;
 	} else {

@@ -4,7 +4,7 @@
  *   asked → trial: the new one reads the same configuration as a child (`run --trial`) → exec → the new one begins as after a kill -9, only that the
  *   lock is never let go, the children are its own, and that it can become the old one again when it cannot begin (legacy.h)
  *
- * Nothing is written for it: all that must survive is in the state database at any time.
+ * Little is written for it: but for the last events, all that must survive is in the state database at any time.
  */
 #include <assert.h>
 #include <errno.h>
@@ -112,7 +112,7 @@ is_busy(const struct supervisor *s, char *text, size_t size)
 		(void)snprintf(text, size, "everything is being stopped");
 	} else if (s->plan < PLAN_RUNNING) {
 		(void)snprintf(text, size, "not everything was started yet");
-	} else if (s->failover != NULL || s->succession) {
+	} else if (s->failover != NULL || s->succession || !list_is_empty(&s->settle.link)) {
 		(void)snprintf(text, size, "the master is being replaced");
 	}
 	for (size_t i = 0; i < s->unit_count && text[0] == '\0'; i++) {
@@ -143,6 +143,7 @@ take_its_place(struct upgrade *up)
 	for (size_t i = 0; i < s->unit_count; i++) {
 		unit_store(s->units[i]); /* one whose row could not be written when it changed */
 	}
+	history_flush(s->history);
 	log_notice("%s takes the place of holdfast %s in this process version=%s", up->binary,
 	    PACKAGE_VERSION, up->version);
 	if (rc == 0) {
