@@ -29,6 +29,8 @@
 #define GIVE_UP_LEAST_MS 1000
 #define REAP_MS          5000
 #define IDLE_MS          30000
+/* Beyond the pause, whose end the old master may reach by itself. */
+#define LEAVE_MORE_MS 1000
 
 enum backend_state { B_NONE, B_PROBING, B_ROUTING, B_PAUSED, B_STATES };
 enum backend_event { B_MASTER, B_IS_MASTER, B_NOT_MASTER, B_SUSPECT, B_HOLD, B_RELEASE, B_EVENTS };
@@ -55,7 +57,7 @@ static const struct fsm_row rows[] = {
 	.event = B_MASTER,
 	.action = move_to_master,
 	.next = B_PROBING,
-	.comment = "another address: wires to the old one are cut"},
+	.comment = "another address: wires to the old one are cut, or drain if it was planned"},
     {.state = B_PROBING,
 	.event = B_IS_MASTER,
 	.guard = is_paused,
@@ -351,6 +353,7 @@ static void
 move_to_master(void *obj)
 {
 	struct backend *b = obj;
+	bool planned = b->paused;
 	struct list *item;
 
 	b->paused = false;
@@ -363,7 +366,7 @@ move_to_master(void *obj)
 		b->spare_count--;
 		lane_free(&lane);
 	}
-	each_lane(b, lane_cut);
+	each_lane(b, planned ? lane_leave : lane_cut);
 }
 
 void
@@ -407,6 +410,7 @@ backend_hold(struct backend *b, uint64_t ms)
 		return;
 	}
 	b->paused = true;
+	b->leave_ms = ms + LEAVE_MORE_MS;
 	ev_timer_stop(loop_ev(b->loop), &b->hold_timer);
 	ev_timer_set(&b->hold_timer, (double)ms / 1000., 0.);
 	ev_timer_start(loop_ev(b->loop), &b->hold_timer);

@@ -35,6 +35,7 @@ struct backend {
 	bool role_asked, role_stale; /* ROLE is on its way; something happened since */
 	uint64_t role_ms;            /* to the next question */
 	bool paused;                 /* a planned switchover runs */
+	uint64_t leave_ms;           /* how long what is in flight then may take */
 	char why[160];               /* nothing is routed: the reason last told */
 	ev_timer hold_timer;         /* the planned hold ends */
 	ev_timer give_up_timer;      /* a silent server has had its time */
@@ -91,7 +92,10 @@ struct wire {
 	uint64_t setup_bytes, popped_bytes; /* before those */
 	uint64_t sent_bytes;                /* all that the conn had sent when it ended */
 	struct loop_hook flush;
-	ev_timer timer; /* draining, or stalled */
+	ev_timer timer;      /* stalled */
+	ev_timer drain;      /* draining */
+	bool heard;          /* something came since it was armed */
+	bool rest_is_undone; /* the server ends the link and carries out nothing more */
 };
 
 /* --- backend.c --- */
@@ -121,6 +125,8 @@ void requester_answer(struct requester *r, uint64_t len, const char *error);
 const char *flight_local_error(const struct flight *f);
 /* Cuts the wires to an older master. */
 void lane_cut(struct lane *lane);
+/* The same in a planned switchover: what is in flight there has its time to be answered. */
+void lane_leave(struct lane *lane);
 void lane_free(struct lane **lane);
 
 /* --- wire.c --- */
@@ -130,6 +136,10 @@ enum wire_state { WIRE_CONNECTING, WIRE_SETUP, WIRE_UP, WIRE_DRAINING, WIRE_ENDE
 struct wire *wire_new(struct lane *lane);
 /* Ends it at once, taking back what is in flight. */
 void wire_cut(struct wire *w);
+/* Its server hands over and lives: ends once what is in flight is answered, or after leave_ms. */
+void wire_leave(struct wire *w);
+/* Something said there makes one doubt the master, if it still is that one. */
+void wire_suspect(struct wire *w, const char *why);
 /* Ends it without a word: its lane goes. */
 void wire_drop(struct wire *w);
 void wire_ask_flush(struct wire *w);

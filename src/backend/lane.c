@@ -747,6 +747,9 @@ lane_take_back(struct lane *lane, struct wire *w, uint64_t sent)
 		unsigned unanswered = r->unanswered;
 
 		queue_fini(&w->queue);
+		while (lane->pending.count > 0) {
+			pop_pending(lane);
+		}
 		r->unanswered = 0;
 		r->kept_bytes = 0;
 		r->queue = NULL;
@@ -780,8 +783,8 @@ lane_take_back(struct lane *lane, struct wire *w, uint64_t sent)
 	lane_wake(lane);
 }
 
-void
-lane_cut(struct lane *lane)
+static void
+each_old_wire(struct lane *lane, void (*fn)(struct wire *w))
 {
 	struct list todo, *item;
 
@@ -795,7 +798,38 @@ lane_cut(struct lane *lane)
 
 		list_push(&lane->wires, &w->link);
 		if (w->generation != lane->backend->generation) {
-			wire_cut(w);
+			fn(w);
 		}
+	}
+}
+
+void
+lane_cut(struct lane *lane)
+{
+	each_old_wire(lane, wire_cut);
+}
+
+void
+lane_leave(struct lane *lane)
+{
+	each_old_wire(lane, wire_leave);
+}
+
+void
+lane_abandon(struct lane *lane)
+{
+	struct wire *w = lane->wire;
+
+	assert(lane->is_own);
+	list_for_each (item, &lane->wires) {
+		struct wire *other = CONTAINER_OF(item, struct wire, link);
+
+		w = other->state == WIRE_DRAINING ? other : w; /* that is where replies come from */
+	}
+	if (w != NULL) {
+		wire_suspect(w, "the server is no proper master");
+	}
+	if (w != NULL && w->conn != NULL) {
+		wire_cut(w);
 	}
 }

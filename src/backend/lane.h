@@ -10,7 +10,8 @@
  * before the one write at the end of the turn. An own lane serves one requester (a session with
  * state: transactions, blocking commands, subscriptions, streamed requests). Lanes outlive their
  * link: when the master is lost, unsent requests wait and go to the next one, sent reads are sent
- * again, sent writes are answered -UNCERTAIN, and what waited longer than hold_ms -MASTERDOWN.
+ * again, sent writes are answered -UNCERTAIN, and what waited longer than hold_ms -MASTERDOWN. In a
+ * planned switchover (backend_hold) the old master lives: what is in flight there is answered by it.
  * READONLY, LOADING and MASTERDOWN from a server are not answers: the request waits and goes again.
  *
  * Setup (AUTH or HELLO, SELECT) is the lane's business. If the server refuses it, every request
@@ -61,6 +62,11 @@ struct requester_ops {
 	 * NULL: large replies come like others.
 	 */
 	void (*on_large)(void *owner, struct slice raw);
+	/*
+	 * Raw lanes, when a planned switchover would end the link: has all that was asked been
+	 * answered? Asked again after each reply. NULL: always.
+	 */
+	bool (*is_settled)(void *owner);
 	/* lane_is_full was true and no longer is. */
 	void (*on_room)(void *owner);
 	/*
@@ -145,6 +151,11 @@ bool lane_is_full(struct requester *r, struct lane *lane);
 
 /* Own lanes. Pinned: the server keeps state for us that dies with the link (on_lost). */
 void lane_set_pinned(struct lane *lane, bool pinned);
+/*
+ * The reply just given says that this server is no proper master: what is unanswered on the link cannot
+ * be of use any more. As if the link had broken, so on_lost comes from within.
+ */
+void lane_abandon(struct lane *lane);
 /* Raw: the server sends what it likes (subscriptions, MONITOR); requests are not counted. */
 void lane_set_raw(struct lane *lane, bool raw);
 

@@ -3,6 +3,9 @@
  *
  *   connecting → setup (AUTH, HELLO, SELECT) → up ──────────────→ ended
  *                                              └→ draining ──────┘   takes no more, answers what is out
+ *
+ * In a planned switchover the old master answers what it has: OK is OK, READONLY is sent again to the
+ * new one, and only what never gets an answer is uncertain.
  */
 #include <assert.h>
 #include <errno.h>
@@ -30,6 +33,7 @@ enum wire_event {
 	WIRE_REFUSED,
 	WIRE_TURNED,
 	WIRE_STALLED,
+	WIRE_LEFT,
 	WIRE_EMPTY,
 	WIRE_LOST,
 	WIRE_EVENTS
@@ -51,7 +55,11 @@ static bool
 is_idle(void *obj)
 {
 	const struct wire *w = obj;
+	const struct requester *r = w->lane->requester;
 
+	if (w->lane->raw && r != NULL && r->ops->is_settled != NULL) {
+		return r->ops->is_settled(r->owner);
+	}
 	return w->queue.count == 0;
 }
 
@@ -78,12 +86,13 @@ on_entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 }
 
 static void start_drain(void *obj);
+static void start_leave(void *obj);
 static void end_wire(void *obj);
 
 static const char *const state_names[WIRE_STATES] = {
     "connecting", "setup", "up", "draining", "ended"};
 static const char *const event_names[WIRE_EVENTS] = {
-    "opened", "set-up", "refused", "turned", "stalled", "empty", "lost"};
+    "opened", "set-up", "refused", "turned", "stalled", "left", "empty", "lost"};
 
 static const struct fsm_row rows[] = {
     {.state = WIRE_CONNECTING,
@@ -121,6 +130,27 @@ static const struct fsm_row rows[] = {
 	.next = FSM_SAME,
 	.comment = "one more request to send again"},
     {.state = WIRE_DRAINING, .event = WIRE_STALLED, .next = FSM_SAME, .comment = "waits"},
+    {.state = WIRE_UP,
+	.event = WIRE_LEFT,
+	.guard = is_idle,
+	.action = end_wire,
+	.next = WIRE_ENDED,
+	.comment = "planned switchover, nothing in flight"},
+    {.state = WIRE_UP,
+	.event = WIRE_LEFT,
+	.action = start_leave,
+	.next = WIRE_DRAINING,
+	.comment = "planned switchover: wait for what is in flight"},
+    {.state = WIRE_DRAINING,
+	.event = WIRE_LEFT,
+	.action = start_leave,
+	.next = FSM_SAME,
+	.comment = "planned switchover: there is time"},
+    {.state = FSM_ANY,
+	.event = WIRE_LEFT,
+	.action = end_wire,
+	.next = WIRE_ENDED,
+	.comment = "planned switchover, not yet in use"},
     {.state = WIRE_DRAINING,
 	.event = WIRE_EMPTY,
 	.action = end_wire,
@@ -167,6 +197,7 @@ stop_all(struct wire *w)
 	struct backend *b = w->lane->backend;
 
 	ev_timer_stop(loop_ev(b->loop), &w->timer);
+	ev_timer_stop(loop_ev(b->loop), &w->drain);
 	loop_hook_cancel(&w->flush);
 	conn_close(&w->conn);
 	list_del(&w->link);
@@ -180,6 +211,9 @@ end_wire(void *obj)
 	uint64_t sent = w->conn != NULL ? conn_sent_total(w->conn) : w->sent_bytes;
 	uint64_t before = w->setup_bytes + w->popped_bytes;
 
+	if (w->rest_is_undone) {
+		sent = 0;
+	}
 	stop_all(w);
 	lane_take_back(w->lane, w, sent > before ? sent - before : 0);
 }
@@ -191,21 +225,66 @@ wire_cut(struct wire *w)
 }
 
 void
+wire_leave(struct wire *w)
+{
+	wire_step(w, WIRE_LEFT);
+}
+
+void
+wire_suspect(struct wire *w, const char *why)
+{
+	struct backend *b = w->lane->backend;
+
+	if (w->generation == b->generation) {
+		backend_suspect(b, why);
+	}
+}
+
+void
 wire_drop(struct wire *w)
 {
 	stop_all(w);
 }
 
 static void
+arm_drain(struct wire *w, uint64_t ms)
+{
+	struct ev_loop *ev = loop_ev(w->lane->backend->loop);
+
+	w->heard = false;
+	ev_timer_stop(ev, &w->drain);
+	ev_timer_set(&w->drain, (double)ms / 1000., 0.);
+	ev_timer_start(ev, &w->drain);
+}
+
+static void
 start_drain(void *obj)
+{
+	arm_drain(obj, DRAIN_MS);
+}
+
+static void
+start_leave(void *obj)
 {
 	struct wire *w = obj;
 
-	ev_timer_set(&w->timer, DRAIN_MS / 1000., 0.);
-	ev_timer_start(loop_ev(w->lane->backend->loop), &w->timer);
+	arm_drain(w, w->lane->backend->leave_ms);
 }
 
-/* Draining takes too long, or a slow reader keeps others waiting. */
+/* Draining takes too long; but a reply that is on its way may be as long as it likes. */
+static void
+on_drain(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct wire *w = OBJ_CAST((struct wire *)timer->data, WIRE_MAGIC);
+
+	if (w->stalled || (w->in_reply && w->heard)) {
+		arm_drain(w, DRAIN_MS);
+	} else {
+		wire_step(w, WIRE_LOST);
+	}
+}
+
+/* A slow reader keeps others waiting. */
 static void
 on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 {
@@ -213,7 +292,6 @@ on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 	struct flight *f = w->queue.count > 0 ? queue_at(&w->queue, 0) : NULL;
 
 	if (!w->stalled || f == NULL) {
-		wire_step(w, WIRE_LOST);
 		return;
 	}
 	/* It had its time, once for all that it has asked for here: others are behind. */
@@ -295,11 +373,13 @@ answer_local(struct wire *w)
 }
 
 /* Errors that say: no proper master (yet). */
+static const char unblocked[] =
+    "-UNBLOCKED force unblock from blocking operation, instance state changed";
+
 static bool
 is_turned(struct slice raw)
 {
-	static const char *const words[] = {"-READONLY ", "-LOADING ", "-MASTERDOWN ",
-	    "-UNBLOCKED force unblock from blocking operation, instance state changed"};
+	static const char *const words[] = {"-READONLY ", "-LOADING ", "-MASTERDOWN ", unblocked};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		size_t len = strlen(words[i]);
@@ -404,9 +484,12 @@ on_answer(struct wire *w, struct slice run, bool first, bool last)
 			keep_for_retry(w, 0);
 		}
 		pop(w);
-		backend_suspect(lane->backend, "the server is no proper master");
+		/* it closes the link behind that word, and reads no further */
+		w->rest_is_undone = run.len > sizeof(unblocked) &&
+				    memcmp(run.ptr, unblocked, sizeof(unblocked) - 1) == 0;
+		wire_suspect(w, "the server is no proper master");
 		if (w->conn != NULL) {
-			wire_step(w, WIRE_TURNED);
+			wire_step(w, w->rest_is_undone ? WIRE_LOST : WIRE_TURNED);
 		}
 	} else if (held_for_order(w, f)) {
 		if (last) {
@@ -470,6 +553,10 @@ on_run(struct wire *w, struct slice run, bool last)
 
 		if (r != NULL) {
 			r->ops->on_reply(r->owner, &reply);
+		}
+		if (w->conn != NULL && w->state == WIRE_DRAINING && w->lane->raw && last &&
+		    is_idle(w)) {
+			wire_step(w, WIRE_EMPTY);
 		}
 	} else if (w->queue.count == 0) {
 		/* "max number of clients reached", or out of step: not to be trusted any more */
@@ -543,7 +630,10 @@ static size_t
 on_data(struct conn *c, void *owner, struct slice in)
 {
 	struct wire *w = OBJ_CAST((struct wire *)owner, WIRE_MAGIC);
-	size_t used = read_replies(w, in);
+	size_t used;
+
+	w->heard = true;
+	used = read_replies(w, in);
 
 	if (w->conn != NULL && !list_is_empty(&w->lane->waiting)) {
 		lane_wake(w->lane);
@@ -670,7 +760,7 @@ on_close(struct conn *c, void *owner, int error)
 	w->sent_bytes = conn_sent_total(c);
 	w->conn = NULL;
 	b->stats.losses++;
-	backend_suspect(b, error == 0 ? "the server closed a connection" : strerror(-error));
+	wire_suspect(w, error == 0 ? "the server closed a connection" : strerror(-error));
 	wire_step(w, WIRE_LOST);
 }
 
@@ -693,6 +783,8 @@ wire_new(struct lane *lane)
 	loop_hook_init(&w->flush, on_flush, w);
 	ev_init(&w->timer, on_timer);
 	w->timer.data = w;
+	ev_init(&w->drain, on_drain);
+	w->drain.data = w;
 	w->conn = conn_connect(b->loop, &b->master.at, CONNECT_MS, &ops, w, NULL);
 	if (w->conn == NULL) {
 		free_now(w);

@@ -81,92 +81,6 @@ begin_streaming(struct session *s, const struct resp_request *req, unsigned flag
 	return DISPATCH_DONE;
 }
 
-/* EXEC, DISCARD and what comes between, when the transaction's connection is gone. */
-static enum dispatch
-in_lost_multi(struct session *s, const struct command *cmd)
-{
-	if (s->requester.unanswered > 0) {
-		return session_wait_for(s, WAIT_REPLIES);
-	}
-	if (cmd != NULL && cmd->id == CMD_EXEC) {
-		session_reply(
-		    s, "-EXECABORT Transaction discarded because the master was lost\r\n");
-		session_drop_own(s, false);
-	} else if (cmd != NULL && cmd->id == CMD_DISCARD) {
-		session_reply(s, "+OK\r\n");
-		session_drop_own(s, false);
-	} else {
-		session_reply(s, "+QUEUED\r\n");
-	}
-	return DISPATCH_DONE;
-}
-
-static enum dispatch
-in_multi(struct session *s, const struct command *cmd, const struct resp_request *req)
-{
-	static const char discard[] = "*1\r\n$7\r\nDISCARD\r\n";
-	bool is_exec = cmd != NULL && cmd->id == CMD_EXEC;
-	bool ends = is_exec || (cmd != NULL && cmd->id == CMD_DISCARD);
-	struct slice raw = req->raw;
-	enum dispatch d;
-
-	if (s->multi_lost) {
-		return in_lost_multi(s, cmd);
-	}
-	if (cmd != NULL && (cmd->flags & CMD_PUBSUB) != 0) {
-		if (s->requester.unanswered > 0) {
-			return session_wait_for(s, WAIT_REPLIES);
-		}
-		session_replyf(
-		    s, "-ERR %s inside a transaction is not possible here\r\n", cmd->name);
-		return DISPATCH_DONE;
-	}
-	if (is_exec && s->watch_lost) {
-		/* what was watched may have changed unseen: EXEC fails as if it had */
-		if (s->requester.unanswered > 0) {
-			return session_wait_for(s, WAIT_REPLIES);
-		}
-		raw = (struct slice){(const uint8_t *)discard, sizeof(discard) - 1};
-		s->null_for_reply = true;
-	}
-	d = session_forward(s, raw, 0);
-	if (d == DISPATCH_DONE && (cmd == NULL || cmd->id == CMD_SELECT)) {
-		s->own_sticky = true; /* takes effect with EXEC, out of our sight */
-	}
-	if (d == DISPATCH_DONE && ends && s->requester.unanswered > 0) {
-		s->own_ends = true;
-		s->exec_sent = is_exec;
-		(void)session_wait_for(s, WAIT_REPLIES);
-	}
-	return d;
-}
-
-/*
- * Once the lane is connected and pinned, all that follows goes over this one link or not at all, so
- * nothing of the transaction can be executed outside of it. Until then MULTI's own reply is awaited.
- */
-static enum dispatch
-begin_multi(struct session *s, const struct resp_request *req)
-{
-	bool ready = lane_is_ready(s->own);
-	enum dispatch d;
-
-	if (s->requester.unanswered > 0) {
-		return session_wait_for(s, WAIT_REPLIES);
-	}
-	d = session_forward(s, req->raw, LANE_READ);
-	if (d == DISPATCH_DONE && s->requester.unanswered > 0) {
-		s->multi_asked = true;
-		if (ready) {
-			s->own_mode = OWN_MULTI;
-			lane_set_pinned(s->own, true);
-		} else {
-			(void)session_wait_for(s, WAIT_REPLIES);
-		}
-	}
-	return d;
-}
-
 /* WAIT is about the writes before it. The offset that it compares with is set by every command, so
  * one on the same connection makes it the present offset, which those writes are not behind of. */
 static enum dispatch
@@ -202,6 +116,7 @@ own_stream(struct session *s, const struct resp_request *req, unsigned flags)
 	d = begin_streaming(s, req, flags);
 	if (d == DISPATCH_DONE) {
 		s->own_ends = s->own_mode == OWN_ONCE;
+		session_multi_streamed(s);
 	}
 	return d;
 }
@@ -242,13 +157,13 @@ session_own_command(
 		return own_stream(s, req, flags);
 	}
 	if (s->own_mode == OWN_MULTI) {
-		return in_multi(s, cmd, req);
+		return session_multi_command(s, cmd, req);
 	}
 	if (s->own_mode == OWN_RAW || mode == OWN_RAW) {
 		return session_raw_command(s, cmd, req);
 	}
 	if (mode == OWN_MULTI) {
-		return begin_multi(s, req);
+		return session_multi_begin(s, req);
 	}
 	d = is_wait ? send_wait(s, req) : session_forward(s, req->raw, flags);
 	if (d != DISPATCH_DONE) {
@@ -285,8 +200,9 @@ session_own_answered(struct session *s, const struct lane_reply *reply)
 		if (s->own_mode != OWN_MULTI && reply->type != '-') {
 			s->own_mode = OWN_MULTI;
 			lane_set_pinned(s->own, true);
-		} else if (s->own_mode == OWN_ONCE) {
-			s->own_ends = true;
+		} else if (s->own_mode != OWN_MULTI) {
+			session_multi_fini(s);
+			s->own_ends = s->own_mode == OWN_ONCE;
 		}
 	}
 	if (s->unknown_asked && s->requester.unanswered == 0) {
@@ -301,38 +217,12 @@ session_own_answered(struct session *s, const struct lane_reply *reply)
 	}
 }
 
-/* The replies that are due in a transaction whose connection is gone. */
-static void
-answer_lost_multi(struct session *s, unsigned dropped)
-{
-	for (unsigned i = 0; i < dropped && s->conn != NULL; i++) {
-		if (s->multi_asked) {
-			s->multi_asked = false;
-			session_reply(s, "+OK\r\n");
-		} else if (!s->own_ends || i + 1 < dropped) {
-			session_reply(s, "+QUEUED\r\n");
-		} else if (s->null_for_reply) {
-			s->null_for_reply = false;
-			session_reply(s, s->id.protocol >= 3 ? "_\r\n" : "*-1\r\n");
-		} else if (s->exec_sent) {
-			session_reply(s, "-UNCERTAIN master lost before it answered; the "
-					 "transaction may or may not have happened\r\n");
-		} else {
-			session_reply(s, "+OK\r\n"); /* DISCARD */
-		}
-	}
-	s->multi_lost = true;
-	if (s->own_ends && s->conn != NULL) {
-		session_drop_own(s, false);
-	}
-}
-
 void
-session_own_lost(struct session *s, unsigned dropped)
+session_own_lost(struct session *s)
 {
 	switch ((enum session_own)s->own_mode) {
 	case OWN_MULTI:
-		answer_lost_multi(s, dropped);
+		session_multi_lost(s);
 		break;
 	case OWN_WATCH:
 		s->watch_lost = true;

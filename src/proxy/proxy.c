@@ -36,6 +36,8 @@ on_idle_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 
 		if (session_raw_lost_ms(s, now) > MAX(hold_ms, (uint64_t)1000)) {
 			session_close(s); /* it would wait for messages that nobody can send */
+		} else if (session_multi_away_ms(s, now) > MAX(hold_ms, (uint64_t)1000)) {
+			session_multi_give_up(s);
 		} else if (p->conf.client_timeout_ms != 0 && s->requester.unanswered == 0 &&
 			   s->own_mode != OWN_RAW &&
 			   now - s->active_ms >= p->conf.client_timeout_ms) {

@@ -62,6 +62,7 @@ enum session_own {
 };
 
 struct login;
+struct multi;
 struct raw;
 
 struct identity {
@@ -82,6 +83,7 @@ struct session {
 	struct identity id;
 	struct login *login; /* owned: AUTH, HELLO or SELECT waits for its reply */
 	struct raw *raw;     /* owned: OWN_RAW's state */
+	struct multi *multi; /* owned: OWN_MULTI's, from MULTI on */
 	char *name;          /* owned: CLIENT SETNAME */
 	uint64_t number;     /* CLIENT ID */
 	uint64_t active_ms;
@@ -114,6 +116,7 @@ void session_close_with(struct session *s, const char *reply);
 /* No more requests; ends when all is answered. */
 void session_drain(struct session *s);
 void session_reply(struct session *s, const char *reply);
+void session_reply_null(struct session *s);
 void session_replyf(struct session *s, const char *fmt, ...) ATTR_PRINTF(2, 3);
 /* Stops reading until that has come about. */
 enum dispatch session_wait_for(struct session *s, enum session_wait what);
@@ -145,7 +148,25 @@ void identity_fini(struct identity *id);
 enum dispatch session_own_command(
     struct session *s, const struct command *cmd, const struct resp_request *req, bool begin);
 void session_own_answered(struct session *s, const struct lane_reply *reply);
-void session_own_lost(struct session *s, unsigned dropped);
+void session_own_lost(struct session *s);
+
+/* --- multi.c: transactions --- */
+enum dispatch session_multi_begin(struct session *s, const struct resp_request *req);
+enum dispatch session_multi_command(
+    struct session *s, const struct command *cmd, const struct resp_request *req);
+/* A request in pieces was sent within one. */
+void session_multi_streamed(struct session *s);
+/* True when the reply is not for the client. */
+bool session_multi_hides(struct session *s, const struct lane_reply *reply);
+void session_multi_lost(struct session *s);
+/* It waits for the next master; nothing may be asked meanwhile. */
+bool session_multi_is_away(const struct session *s);
+/* For how long; 0: it does not. */
+uint64_t session_multi_away_ms(const struct session *s, uint64_t now_ms);
+void session_multi_give_up(struct session *s);
+/* The lane may be there again. */
+void session_multi_room(struct session *s);
+void session_multi_fini(struct session *s);
 
 /* --- raw.c: subscriptions and MONITOR, where replies are not one for each request --- */
 enum dispatch session_raw_command(
@@ -157,6 +178,8 @@ enum dispatch session_raw_settle(struct session *s);
 bool session_raw_may_leave(const struct session *s);
 enum dispatch session_raw_leave(struct session *s);
 void session_raw_reply(struct session *s, const struct lane_reply *reply);
+/* Everything that was asked has been answered. */
+bool session_raw_is_settled(const struct session *s);
 void session_raw_lost(struct session *s);
 /* The lane may be there again. */
 void session_raw_room(struct session *s);

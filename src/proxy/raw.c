@@ -90,13 +90,20 @@ begin(struct session *s)
 	return DISPATCH_DONE;
 }
 
+/* Is the link gone, or about to go since the master hands over? */
+static bool
+is_away(const struct session *s)
+{
+	return s->raw->lost_ms != 0 || !lane_is_ready(s->own);
+}
+
 /* Sends our mark and waits for it. */
 static enum dispatch
 send_mark(struct session *s)
 {
 	enum dispatch d;
 
-	if (s->raw->lost_ms != 0) {
+	if (is_away(s)) {
 		return session_wait_for(s, WAIT_ROOM);
 	}
 	if (s->raw->marked) {
@@ -140,7 +147,7 @@ session_raw_command(struct session *s, const struct command *cmd, const struct r
 			return d;
 		}
 	}
-	if (s->raw->lost_ms != 0) {
+	if (is_away(s)) {
 		return session_wait_for(s, WAIT_ROOM);
 	}
 	if (!is_pubsub && session_raw_may_leave(s)) {
@@ -215,6 +222,12 @@ session_raw_reply(struct session *s, const struct lane_reply *reply)
 		r->due--;
 	}
 	session_write(s, reply->raw);
+}
+
+bool
+session_raw_is_settled(const struct session *s)
+{
+	return s->raw == NULL || (s->raw->due == 0 && s->raw->swallow == 0 && !s->raw->marked);
 }
 
 /* ---- failover ---- */

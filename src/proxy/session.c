@@ -45,6 +45,7 @@ leave(struct session *s)
 	lane_release(&s->lane);
 	session_login_answered(s, false);
 	session_raw_fini(s);
+	session_multi_fini(s);
 	identity_fini(&s->id);
 	free(s->name);
 	s->name = NULL;
@@ -113,6 +114,12 @@ session_reply(struct session *s, const char *reply)
 }
 
 void
+session_reply_null(struct session *s)
+{
+	session_reply(s, s->id.protocol >= 3 ? "_\r\n" : "*-1\r\n");
+}
+
+void
 session_replyf(struct session *s, const char *fmt, ...)
 {
 	va_list ap;
@@ -167,13 +174,19 @@ on_reply(void *owner, const struct lane_reply *reply)
 		session_raw_reply(s, reply);
 		return;
 	}
+	if (session_multi_hides(s, reply)) {
+		if (s->conn != NULL && reply->last && !session_multi_is_away(s)) {
+			after_reply(s, reply);
+		}
+		return;
+	}
 	if (s->login != NULL) {
 		session_write_login(s, reply->raw);
 	} else if (!s->null_for_reply) {
 		session_write(s, reply->raw);
 	} else if (reply->last) {
 		s->null_for_reply = false;
-		session_reply(s, s->id.protocol >= 3 ? "_\r\n" : "*-1\r\n");
+		session_reply_null(s);
 	}
 	if (!reply->last && s->large_reads > 0) {
 		s->large_reads = SESSION_LARGE_READS;
@@ -191,6 +204,9 @@ on_lane_room(void *owner)
 	if (s->conn != NULL && s->raw != NULL) {
 		session_raw_room(s);
 	}
+	if (s->conn != NULL && s->multi != NULL) {
+		session_multi_room(s);
+	}
 	if (s->conn != NULL && s->wait == WAIT_ROOM) {
 		session_read_on(s);
 	}
@@ -201,8 +217,9 @@ on_lost(void *owner, struct lane *lane, unsigned dropped)
 {
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 
-	session_own_lost(s, dropped);
-	if (s->conn != NULL && s->wait == WAIT_REPLIES && s->requester.unanswered == 0) {
+	session_own_lost(s);
+	if (s->conn != NULL && s->wait == WAIT_REPLIES && s->requester.unanswered == 0 &&
+	    !session_multi_is_away(s)) {
 		session_read_on(s);
 	}
 }
@@ -220,8 +237,17 @@ on_large(void *owner, struct slice raw)
 	}
 }
 
-static const struct requester_ops requester_ops = {
-    .on_reply = on_reply, .on_large = on_large, .on_room = on_lane_room, .on_lost = on_lost};
+static bool
+is_settled(void *owner)
+{
+	return session_raw_is_settled(OBJ_CAST((struct session *)owner, SESSION_MAGIC));
+}
+
+static const struct requester_ops requester_ops = {.on_reply = on_reply,
+    .on_large = on_large,
+    .is_settled = is_settled,
+    .on_room = on_lane_room,
+    .on_lost = on_lost};
 
 /* ---- lanes ---- */
 
@@ -270,6 +296,7 @@ session_drop_own(struct session *s, bool clean)
 	lane_set_pinned(s->own, false);
 	lane_set_raw(s->own, false);
 	session_raw_fini(s);
+	session_multi_fini(s);
 	s->own_ends = false;
 	s->exec_sent = false;
 	s->multi_asked = false;
@@ -358,6 +385,9 @@ dispatch(struct session *s, const struct resp_request *req, bool begin)
 {
 	const struct command *cmd = command_find(req->argv, req->kept);
 
+	if (session_multi_is_away(s)) {
+		return session_wait_for(s, WAIT_ROOM); /* its replies come first */
+	}
 	if (cmd == NULL) {
 		if (is_http(req)) {
 			log_peer(LOG_WARN, "a client that speaks HTTP is closed");

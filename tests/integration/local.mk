@@ -8,7 +8,7 @@ EXTRA_DIST += \
 	tests/integration/conftest.py \
 	tests/integration/harness.py \
 	tests/integration/keeper.py \
-	tests/integration/load.py \
+	tests/integration/counters.py tests/integration/load.py tests/integration/test_switchover.py \
 	tests/integration/ports.py \
 	tests/integration/procs.py \
 	tests/integration/test_proxy.py \

@@ -106,7 +106,7 @@ def test_planned_switchover(cluster, measured):
     lost = load.lost(c.proxy())
     measured(f"{len(lost)} of {load.acked} acknowledged writes lost, {len(load.errors)} errors, "
              f"longest pause {load.longest_gap_ms:.0f} ms")
-    assert lost == []
+    assert lost == [] and load.errors == []
     assert load.connections == 2
     kinds = [e["kind"] for e in c.events() if e["kind"].startswith("failover.")]
     assert kinds == ["failover.started", "failover.done"]

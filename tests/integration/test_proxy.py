@@ -466,8 +466,7 @@ def test_the_master_is_killed_under_pipelined_load(cluster, measured):
 
 def test_a_planned_switchover_shows_no_error(cluster, measured):
     threads, lost = run_pipelines(cluster, lambda: cluster.cli("failover"))
-    # On a machine under heavy load a write may be cut off at the change and is then called uncertain; nothing else is seen.
-    assert [e for t in threads for e in t.errors if not str(e).startswith("UNCERTAIN")] == []
+    assert [e for t in threads for e in t.errors] == []
     measured(f"planned switchover under load: {lost} lost, longest wait {max(t.longest for t in threads) * 1000:.0f} ms")
     assert lost == 0
 
@@ -492,10 +491,9 @@ def test_a_session_is_rebuilt_on_the_next_master(cluster):
     cluster.wait_master_is_not(master)
     assert named("GET", "here") == b"seven"
     assert named("CLIENT", "GETNAME") == b"bob"
-    assert multi("SET", "m", 2) == "QUEUED"
-    with pytest.raises(WireError, match="^EXECABORT"):
-        multi("EXEC")
-    assert multi("GET", "m") is None
+    assert multi("SET", "n", 2) == "QUEUED"
+    assert multi("EXEC") == ["OK", "OK"], "nothing of it had happened, so it is asked of the next master"
+    assert multi("MGET", "m", "n") == [b"1", b"2"]
     assert watcher("GET", "w") == b"1"
     watcher("MULTI")
     watcher("SET", "w", 2)

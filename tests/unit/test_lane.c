@@ -19,9 +19,10 @@
 struct server {
 	struct fake *fake;
 	bool is_master, loading, readonly;
-	bool mute;       /* takes requests and does not answer */
-	const char *big; /* the answer to BIG */
-	char seen[1024]; /* "GET a;SET b;" */
+	bool mute;                /* takes requests and does not answer */
+	struct fake_client *last; /* whom it did not answer last */
+	const char *big;          /* the answer to BIG */
+	char seen[1024];          /* "GET a;SET b;" */
 	unsigned count;
 };
 
@@ -63,6 +64,7 @@ on_request(void *arg, struct fake_client *c, const redisReply *q)
 		(void)snprintf(s->seen + len, sizeof(s->seen) - len, "%s %s;", name, last);
 		s->count++;
 		if (s->mute) {
+			s->last = c;
 			return;
 		}
 		if (strcmp(name, "BIG") == 0) {
@@ -495,6 +497,73 @@ a_planned_hold_can_be_called_off(void **state)
 	lane_release(&lane);
 }
 
+/* Four writes are on their way when the old master hands over: done, refused, and two without an answer
+ * before it closes. The read behind the refused one waits for it. */
+static void
+a_planned_switchover_leaves_the_answers_to_the_old_master(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody);
+	struct client done, refused, lost, later;
+
+	a.mute = true;
+	client_init(&done);
+	client_init(&refused);
+	client_init(&lost);
+	client_init(&later);
+	name_master(&a);
+	SET(&done, lane, "1");
+	SET(&refused, lane, "2");
+	GET(&refused, lane, "3");
+	SET(&lost, lane, "4");
+	until_a_has_seen(4);
+	backend_hold(backend, 10000);
+	name_master(&b);
+	SET(&later, lane, "5");
+	until_replies(&later); /* it waits for none of them */
+	assert_int_equal(done.replies + refused.replies + lost.replies, 0);
+	fake_say(a.last, "+OK\r\n-READONLY You can't write against a read only replica.\r\n"
+			 "$1\r\n3\r\n");
+	until_replies(&done);
+	assert_string_equal(done.got, "+OK;");
+	fake_drop_all(a.fake);
+	until_replies(&lost);
+	until_replies(&refused);
+	assert_string_equal(lost.got,
+	    "-UNCERTAIN master lost before it answered; the write may or may not have happened;");
+	assert_string_equal(refused.got, "+OK;$1\r\n3;");
+	assert_string_equal(b.seen, "SET 5;SET 2;GET 3;");
+	requester_fini(&done.r);
+	requester_fini(&refused.r);
+	requester_fini(&lost.r);
+	requester_fini(&later.r);
+	lane_release(&lane);
+}
+
+/* Redis sends a client that blocks away with its master's role, and closes behind that word. */
+static void
+what_came_behind_a_blocked_request_did_not_happen(void **state)
+{
+	struct client c;
+	struct lane *lane;
+
+	a.mute = true;
+	client_init(&c);
+	lane = lane_own(backend, &nobody, &c.r);
+	name_master(&a);
+	send_words(&c, lane, "BLPOP", "1", 0);
+	SET(&c, lane, "2");
+	until_a_has_seen(2);
+	backend_hold(backend, 10000);
+	name_master(&b);
+	fake_say(a.last, "-UNBLOCKED force unblock from blocking operation, instance state changed "
+			 "(master -> replica?)\r\n");
+	until_replies(&c);
+	assert_string_equal(c.got, "$1\r\n1;+OK;");
+	assert_string_equal(b.seen, "BLPOP 1;SET 2;");
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
 static void
 a_pinned_lane_tells_its_owner(void **state)
 {
@@ -702,6 +771,8 @@ main(void)
 	    TEST(held_requests_are_bounded),
 	    TEST(a_planned_hold_finishes_what_is_in_flight),
 	    TEST(a_planned_hold_can_be_called_off),
+	    TEST(a_planned_switchover_leaves_the_answers_to_the_old_master),
+	    TEST(what_came_behind_a_blocked_request_did_not_happen),
 	    TEST(a_pinned_lane_tells_its_owner),
 	    TEST(a_clean_own_lane_is_used_again),
 	    TEST(a_streamed_request_that_was_cut_did_not_happen),

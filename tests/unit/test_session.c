@@ -16,7 +16,7 @@
 
 struct server {
 	struct fake *fake;
-	bool mute;       /* takes requests and does not answer */
+	bool mute, readonly;
 	char seen[2048]; /* "1 GET a;": with the number of the connection */
 	int next;
 };
@@ -60,6 +60,10 @@ on_request(void *arg, struct fake_client *c, const redisReply *q)
 		fake_say(c, "$%zu\r\n%s\r\n", strlen(last), last);
 	} else if (strcasecmp(name, "FOO") == 0) {
 		fake_say(c, "-ERR unknown command 'FOO', with args beginning with: \r\n");
+	} else if (s->readonly && strcasecmp(name, "APPEND") == 0) {
+		fake_say(c, "-READONLY You can't write against a read only replica.\r\n");
+	} else if (s->readonly && strcasecmp(name, "EXEC") == 0) {
+		fake_say(c, "-EXECABORT Transaction discarded because of previous errors.\r\n");
 	} else if (strcasecmp(name, "APPEND") == 0) {
 		fake_say(c, "+QUEUED\r\n");
 	} else if (strcasecmp(name, "EXEC") == 0) {
@@ -260,15 +264,115 @@ a_login_is_asked_of_the_server(void **state)
 
 /* Where the server is lost: after MULTI, after a queued command, with EXEC on its way. */
 static void
-a_transaction_that_is_cut_does_not_happen(void **state)
+a_transaction_goes_on_at_the_next_master(void **state)
 {
 	say("multi\r\nappend 1\r\n");
 	expect("+OK\r\n+QUEUED\r\n");
+	a.mute = true;
+	say("append 2\r\n");
+	until_seen("append 2");
 	name_master(&b);
-	say("append 2\r\nappend 3\r\nexec\r\nget 4\r\n");
-	expect("+QUEUED\r\n+QUEUED\r\n-EXECABORT Transaction discarded because the master was "
+	say("append 3\r\nexec\r\nget 4\r\n");
+	expect("+QUEUED\r\n+QUEUED\r\n*0\r\n$1\r\n4\r\n");
+	assert_string_equal(b.seen, "1 multi;1 append 1;1 append 2;1 append 3;1 exec;2 get 4;");
+}
+
+static void
+a_watched_transaction_that_is_cut_fails_as_if_changed(void **state)
+{
+	say("watch k\r\nmulti\r\nappend 1\r\n");
+	expect("+OK\r\n+OK\r\n+QUEUED\r\n");
+	name_master(&b);
+	say("append 2\r\nexec\r\nget 4\r\n");
+	expect("+QUEUED\r\n*-1\r\n$1\r\n4\r\n");
+	assert_string_equal(b.seen, "1 get 4;");
+}
+
+/* Too much to be kept is not asked again. */
+static void
+a_large_transaction_that_is_cut_does_not_happen(void **state)
+{
+	static char big[100001];
+
+	memset(big, 'x', sizeof(big) - 1);
+	say("multi\r\n");
+	expect("+OK\r\n");
+	for (int i = 0; i < 11; i++) {
+		say("*2\r\n$6\r\nappend\r\n$100000\r\n");
+		say(big);
+		say("\r\n");
+		expect("+QUEUED\r\n");
+	}
+	name_master(&b);
+	say("append 2\r\nexec\r\nget 4\r\n");
+	expect("+QUEUED\r\n-EXECABORT Transaction discarded because the master was "
 	       "lost\r\n$1\r\n4\r\n");
 	assert_string_equal(b.seen, "1 get 4;");
+}
+
+/* The server became a replica: nothing of it happened there. */
+static void
+a_refused_transaction_is_asked_again(void **state)
+{
+	say("multi\r\n");
+	expect("+OK\r\n");
+	a.readonly = true;
+	say("append 1\r\nexec\r\nget 2\r\n");
+	until_seen("append 1");
+	backend_hold(backend, 10000);
+	name_master(&b);
+	expect("+QUEUED\r\n*0\r\n$1\r\n2\r\n");
+	assert_string_equal(b.seen, "1 multi;1 append 1;1 exec;2 get 2;");
+}
+
+/* A planned switchover while EXEC is on its way: the old master has the word. */
+static void
+an_exec_that_the_old_master_refused_is_asked_again(void **state)
+{
+	say("multi\r\nappend 1\r\n");
+	expect("+OK\r\n+QUEUED\r\n");
+	a.mute = true;
+	say("exec\r\nget 2\r\n");
+	until_seen("exec");
+	backend_hold(backend, 10000);
+	name_master(&b);
+	fake_say_marked(a.fake, "-EXECABORT Transaction discarded because of: READONLY You can't "
+				"write against a read only replica.\r\n");
+	expect("*0\r\n$1\r\n2\r\n");
+	assert_string_equal(b.seen, "1 multi;1 append 1;1 exec;2 get 2;");
+}
+
+static void
+an_exec_that_the_old_master_answered_is_done(void **state)
+{
+	say("multi\r\nappend 1\r\n");
+	expect("+OK\r\n+QUEUED\r\n");
+	a.mute = true;
+	say("exec\r\nget 2\r\n");
+	until_seen("exec");
+	backend_hold(backend, 10000);
+	name_master(&b);
+	fake_say_marked(a.fake, "*1\r\n:1\r\n");
+	expect("*1\r\n:1\r\n$1\r\n2\r\n");
+	assert_string_equal(b.seen, "1 get 2;");
+}
+
+/* The reply to SUBSCRIBE is still on its way when the master hands over. */
+static void
+a_subscriber_is_not_cut_before_its_replies(void **state)
+{
+	say("subscribe x\r\n");
+	expect("*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n");
+	a.mute = true;
+	say("subscribe y\r\n");
+	until_seen("subscribe y");
+	backend_hold(backend, 10000);
+	name_master(&b);
+	say("subscribe z\r\n");
+	fake_say_marked(a.fake, "*3\r\n$9\r\nsubscribe\r\n$1\r\ny\r\n:2\r\n");
+	expect("*3\r\n$9\r\nsubscribe\r\n$1\r\ny\r\n:2\r\n"
+	       "*3\r\n$9\r\nsubscribe\r\n$1\r\nz\r\n:1\r\n");
+	assert_string_equal(b.seen, "1 SUBSCRIBE y;1 subscribe z;");
 }
 
 static void
@@ -386,7 +490,13 @@ main(void)
 	    TEST(a_transaction_goes_over_a_connection_of_its_own),
 	    TEST(an_unknown_command_takes_no_connection_for_good),
 	    TEST(a_login_is_asked_of_the_server),
-	    TEST(a_transaction_that_is_cut_does_not_happen),
+	    TEST(a_transaction_goes_on_at_the_next_master),
+	    TEST(a_watched_transaction_that_is_cut_fails_as_if_changed),
+	    TEST(a_large_transaction_that_is_cut_does_not_happen),
+	    TEST(a_refused_transaction_is_asked_again),
+	    TEST(an_exec_that_the_old_master_refused_is_asked_again),
+	    TEST(an_exec_that_the_old_master_answered_is_done),
+	    TEST(a_subscriber_is_not_cut_before_its_replies),
 	    TEST(an_exec_without_an_answer_is_uncertain),
 	    TEST(a_multi_without_an_answer_is_no_gap),
 	    TEST(a_watch_that_crossed_a_failover_fails),

@@ -1,0 +1,321 @@
+/*
+ * Transactions. From MULTI to EXEC everything goes over one link or not at all, so that nothing of it
+ * is executed outside. What was asked is kept meanwhile: when the link is lost, or its server turns out
+ * to be no master, before EXEC could be carried out, the same is asked again of the next master, and the
+ * replies that the client has already are dropped. It sees latency only.
+ *
+ *   open ──link lost──→ away ──the next master──→ asked again ──replies──→ open
+ *                        └─ no master for hold_ms, too much to keep, EXEC on its way → lost: EXEC says so
+ *
+ * With watched keys there is nothing to be asked again: they may have changed unseen, and EXEC fails as if
+ * they had.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "proxy/proxy_priv.h"
+
+#define KEPT_BYTES_MAX ((size_t)1024 * 1024) /* of one transaction */
+
+struct multi {
+	struct buf log;  /* its requests, MULTI first */
+	size_t *lengths; /* owned: of each of them */
+	size_t count;    /* asked by the client */
+	size_t answered; /* of these; it has the replies */
+	size_t swallow;  /* replies to come that it has already */
+	bool whole;      /* the log has all of it */
+	bool refused;    /* the server took none of it */
+	bool watched;
+	bool away;        /* waits for the next master */
+	uint64_t away_ms; /* since when nothing came of it; 0: all is well */
+};
+
+void
+session_multi_fini(struct session *s)
+{
+	if (s->multi != NULL) {
+		buf_fini(&s->multi->log);
+		free(s->multi->lengths);
+		free(s->multi);
+		s->multi = NULL;
+	}
+}
+
+bool
+session_multi_is_away(const struct session *s)
+{
+	return s->multi != NULL && s->multi->away;
+}
+
+uint64_t
+session_multi_away_ms(const struct session *s, uint64_t now_ms)
+{
+	return session_multi_is_away(s) ? now_ms - s->multi->away_ms : 0;
+}
+
+/* One more request was sent; `raw` NULL: not to be kept. */
+static void
+note(struct multi *m, struct slice raw)
+{
+	m->whole = m->whole && raw.ptr != NULL && buf_add_slice(&m->log, raw) == 0;
+	if (m->whole) {
+		m->lengths = xreallocarray(m->lengths, m->count + 1, sizeof(*m->lengths));
+		m->lengths[m->count] = raw.len;
+	} else {
+		buf_fini(&m->log);
+	}
+	m->count++;
+}
+
+void
+session_multi_streamed(struct session *s)
+{
+	if (s->multi != NULL) {
+		note(s->multi, (struct slice){NULL, 0});
+	}
+}
+
+/* ---- requests ---- */
+
+/* EXEC, DISCARD and what comes between, when there is no transaction any more. */
+static enum dispatch
+in_lost(struct session *s, const struct command *cmd)
+{
+	if (s->requester.unanswered > 0) {
+		return session_wait_for(s, WAIT_REPLIES);
+	}
+	if (cmd != NULL && cmd->id == CMD_EXEC) {
+		if (s->multi != NULL && s->multi->watched) {
+			session_reply_null(s);
+		} else {
+			session_reply(
+			    s, "-EXECABORT Transaction discarded because the master was lost\r\n");
+		}
+		session_drop_own(s, false);
+	} else if (cmd != NULL && cmd->id == CMD_DISCARD) {
+		session_reply(s, "+OK\r\n");
+		session_drop_own(s, false);
+	} else {
+		session_reply(s, "+QUEUED\r\n");
+	}
+	return s->conn != NULL ? DISPATCH_DONE : DISPATCH_CLOSED;
+}
+
+enum dispatch
+session_multi_command(struct session *s, const struct command *cmd, const struct resp_request *req)
+{
+	static const char discard[] = "*1\r\n$7\r\nDISCARD\r\n";
+	bool is_exec = cmd != NULL && cmd->id == CMD_EXEC;
+	bool ends = is_exec || (cmd != NULL && cmd->id == CMD_DISCARD);
+	struct slice raw = req->raw;
+	enum dispatch d;
+
+	if (s->multi_lost) {
+		return in_lost(s, cmd);
+	}
+	if (cmd != NULL && (cmd->flags & CMD_PUBSUB) != 0) {
+		if (s->requester.unanswered > 0) {
+			return session_wait_for(s, WAIT_REPLIES);
+		}
+		session_replyf(
+		    s, "-ERR %s inside a transaction is not possible here\r\n", cmd->name);
+		return DISPATCH_DONE;
+	}
+	if (is_exec && s->watch_lost) {
+		/* what was watched may have changed unseen: EXEC fails as if it had */
+		if (s->requester.unanswered > 0) {
+			return session_wait_for(s, WAIT_REPLIES);
+		}
+		raw = (struct slice){(const uint8_t *)discard, sizeof(discard) - 1};
+		s->null_for_reply = true;
+	}
+	d = session_forward(s, raw, 0);
+	if (d == DISPATCH_DONE && s->requester.unanswered > 0 && s->multi != NULL) {
+		note(s->multi, raw);
+	}
+	if (d == DISPATCH_DONE && (cmd == NULL || cmd->id == CMD_SELECT)) {
+		s->own_sticky = true; /* takes effect with EXEC, out of our sight */
+	}
+	if (d == DISPATCH_DONE && ends && s->requester.unanswered > 0) {
+		s->own_ends = true;
+		s->exec_sent = is_exec;
+		(void)session_wait_for(s, WAIT_REPLIES);
+	}
+	return d;
+}
+
+/* Until the lane is connected and pinned, MULTI's own reply is awaited. */
+enum dispatch
+session_multi_begin(struct session *s, const struct resp_request *req)
+{
+	bool ready = lane_is_ready(s->own);
+	enum dispatch d;
+
+	if (s->requester.unanswered > 0) {
+		return session_wait_for(s, WAIT_REPLIES);
+	}
+	d = session_forward(s, req->raw, LANE_READ);
+	if (d != DISPATCH_DONE || s->requester.unanswered == 0) {
+		return d;
+	}
+	session_multi_fini(s);
+	s->multi = xcalloc(1, sizeof(*s->multi));
+	s->multi->whole = true;
+	s->multi->watched = s->own_mode == OWN_WATCH;
+	buf_init(&s->multi->log, KEPT_BYTES_MAX);
+	note(s->multi, req->raw);
+	s->multi_asked = true;
+	if (ready) {
+		s->own_mode = OWN_MULTI;
+		lane_set_pinned(s->own, true);
+	} else {
+		(void)session_wait_for(s, WAIT_REPLIES);
+	}
+	return d;
+}
+
+/* ---- replies ---- */
+
+/* Errors by which a server says that it is no proper master and did nothing. */
+static bool
+is_refusal(struct slice raw)
+{
+	static const char abort[] = "-EXECABORT Transaction discarded because of: ";
+	static const char *const words[] = {"READONLY ", "LOADING ", "MASTERDOWN "};
+	size_t at = 1;
+
+	if (raw.len > sizeof(abort) && memcmp(raw.ptr, abort, sizeof(abort) - 1) == 0) {
+		at = sizeof(abort) - 1;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		size_t len = strlen(words[i]);
+
+		if (raw.len > at + len && memcmp(raw.ptr + at, words[i], len) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+session_multi_hides(struct session *s, const struct lane_reply *reply)
+{
+	struct multi *m = s->multi;
+
+	if (m == NULL || reply->type == '>') {
+		return false;
+	}
+	if (s->own_mode == OWN_MULTI && m->whole && !s->multi_lost && !reply->local &&
+	    reply->first && reply->last && reply->type == '-' && is_refusal(reply->raw)) {
+		/* A refused command dooms the transaction there: EXEC behind it cannot happen. */
+		m->refused = true;
+		lane_abandon(s->own);
+		return true;
+	}
+	if (m->swallow > 0) {
+		m->swallow -= reply->last ? 1 : 0;
+		return true;
+	}
+	m->answered += reply->last ? 1 : 0;
+	m->away_ms = 0;
+	return false;
+}
+
+/* ---- the link is lost ---- */
+
+/* Gives the replies that are due; the transaction is no more. */
+static void
+give_up(struct session *s, const char *exec_reply)
+{
+	struct multi *m = s->multi;
+
+	m->away = false;
+	s->multi_lost = true;
+	s->multi_asked = false;
+	while (m->answered < m->count && s->conn != NULL) {
+		bool first = m->answered == 0, last = ++m->answered == m->count;
+
+		if (first) {
+			session_reply(s, "+OK\r\n");
+		} else if (!s->own_ends || !last) {
+			session_reply(s, "+QUEUED\r\n");
+		} else if (s->null_for_reply) {
+			s->null_for_reply = false;
+			session_reply_null(s);
+		} else if (!s->exec_sent) {
+			session_reply(s, "+OK\r\n"); /* DISCARD */
+		} else if (exec_reply == NULL) {
+			session_reply_null(s);
+		} else {
+			session_reply(s, exec_reply);
+		}
+	}
+	if (s->own_ends && s->conn != NULL) {
+		session_drop_own(s, false);
+	}
+}
+
+void
+session_multi_lost(struct session *s)
+{
+	struct multi *m = s->multi;
+	bool exec_is_out = s->own_ends && s->exec_sent && !s->null_for_reply && !m->refused;
+
+	if (s->multi_lost) {
+		return;
+	}
+	if (exec_is_out) {
+		give_up(s, "-UNCERTAIN master lost before it answered; the transaction may or may "
+			   "not have happened\r\n");
+	} else if (m->watched) {
+		give_up(s, NULL);
+	} else if (!m->whole || (s->own_ends && !m->refused)) {
+		give_up(s, NULL); /* DISCARD, or nothing that ends it yet */
+	} else {
+		m->refused = false;
+		m->swallow = m->answered;
+		m->away = true;
+		m->away_ms = m->away_ms != 0 ? m->away_ms : clock_mono_ms();
+		lane_set_pinned(
+		    s->own, false); /* ready is now: the master was asked for its role */
+		lane_want(&s->requester, s->own);
+	}
+}
+
+/* There was no master for too long. */
+void
+session_multi_give_up(struct session *s)
+{
+	give_up(s, "-EXECABORT Transaction discarded because the master was lost\r\n");
+	if (s->conn != NULL && s->wait != WAIT_NOTHING && s->requester.unanswered == 0) {
+		session_read_on(s);
+	}
+}
+
+void
+session_multi_room(struct session *s)
+{
+	struct multi *m = s->multi;
+	size_t at = 0;
+
+	if (!m->away) {
+		return;
+	}
+	if (!lane_is_ready(s->own)) {
+		lane_want(&s->requester, s->own);
+		return;
+	}
+	m->away = false;
+	lane_set_pinned(s->own, true);
+	for (size_t i = 0; i < m->count; i++) {
+		struct slice raw = {buf_slice(&m->log).ptr + at, m->lengths[i]};
+
+		at += raw.len;
+		if (lane_send(&s->requester, s->own, raw, 0) < 0) {
+			session_close(s);
+			return;
+		}
+	}
+}
