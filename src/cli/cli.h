@@ -37,7 +37,7 @@ struct cli_list {
 struct cli_opts {
 	const char *config, *dir, *to, *user, *worker; /* NULL: not given */
 	struct cli_list set, sentinel;
-	bool json, watch, follow, trial;
+	bool json, watch, follow, trial, rolling;
 	bool has_lines;
 	uint64_t lines;
 	char **args; /* what is no option */

@@ -12,8 +12,8 @@
 #include "proc/process.h"
 #include "supervisor/supervisor.h"
 
-static const struct fsm *const machines[] = {
-    &process_fsm, &plan_fsm, &failover_fsm, &backend_fsm, &wire_fsm, &http_session_fsm};
+static const struct fsm *const machines[] = {&process_fsm, &plan_fsm, &rolling_fsm, &failover_fsm,
+    &backend_fsm, &wire_fsm, &http_session_fsm};
 
 static int
 print(struct buf *text, int rc)

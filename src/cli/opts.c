@@ -129,6 +129,9 @@ take(const char *cmd, int letter, const char *value, struct cli_opts *o)
 	case 'f':
 		o->follow = true;
 		break;
+	case 'R':
+		o->rolling = true;
+		break;
 	case 'n':
 		return take_lines(cmd, value, o);
 	case 'T':

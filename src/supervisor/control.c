@@ -257,11 +257,25 @@ hands_over(const struct supervisor *s, const struct unit *u)
 	return false;
 }
 
+/* It would take what we stop for a failure of its own. */
+static bool
+refuse_while_rolling(const struct supervisor *s, struct ctl_request *req)
+{
+	if (s->rolling != NULL) {
+		ctl_fail(req, CTL_EXIT_FAILED,
+		    "a rolling restart is under way: wait until it is done (`holdfast events -f`)");
+	}
+	return s->rolling != NULL;
+}
+
 static void
 stop_or_restart(struct supervisor *s, struct ctl_request *req, struct unit *u, bool restart)
 {
 	struct errmsg err = ERRMSG_NONE;
 
+	if (refuse_while_rolling(s, req)) {
+		return;
+	}
 	if (hands_over(s, u)) {
 		if (roles_switch(s, NULL, NULL, u, restart, &err) < 0) {
 			ctl_fail(req, CTL_EXIT_FAILED, "%s is the master and cannot hand over: %s",
@@ -339,11 +353,20 @@ on_failover(struct ctl_request *req, const json_t *args, void *owner)
 		    "not everything was started yet: try again once it is ready");
 		return;
 	}
+	if (refuse_while_rolling(s, req)) {
+		return;
+	}
 	if (roles_switch(s, target, req, NULL, false, &err) < 0) {
 		ctl_fail(req, CTL_EXIT_FAILED, "%s", err.text);
 		return;
 	}
 	ctl_on_gone(req, on_failover_gone, s);
+}
+
+static void
+on_rolling(struct ctl_request *req, const json_t *args, void *owner)
+{
+	rolling_begin(owner, req);
 }
 
 static void
@@ -366,6 +389,7 @@ static const struct ctl_command commands[] = {
     {"start", on_start},
     {"stop", on_stop},
     {"restart", on_restart},
+    {"rolling", on_rolling},
     {"failover", on_failover},
     {"reload", on_reload},
     {"upgrade", on_upgrade},

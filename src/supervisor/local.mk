@@ -12,6 +12,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/resume.c \
 	src/supervisor/ring.c src/supervisor/ring.h \
 	src/supervisor/roles.c \
+	src/supervisor/rolling.c \
 	src/supervisor/servers.c \
 	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
 	src/supervisor/unit.c \

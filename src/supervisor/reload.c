@@ -208,6 +208,22 @@ apply(struct supervisor *s, struct conf *conf, json_t *applied, json_t *restart)
 	prune_old_confs(s);
 }
 
+/* Does any of it take effect with a restart of the servers? */
+static bool
+rolling_helps(const json_t *restart)
+{
+	for (size_t i = 0; i < json_array_size(restart); i++) {
+		const char *what =
+		    json_string_value(json_object_get(json_array_get(restart, i), "restart"));
+
+		if (what != NULL && (strcmp(what, conf_target_name(CONF_REDIS)) == 0 ||
+					strcmp(what, conf_target_name(CONF_SENTINEL)) == 0)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void
 reload(struct supervisor *s, struct ctl_request *req)
 {
@@ -232,8 +248,9 @@ reload(struct supervisor *s, struct ctl_request *req)
 		apply(s, conf, applied, restart);
 		history_add(s->history, EVENT_CONFIG_RELOADED, s->node,
 		    json_pack("{s:O,s:O}", "applied", applied, "restart_needed", restart),
-		    "configuration read again: %zu changes applied, %zu need a restart",
-		    json_array_size(applied), json_array_size(restart));
+		    "configuration read again: %zu changes applied, %zu need a restart%s",
+		    json_array_size(applied), json_array_size(restart),
+		    rolling_helps(restart) ? " (`holdfast restart --rolling`)" : "");
 		if (req != NULL) {
 			ctl_done(req,
 			    json_pack("{s:O,s:O}", "applied", applied, "restart_needed", restart));

@@ -608,6 +608,7 @@ on_switched(void *owner, int error, const struct topo_master *master, const char
 	}
 	answer_switch(s, error, text);
 	after_switch(s, error);
+	rolling_switched(s, error, text);
 	if (error != 0 && s->succession) {
 		after_failed_takeover(s, error);
 	}

@@ -58,6 +58,7 @@ on_check(void *arg)
 	free_left(s);
 	plan_check(s);
 	health_check(s);
+	rolling_check(s);
 }
 
 static void
@@ -77,6 +78,7 @@ on_stop_signal(struct ev_loop *ev, ev_signal *w, int revents)
 		history_add(s->history, EVENT_SUPERVISOR_STOPPING, s->node,
 		    json_pack("{s:s}", "signal", strsignal(w->signum)),
 		    "told to stop (%s): stopping in order", strsignal(w->signum));
+		rolling_stop(s);
 		roles_cancel_switch(s, "everything is being stopped, the handover was given up");
 	}
 	plan_stop(s);
@@ -383,6 +385,7 @@ finish(struct supervisor *s)
 {
 	control_close(s);
 	upgrade_free(&s->upgrade);
+	rolling_free(s);
 	if (s->watcher != NULL) {
 		roles_fini(s);
 	}

@@ -10,6 +10,8 @@
 
 /* The order of start and stop. */
 extern const struct fsm plan_fsm;
+/* The rolling restart. */
+extern const struct fsm rolling_fsm;
 
 /* Runs until it was told to stop (SIGTERM, SIGINT). Takes over `conf`. `sources` are read again at a reload and outlive
  * the call; `argv` is that of the process (NULL at the end). The exit code of the process: 0 stopped in order, 1 failed,

@@ -7,6 +7,7 @@
  *   resume.c      what was before: adoption, the deciding of a master   health.c   ready or not, and why; status
  *   rejoin.c      workers from before                upgrade.c  another binary in our place
  *   control.c     the control commands                               reload.c   a changed configuration
+ *   rolling.c     all servers restarted one after the other (a table)
  */
 #ifndef SUPERVISOR_SUPERVISOR_PRIV_H
 #define SUPERVISOR_SUPERVISOR_PRIV_H
@@ -178,6 +179,7 @@ struct supervisor {
 	struct ctl_request *failover_req; /* borrowed; who asked for it, or NULL */
 	struct unit *failover_then; /* borrowed: stop or restart it once the switchover is done */
 	bool failover_then_restart;
+	struct rolling *rolling; /* a rolling restart; NULL: none */
 
 	struct loop_hook check; /* health and plan are looked at once a turn */
 	ev_timer tick;          /* once a second: roles that stay wrong */
@@ -323,6 +325,18 @@ void upgrade_begin(struct supervisor *s, struct ctl_request *req, const char *bi
 void upgrade_free(struct upgrade **up);
 /* We serve: whoever asked for us is told. */
 void upgrade_arrived(struct supervisor *s);
+
+/* ---- rolling.c ---- */
+/* Begins, or answers `req` with why not; else that is told each step and the end. */
+void rolling_begin(struct supervisor *s, struct ctl_request *req);
+/* Looks whether the present step is done. After health_check. */
+void rolling_check(struct supervisor *s);
+/* A failover ended. */
+void rolling_switched(struct supervisor *s, int error, const char *text);
+/* Everything is being stopped: gives up. */
+void rolling_stop(struct supervisor *s);
+/* Without a word. */
+void rolling_free(struct supervisor *s);
 
 /* ---- supervisor.c ---- */
 /* The program that we are, for workers: its path, or if there is another file now, our own all the same. */

@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	tests/integration/test_keeper.py \
 	tests/integration/test_leftover.py \
 	tests/integration/test_resume.py \
+	tests/integration/test_rolling.py \
 	tests/integration/test_start.py \
 	tests/integration/test_supervise.py \
 	tests/integration/test_upgrade.py

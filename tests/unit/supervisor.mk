@@ -19,3 +19,8 @@ EXTRA_DIST += tests/unit/golden/plan.fsm
 unit_tests += tests/unit/test_supervisor_legacy
 tests_unit_test_supervisor_legacy_SOURCES = tests/unit/test_supervisor_legacy.c
 tests_unit_test_supervisor_legacy_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_supervisor_rolling
+tests_unit_test_supervisor_rolling_SOURCES = tests/unit/test_supervisor_rolling.c tests/unit/golden.h
+tests_unit_test_supervisor_rolling_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
+EXTRA_DIST += tests/unit/golden/rolling.fsm

@@ -190,11 +190,21 @@ on_reload(struct ctl_request *req, const json_t *args, void *owner)
 		    "nothing was changed");
 		return;
 	}
-	ctl_done(req, json_pack("{s:[{s:s, s:s, s:s}], s:[s]}", "applied", "option",
-			  "proxy.hold_ms", "from", "1", "to", "2", "restart_needed", "redis.port"));
+	ctl_done(
+	    req, json_pack("{s:[{s:s, s:s, s:s}], s:[{s:s, s:s, s:s, s:s}]}", "applied", "option",
+		     "proxy.hold_ms", "from", "1", "to", "2", "restart_needed", "option",
+		     "redis.databases", "from", "16", "to", "4", "restart", "redis"));
+}
+
+static void
+on_rolling(struct ctl_request *req, const json_t *args, void *owner)
+{
+	(void)ctl_send(req, json_pack("{s:s}", "step", "redis-2: restarts (1 of 6)"));
+	ctl_fail(req, CTL_EXIT_FAILED, "the rolling restart stopped");
 }
 
 static const struct ctl_command commands[] = {
+    {"rolling", on_rolling},
     {"status", on_status},
     {"events", on_events},
     {"logs", on_logs},
@@ -590,12 +600,27 @@ test_control_of_one_instance(void **state)
 }
 
 static void
+test_a_rolling_restart_tells_each_step(void **state)
+{
+	RUN("restart", "--rolling");
+	assert_int_equal(result.code, CLI_FAILED);
+	assert_string_equal(result.out, "redis-2: restarts (1 of 6)\n");
+	assert_string_equal(result.err, "holdfast: the rolling restart stopped\n");
+	RUN("restart", "--rolling", "redis-1");
+	assert_int_equal(result.code, CLI_USAGE);
+	RUN("restart");
+	assert_int_equal(result.code, CLI_USAGE);
+	assert_says(result.err, "--rolling");
+}
+
+static void
 test_reload_tells_what_changed(void **state)
 {
 	RUN("reload");
 	assert_int_equal(result.code, CLI_OK);
-	assert_string_equal(
-	    result.out, "applied: proxy.hold_ms: 1 -> 2\nneeds a restart: redis.port\n");
+	assert_string_equal(result.out,
+	    "applied: proxy.hold_ms: 1 -> 2\nneeds a restart: redis.databases: 16 -> 4\n"
+	    "it takes effect with `holdfast restart --rolling`, while clients go on\n");
 }
 
 static void
@@ -701,6 +726,7 @@ main(void)
 	    WITH(test_logs_with_and_without_a_name),
 	    WITH(test_failover_prints_the_new_master),
 	    WITH(test_control_of_one_instance),
+	    WITH(test_a_rolling_restart_tells_each_step),
 	    WITH(test_reload_tells_what_changed),
 	    WITH(test_reload_tells_every_fault),
 	    WITH(test_cli_goes_to_the_proxy),
