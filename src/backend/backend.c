@@ -357,6 +357,8 @@ move_to_master(void *obj)
 	struct list *item;
 
 	b->paused = false;
+	b->preparing = false;
+	ev_timer_stop(loop_ev(b->loop), &b->prepare_timer);
 	b->generation++;
 	ev_timer_stop(loop_ev(b->loop), &b->hold_timer);
 	make_probe(b);
@@ -415,6 +417,76 @@ backend_hold(struct backend *b, uint64_t ms)
 	ev_timer_set(&b->hold_timer, (double)ms / 1000., 0.);
 	ev_timer_start(loop_ev(b->loop), &b->hold_timer);
 	step(b, B_HOLD);
+}
+
+/* ---- what cannot be sent again ---- */
+
+static bool
+has_streams(const struct backend *b)
+{
+	list_for_each (item, &b->lanes) {
+		const struct lane *lane = CONTAINER_OF(item, struct lane, link);
+
+		list_for_each (it, &lane->wires) {
+			struct wire *w = CONTAINER_OF(it, struct wire, link);
+
+			for (size_t i = 0; i < w->queue.count; i++) {
+				const struct flight *f = queue_at(&w->queue, i);
+
+				if ((f->flags & FLIGHT_STREAM) != 0 && f->who != NULL) {
+					return true;
+				}
+			}
+		}
+	}
+	return false;
+}
+
+static void
+on_look_streams(void *arg)
+{
+	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
+
+	if (!b->preparing || b->prepared || has_streams(b)) {
+		return;
+	}
+	b->prepared = true;
+	list_for_each_safe (item, next, &b->watchers) {
+		struct backend_watcher *w = CONTAINER_OF(item, struct backend_watcher, link);
+
+		if (w->on_prepared != NULL) {
+			w->on_prepared(w->arg);
+		}
+	}
+}
+
+void
+backend_stream_ended(struct backend *b)
+{
+	if (b->preparing) {
+		loop_hook_ask(b->loop, &b->look_streams);
+	}
+}
+
+static void
+on_prepare_timer(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	backend_prepare(OBJ_CAST((struct backend *)timer->data, BACKEND_MAGIC), 0);
+}
+
+void
+backend_prepare(struct backend *b, uint64_t ms)
+{
+	ev_timer_stop(loop_ev(b->loop), &b->prepare_timer);
+	b->prepared = false;
+	b->preparing = ms > 0;
+	if (ms == 0) {
+		each_lane(b, lane_wake);
+		return;
+	}
+	ev_timer_set(&b->prepare_timer, (double)ms / 1000., 0.);
+	ev_timer_start(loop_ev(b->loop), &b->prepare_timer);
+	loop_hook_ask(b->loop, &b->look_streams);
 }
 
 /* ---- idle lanes ---- */
@@ -478,6 +550,9 @@ backend_new(struct loop *loop, struct topo *topo, const struct backend_conf *con
 	list_init(&b->watchers);
 	ev_init(&b->hold_timer, on_hold_timer);
 	b->hold_timer.data = b;
+	loop_hook_init(&b->look_streams, on_look_streams, b);
+	ev_init(&b->prepare_timer, on_prepare_timer);
+	b->prepare_timer.data = b;
 	ev_init(&b->give_up_timer, on_give_up_timer);
 	b->give_up_timer.data = b;
 	ev_init(&b->role_timer, on_role_timer);
@@ -523,6 +598,8 @@ backend_free(struct backend **bp)
 	ev = loop_ev(b->loop);
 	topo_unwatch(&b->observer);
 	link_free(&b->probe);
+	loop_hook_cancel(&b->look_streams);
+	ev_timer_stop(ev, &b->prepare_timer);
 	ev_timer_stop(ev, &b->hold_timer);
 	ev_timer_stop(ev, &b->give_up_timer);
 	ev_timer_stop(ev, &b->role_timer);

@@ -39,6 +39,8 @@ struct backend_watcher {
 	void (*on_route)(void *arg, const struct endpoint *master);
 	/* They are held: `why` is text for a person. */
 	void (*on_noroute)(void *arg, const char *why);
+	/* Since backend_prepare no request is under way in pieces any more. May be NULL. */
+	void (*on_prepared)(void *arg);
 	void *arg; /* borrowed */
 };
 
@@ -56,6 +58,12 @@ void backend_unwatch(struct backend_watcher *w);
 /* False while requests are held. */
 bool backend_master(const struct backend *b, struct endpoint *ret_master);
 
+/*
+ * A planned switchover is near: a request in pieces could not be sent again, so none is begun, for at
+ * most `ms`, and those that have begun may end meanwhile (on_prepared). ms 0 ends it, and so does the next
+ * master.
+ */
+void backend_prepare(struct backend *b, uint64_t ms);
 /*
  * Planned switchover: what is in flight is finished, what comes is held until topo names the next
  * master, or for at most `ms`. Called again it begins anew; ms 0 ends it.

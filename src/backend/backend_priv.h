@@ -36,13 +36,17 @@ struct backend {
 	uint64_t role_ms;            /* to the next question */
 	bool paused;                 /* a planned switchover runs */
 	uint64_t leave_ms;           /* how long what is in flight then may take */
-	char why[160];               /* nothing is routed: the reason last told */
-	ev_timer hold_timer;         /* the planned hold ends */
-	ev_timer give_up_timer;      /* a silent server has had its time */
-	ev_timer role_timer;         /* ROLE is asked again */
-	ev_timer reap_timer;         /* idle lanes go */
-	struct list lanes;           /* struct lane.link: shared and own, in use */
-	struct list spares;          /* struct lane.link: own ones that nobody has */
+	bool preparing;              /* one is near: no request in pieces is begun */
+	bool prepared;               /* told so */
+	struct loop_hook look_streams;
+	ev_timer prepare_timer; /* it did not come */
+	char why[160];          /* nothing is routed: the reason last told */
+	ev_timer hold_timer;    /* the planned hold ends */
+	ev_timer give_up_timer; /* a silent server has had its time */
+	ev_timer role_timer;    /* ROLE is asked again */
+	ev_timer reap_timer;    /* idle lanes go */
+	struct list lanes;      /* struct lane.link: shared and own, in use */
+	struct list spares;     /* struct lane.link: own ones that nobody has */
 	size_t spare_count;
 	struct list watchers; /* struct backend_watcher.link */
 	uint32_t pass;
@@ -102,6 +106,8 @@ struct wire {
 bool backend_is_routing(const struct backend *b);
 /* A wire broke or a server said that it is no master: look again. */
 void backend_suspect(struct backend *b, const char *why);
+/* A request in pieces has its answer, or none to come. */
+void backend_stream_ended(struct backend *b);
 
 /* --- lane.c --- */
 struct queue *lane_target(struct lane *lane);

@@ -376,6 +376,12 @@ lane_is_ready(const struct lane *lane)
 	       (lane->pinned || backend_is_routing(lane->backend));
 }
 
+bool
+lane_may_stream(const struct lane *lane)
+{
+	return lane_is_ready(lane) && !lane->backend->preparing;
+}
+
 static void
 back_off(struct lane *lane)
 {

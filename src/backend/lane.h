@@ -135,12 +135,14 @@ int lane_send(
     struct requester *r, struct lane *lane, struct slice raw, unsigned flags) ATTR_WARN_UNUSED;
 /*
  * A request in pieces, on own lanes only: begin with the first, go on until `last`. The lane must
- * be connected (lane_is_ready, else wait for on_room). When the link is lost the reply says whether
+ * be connected (lane_may_stream, else wait for on_room). When the link is lost the reply says whether
  * it may have happened; pieces that still come are swallowed.
  */
 int lane_send_piece(struct requester *r, struct lane *lane, struct slice raw, bool first, bool last,
     unsigned flags) ATTR_WARN_UNUSED;
 bool lane_is_ready(const struct lane *lane);
+/* Also ready to begin a request in pieces: not while a planned switchover is near, which would cost it. */
+bool lane_may_stream(const struct lane *lane);
 /* Connects the lane although nothing is to be sent yet; on_room follows when it is ready. */
 void lane_want(struct requester *r, struct lane *lane);
 /*

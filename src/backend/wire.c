@@ -201,6 +201,7 @@ stop_all(struct wire *w)
 	loop_hook_cancel(&w->flush);
 	conn_close(&w->conn);
 	list_del(&w->link);
+	backend_stream_ended(b);
 	loop_bury(b->loop, free_now, w);
 }
 
@@ -348,6 +349,9 @@ pop(struct wire *w)
 	struct flight *f = queue_at(&w->queue, 0);
 
 	w->popped_bytes += (f->flags & FLIGHT_LOCAL) == 0 ? f->len : 0;
+	if ((f->flags & FLIGHT_STREAM) != 0) {
+		backend_stream_ended(w->lane->backend);
+	}
 	if (flight_is_kept(f)) {
 		assert(w->flushed >= f->len);
 		w->flushed -= (size_t)f->len;

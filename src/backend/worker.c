@@ -88,6 +88,16 @@ on_noroute(void *arg, const char *why)
 	(void)channel_send(w->channel, -1, "noroute", why, NULL);
 }
 
+static void
+on_prepared(void *arg)
+{
+	struct worker *w = OBJ_CAST((struct worker *)arg, WORKER_MAGIC);
+
+	if (w->channel != NULL) {
+		(void)channel_send(w->channel, -1, "prepared", NULL);
+	}
+}
+
 /* ---- the end ---- */
 
 void
@@ -246,8 +256,8 @@ report(struct worker *w)
 	if (w->channel != NULL) {
 		(void)channel_send(w->channel, -1, "ready", NULL);
 	}
-	w->route_watch =
-	    (struct backend_watcher){.on_route = on_route, .on_noroute = on_noroute, .arg = w};
+	w->route_watch = (struct backend_watcher){
+	    .on_route = on_route, .on_noroute = on_noroute, .on_prepared = on_prepared, .arg = w};
 	list_init(&w->route_watch.link);
 	backend_watch(w->backend, &w->route_watch);
 }
@@ -449,6 +459,8 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 		on_master(w, msg);
 	} else if (strcmp(msg->verb, "hold") == 0 && w->backend != NULL) {
 		backend_hold(w->backend, first_ms(msg, 0));
+	} else if (strcmp(msg->verb, "prepare") == 0 && w->backend != NULL) {
+		backend_prepare(w->backend, first_ms(msg, 0));
 	} else if (strcmp(msg->verb, "drain") == 0) {
 		drain(w, first_ms(msg, DRAIN_DEFAULT_MS));
 	} else if (strcmp(msg->verb, "go") == 0) {

@@ -91,7 +91,7 @@ send_pieces(struct exchange *x)
 	struct requester *r = &s->requester;
 	bool last = false;
 
-	if (!x->piece_sent && !lane_is_ready(x->lane)) {
+	if (!x->piece_sent && !lane_may_stream(x->lane)) {
 		lane_want(r, x->lane);
 		return 0;
 	}

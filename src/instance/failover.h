@@ -88,6 +88,9 @@ struct failover_ops {
 	 * gone after this: the owner drops its pointer.
 	 */
 	void (*on_done)(void *owner, int error, const struct topo_master *master, const char *text);
+	/* Asked before writes are paused, again and again for a second at most: is everybody prepared
+	 * for it? NULL: always. */
+	bool (*may_pause)(void *owner);
 };
 
 /*

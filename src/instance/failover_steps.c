@@ -10,13 +10,15 @@
 #include "topo/link.h"
 #include "topo/reply.h"
 
-#define ANSWER_MS      1500
-#define CATCH_UP_MS    1   /* between two looks at the target's offset */
-#define STEER_TICK_MS  250 /* between two looks at what a sentinel knows */
-#define ASK_TICK_MS    5   /* between two looks at who was promoted */
-#define TELL_TICK_MS   50
-#define HELLO_AGAIN_MS 500 /* a sentinel that has not taken a hello gets another */
-#define TELL_LATEST_MS 100 /* the workers are told, whether the old master answers or not */
+#define ANSWER_MS       1500
+#define PREPARE_MS      1000 /* for the owner to get prepared for the pause */
+#define PREPARE_TICK_MS 2
+#define CATCH_UP_MS     1   /* between two looks at the target's offset */
+#define STEER_TICK_MS   250 /* between two looks at what a sentinel knows */
+#define ASK_TICK_MS     5   /* between two looks at who was promoted */
+#define TELL_TICK_MS    50
+#define HELLO_AGAIN_MS  500 /* a sentinel that has not taken a hello gets another */
+#define TELL_LATEST_MS  100 /* the workers are told, whether the old master answers or not */
 
 static size_t
 index_of(const struct fo_node *n)
@@ -244,10 +246,9 @@ on_final(void *arg, const struct redisReply *reply, int error)
 	look_at_offsets(f);
 }
 
-void
-fo_pause(void *obj)
+static void
+pause_now(struct failover *f)
 {
-	struct failover *f = obj;
 	struct fo_node *old = &f->nodes[f->master];
 	struct link *l = fo_node_link(f, f->master);
 	char ms[24];
@@ -268,6 +269,26 @@ fo_pause(void *obj)
 	f->pending +=
 	    link_send(l, ANSWER_MS, on_paused, old, "CLIENT", "PAUSE", ms, "WRITE", NULL) == 0;
 	f->pending += link_send(l, ANSWER_MS, on_final, old, "INFO", "replication", NULL) == 0;
+}
+
+static void
+pause_when_prepared(struct failover *f)
+{
+	if (f->ops->may_pause != NULL && clock_mono_ms() < f->patient_ms &&
+	    !f->ops->may_pause(f->owner)) {
+		fo_tick_in(f, PREPARE_TICK_MS);
+	} else {
+		pause_now(f);
+	}
+}
+
+void
+fo_pause(void *obj)
+{
+	struct failover *f = obj;
+
+	f->patient_ms = clock_mono_ms() + PREPARE_MS;
+	pause_when_prepared(f);
 }
 
 void
@@ -664,7 +685,11 @@ fo_on_tick(struct failover *f)
 		look_at_priorities(f);
 		break;
 	case FO_PAUSING:
-		look_at_offsets(f);
+		if (f->paused) {
+			look_at_offsets(f);
+		} else {
+			pause_when_prepared(f);
+		}
 		break;
 	case FO_ASKING:
 		look_for_master(f);

@@ -12,6 +12,7 @@
  *   listen OPTION ENDPOINT   + fd; OPTION is e.g. proxy.listen
  *   sentinels ENDPOINT…      whom to watch
  *   master HOST PORT EPOCH   who is master, in the supervisor's eyes
+ *   prepare MS               a planned switchover is near: begin nothing in pieces, at most MS; 0: called off
  *   hold MS                  planned switchover: hold requests until the next `master`, at most MS
  *   go                       all is said: begin (the first time) or apply (after a reload)
  *   drain MS                 stop accepting, answer what was asked, exit 0 within MS
@@ -20,6 +21,7 @@
  *   ready                    accepting on all its sockets
  *   route HOST PORT EPOCH    ROLE was checked, commands go there
  *   noroute WHY              no master to send to, holding
+ *   prepared                 since `prepare` nothing is under way in pieces any more
  *
  * A worker outlives its supervisor. The next one connects to it (rejoin.h), that connection becomes the
  * channel, and the worker begins:

@@ -67,7 +67,7 @@ wait_until_ready(struct session *s)
 static enum dispatch
 begin_streaming(struct session *s, const struct resp_request *req, unsigned flags)
 {
-	if (!lane_is_ready(s->own)) {
+	if (!lane_may_stream(s->own)) {
 		return s->requester.unanswered > 0 ? session_wait_for(s, WAIT_REPLIES)
 						   : wait_until_ready(s);
 	}

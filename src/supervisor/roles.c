@@ -17,6 +17,7 @@
 #define STRAY_MS      5000 /* hellos come every 2 s */
 /* A replica that has been without its master for longer is no longer up to date when that dies. */
 #define HEIR_UNLINKED_MS 3000
+#define PREPARE_MS       40000 /* longer than any switchover; its end is told */
 
 static bool take_over(struct supervisor *s, bool sentinel_only, struct errmsg *err);
 
@@ -507,6 +508,7 @@ roles_cancel_switch(struct supervisor *s, const char *why)
 		return; /* a takeover is what everything else waits for */
 	}
 	failover_cancel(&s->failover);
+	workers_prepare_switch(s, 0);
 	s->failover_req = NULL;
 	s->failover_then = NULL; /* who waits for that unit sees it stop */
 	if (req != NULL) {
@@ -518,6 +520,12 @@ static double
 since_ms(const struct supervisor *s)
 {
 	return (double)(clock_mono_us() - s->failover_since_us) / 1000.;
+}
+
+static bool
+may_pause(void *owner)
+{
+	return workers_are_prepared(owner);
 }
 
 static void
@@ -606,6 +614,7 @@ on_switched(void *owner, int error, const struct topo_master *master, const char
 	} else {
 		history_add(s->history, EVENT_FAILOVER_FAILED, subject, NULL, "%s", text);
 	}
+	workers_prepare_switch(s, 0);
 	answer_switch(s, error, text);
 	after_switch(s, error);
 	rolling_switched(s, error, text);
@@ -619,6 +628,7 @@ static const struct failover_ops failover_ops = {
     .on_hold = on_hold,
     .on_promoted = on_promoted,
     .on_done = on_switched,
+    .may_pause = may_pause,
 };
 
 /* Starts it among all redis instances. False with `err` when it cannot begin. */
@@ -684,6 +694,7 @@ roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, str
 	if (!start_failover(s, &spec, err)) {
 		return -EAGAIN;
 	}
+	workers_prepare_switch(s, PREPARE_MS);
 	s->failover_req = req;
 	s->failover_then = then;
 	s->failover_then_restart = restart;

@@ -72,6 +72,7 @@ struct unit {
 	struct channel *channel; /* owned; proxy, http; NULL while it does not run */
 	bool accepting;          /* worker said `ready` */
 	bool was_deaf;           /* worker: had no channel at the last tick */
+	bool prepared;           /* worker said so since it was told to prepare */
 	bool routes;             /* worker said `route` last, for `route_to` */
 	struct topo_master route_to;
 	char no_route[128]; /* why not, in its words */
@@ -231,6 +232,10 @@ void workers_tick(struct supervisor *s);
 void workers_tell_master(struct supervisor *s);
 void workers_tell_conf(struct supervisor *s);
 void workers_hold(struct supervisor *s, uint64_t hold_ms);
+/* A planned switchover is near, or (0) is not any more. */
+void workers_prepare_switch(struct supervisor *s, uint64_t ms);
+/* They all are prepared for it. */
+bool workers_are_prepared(const struct supervisor *s);
 bool workers_route(const struct unit *u);
 /* The option that names the addresses of this kind. */
 const char *workers_option(enum unit_kind kind);

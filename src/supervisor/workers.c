@@ -147,6 +147,8 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 		rejoin_on_end(u);
 	} else if (strcmp(msg->verb, "unfit") == 0) {
 		rejoin_on_unfit(u, msg);
+	} else if (strcmp(msg->verb, "prepared") == 0) {
+		u->prepared = true;
 	}
 }
 
@@ -335,17 +337,45 @@ workers_tell_conf(struct supervisor *s)
 	}
 }
 
-void
-workers_hold(struct supervisor *s, uint64_t hold_ms)
+static void
+tell_ms(struct supervisor *s, const char *verb, uint64_t value)
 {
 	char ms[24];
 
-	(void)snprintf(ms, sizeof(ms), "%llu", (unsigned long long)hold_ms);
+	(void)snprintf(ms, sizeof(ms), "%llu", (unsigned long long)value);
 	for (size_t i = 0; i < s->unit_count; i++) {
 		if (is_worker(s->units[i]) && s->units[i]->channel != NULL) {
-			(void)channel_send(s->units[i]->channel, -1, "hold", ms, NULL);
+			(void)channel_send(s->units[i]->channel, -1, verb, ms, NULL);
 		}
 	}
+}
+
+void
+workers_hold(struct supervisor *s, uint64_t hold_ms)
+{
+	tell_ms(s, "hold", hold_ms);
+}
+
+void
+workers_prepare_switch(struct supervisor *s, uint64_t ms)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		s->units[i]->prepared = false;
+	}
+	tell_ms(s, "prepare", ms);
+}
+
+bool
+workers_are_prepared(const struct supervisor *s)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+
+		if (is_worker(u) && u->channel != NULL && u->accepting && !u->prepared) {
+			return false;
+		}
+	}
+	return true;
 }
 
 bool

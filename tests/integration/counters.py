@@ -169,6 +169,12 @@ class Values(Client):
         self.expect(wire.reply(), len(b"%d" % self.done) * (self.size // 8))
 
 
+class Streamed(Values):
+    """Values so large that they pass through the proxy in pieces."""
+
+    kind, size = "large", 3_000_000
+
+
 class Subscriber(Client):
     """Comes and goes, and hears what is said while it is there or is at least not thrown out."""
 
@@ -198,7 +204,7 @@ class Web(Client):
         self.done += 1
 
 
-KINDS = (Incr, Transaction, Burst, Watching, Producer, Consumer, Values, Subscriber, Web)
+KINDS = (Incr, Transaction, Burst, Watching, Producer, Consumer, Values, Streamed, Subscriber, Web)
 
 
 class Counters:

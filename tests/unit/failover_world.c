@@ -378,7 +378,8 @@ on_done(void *owner, int error, const struct topo_master *master, const char *te
 	(void)snprintf(w->text, sizeof(w->text), "%s", text);
 }
 
-static const struct failover_ops ops = {on_hold, on_promoted, on_done};
+static const struct failover_ops ops = {
+    .on_hold = on_hold, .on_promoted = on_promoted, .on_done = on_done};
 static const struct link_ops link_ops = {.on_up = NULL};
 
 /* ---- life ---- */

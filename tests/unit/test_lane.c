@@ -636,6 +636,68 @@ a_streamed_request_that_was_cut_did_not_happen(void **state)
 	lane_release(&lane);
 }
 
+static void
+on_prepared(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+static void
+ignore_route(void *arg, const struct endpoint *master)
+{
+}
+
+static void
+ignore_noroute(void *arg, const char *why)
+{
+}
+
+static bool
+is_prepared(void *arg)
+{
+	return *(unsigned *)arg > 0;
+}
+
+/* A switchover is near: what comes in pieces may end, and nothing of that kind begins. */
+static void
+requests_in_pieces_end_before_a_planned_switchover(void **state)
+{
+	unsigned prepared = 0;
+	struct backend_watcher watch = {.on_route = ignore_route,
+	    .on_noroute = ignore_noroute,
+	    .on_prepared = on_prepared,
+	    .arg = &prepared};
+	struct client c;
+	struct lane *lane;
+
+	list_init(&watch.link);
+	backend_watch(backend, &watch);
+	client_init(&c);
+	lane = lane_own(backend, &nobody, &c.r);
+	name_master(&a);
+	GET(&c, lane, "1");
+	until_replies(&c);
+	assert_true(lane_may_stream(lane));
+	assert_int_equal(lane_send_piece(&c.r, lane,
+			     SLICE_LIT("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9\r\n123"), true, false, 0),
+	    0);
+	backend_prepare(backend, 10000);
+	assert_false(lane_may_stream(lane));
+	assert_int_equal(lane_send_piece(&c.r, lane, SLICE_LIT("456789\r\n"), false, true, 0), 0);
+	until_a_has_seen(2);
+	assert_int_equal(prepared, 0);
+	fake_run_until(loop, is_prepared, &prepared);
+	assert_string_equal(c.got, "$1\r\n1;+OK;");
+	backend_prepare(backend, 0);
+	assert_true(lane_may_stream(lane));
+	prepared = 0;
+	backend_prepare(backend, 10000);
+	fake_run_until(loop, is_prepared, &prepared); /* nothing is under way */
+	backend_unwatch(&watch);
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
 #define BIG_BYTES 3000000
 
 static char *
@@ -776,6 +838,7 @@ main(void)
 	    TEST(a_pinned_lane_tells_its_owner),
 	    TEST(a_clean_own_lane_is_used_again),
 	    TEST(a_streamed_request_that_was_cut_did_not_happen),
+	    TEST(requests_in_pieces_end_before_a_planned_switchover),
 	    TEST(a_slow_reader_slows_only_itself),
 	    TEST(a_slow_reader_alone_has_all_the_time),
 	    TEST(a_large_reply_is_asked_for_again_elsewhere),
