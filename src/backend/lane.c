@@ -93,7 +93,8 @@ requester_settle(struct requester *r, uint64_t len)
 void
 requester_answer(struct requester *r, uint64_t len, const char *error)
 {
-	struct lane_reply reply = {slice_str(error), true, true, '-', true};
+	struct lane_reply reply = {
+	    .raw = slice_str(error), .first = true, .last = true, .type = '-', .local = true};
 
 	if (error[0] == '\0') {
 		reply.first = false;
@@ -660,7 +661,8 @@ lane_on_wire_refused(struct lane *lane, struct slice error)
 
 		pop_pending(lane);
 		if (f.who != NULL) {
-			struct lane_reply reply = {error, true, true, '-', false};
+			struct lane_reply reply = {
+			    .raw = error, .first = true, .last = true, .type = '-'};
 
 			requester_settle(f.who, f.len);
 			f.who->ops->on_reply(f.who->owner, &reply);

@@ -46,10 +46,12 @@ struct lane_key {
 
 /* A reply or a part of one, as the server sent it. */
 struct lane_reply {
-	struct slice raw; /* borrowed until the callback returns */
-	bool first, last; /* both: the complete reply */
-	char type;        /* its first byte: '+', '-', '$' … */
-	bool local;       /* made here (-MASTERDOWN, -UNCERTAIN …): no server said it */
+	struct slice raw;    /* borrowed until the callback returns */
+	bool first, last;    /* both: the complete reply */
+	char type;           /* its first byte: '+', '-', '$' … */
+	bool local;          /* made here (-MASTERDOWN, -UNCERTAIN …): no server said it */
+	bool read;           /* it was asked with LANE_READ */
+	unsigned generation; /* of the master that said it: another number, another master */
 };
 
 struct requester_ops {

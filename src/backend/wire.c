@@ -448,7 +448,8 @@ hand_on(struct wire *w, struct slice run, bool first, bool last)
 {
 	struct flight f = *queue_at(&w->queue, 0);
 	struct requester *r = f.who;
-	struct lane_reply reply = {run, first, last, (char)w->scan.type, false};
+	struct lane_reply reply = {
+	    run, first, last, (char)w->scan.type, false, (f.flags & LANE_READ) != 0, w->generation};
 
 	if (first && !last && is_to_detour(w, &f)) {
 		detour(w);
@@ -553,7 +554,8 @@ on_run(struct wire *w, struct slice run, bool last)
 		}
 	} else if (w->lane->raw || w->scan.type == '>') {
 		struct requester *r = w->lane->requester;
-		struct lane_reply reply = {run, first, last, (char)w->scan.type, false};
+		struct lane_reply reply = {
+		    run, first, last, (char)w->scan.type, false, true, w->generation};
 
 		if (r != NULL) {
 			r->ops->on_reply(r->owner, &reply);

@@ -87,7 +87,12 @@ static enum dispatch
 send_wait(struct session *s, const struct resp_request *req)
 {
 	static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+	uint64_t replicas;
+	enum dispatch d;
 
+	if (s->requester.unanswered > 0) {
+		return session_wait_for(s, WAIT_REPLIES);
+	}
 	if (lane_is_full(&s->requester, s->own)) {
 		return session_wait_for(s, WAIT_ROOM);
 	}
@@ -97,7 +102,40 @@ send_wait(struct session *s, const struct resp_request *req)
 		session_reply(s, "-MASTERDOWN no master, and too many requests wait for it\r\n");
 		return DISPATCH_DONE;
 	}
-	return session_forward(s, req->raw, LANE_READ);
+	d = session_forward(s, req->raw, LANE_READ);
+	if (d == DISPATCH_DONE && s->requester.unanswered > 0) {
+		s->wait_for = req->kept > 1 && slice_to_u64(req->argv[1], &replicas) && replicas > 0
+				  ? replicas
+				  : UINT64_MAX; /* no answer confirms anything */
+		(void)session_wait_for(s, WAIT_REPLIES);
+	}
+	return d;
+}
+
+/*
+ * The master may have died after it acknowledged a write and before WAIT was answered, or asked. Its successor has
+ * replicas as well, but knows nothing of that write if it was lost: the client is told that nobody has it.
+ */
+struct slice
+session_wait_answer(struct session *s, const struct lane_reply *reply)
+{
+	uint64_t wanted = s->wait_for, copies;
+	struct slice number = reply->raw;
+
+	s->wait_for = 0;
+	if (reply->local || reply->type != ':' || number.len < 3) {
+		return reply->raw;
+	}
+	if (s->written_at != 0 && s->written_at != reply->generation) {
+		s->written_at = 0;
+		return slice_str(":0\r\n");
+	}
+	number.ptr += 1;
+	number.len -= 3;
+	if (slice_to_u64(number, &copies) && copies >= wanted) {
+		s->written_at = 0;
+	}
+	return reply->raw;
 }
 
 /* A streamed request in the own lane's present mode. */

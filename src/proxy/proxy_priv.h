@@ -87,6 +87,8 @@ struct session {
 	char *name;          /* owned: CLIENT SETNAME */
 	uint64_t number;     /* CLIENT ID */
 	uint64_t active_ms;
+	unsigned written_at; /* lane_reply.generation of a write that no WAIT has confirmed, or 0 */
+	uint64_t wait_for;   /* how many replicas the WAIT that is due asked for; 0: none is due */
 	uint8_t wait;        /* enum session_wait */
 	uint8_t own_mode;    /* enum session_own */
 	uint8_t large_reads; /* to come, see SESSION_LARGE_READS */
@@ -107,6 +109,10 @@ enum dispatch {
 	DISPATCH_LATER, /* not now: show it again */
 	DISPATCH_CLOSED,
 };
+
+/* --- own.c --- */
+/* The reply of WAIT as the client may have it: what it wrote to another master is not confirmed by this one. */
+struct slice session_wait_answer(struct session *s, const struct lane_reply *reply);
 
 /* --- session.c --- */
 void session_new(struct proxy *p, int fd);

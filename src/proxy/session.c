@@ -180,8 +180,13 @@ on_reply(void *owner, const struct lane_reply *reply)
 		}
 		return;
 	}
+	if (!reply->read && !reply->local && reply->type != '-' && s->written_at == 0) {
+		s->written_at = reply->generation;
+	}
 	if (s->login != NULL) {
 		session_write_login(s, reply->raw);
+	} else if (s->wait_for > 0) {
+		session_write(s, session_wait_answer(s, reply));
 	} else if (!s->null_for_reply) {
 		session_write(s, reply->raw);
 	} else if (reply->last) {
