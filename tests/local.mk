@@ -45,6 +45,7 @@ include tests/unit/cli.mk
 include tests/fuzz/local.mk
 include tests/lint/local.mk
 include tests/integration/local.mk
+include tests/chaos/local.mk
 include tests/bench/local.mk
 
 if HAVE_CMOCKA

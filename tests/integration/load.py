@@ -4,6 +4,9 @@ Writers through the proxy, and the check that what was acknowledged is there.
 Each writer counts up: SET PREFIX:WRITER:N N, one at a time on one connection. A write counts as
 acknowledged when `+OK` came; anything else (an error reply, a lost connection) is recorded and the
 next number is tried. So the record is exact: every number is acknowledged, refused or unknown.
+
+With replicas=N each SET is followed by WAIT N on the same connection, in one packet by every other writer, and
+counts as acknowledged only when WAIT says so: such a write must survive the death of any one server.
 """
 import threading
 import time
@@ -12,11 +15,16 @@ from wire import Closed, Wire, WireError
 
 
 class Writer(threading.Thread):
-    def __init__(self, port, prefix, pace_s, value, stop, go_on):
+    def __init__(self, port, prefix, pace_s, value, stop, go_on, replicas=0, wait_ms=1000, pipelined=False):
         super().__init__(daemon=True)
         self.port, self.prefix, self.pace_s, self.value = port, prefix, pace_s, value
         self.stop, self.go_on = stop, go_on
+        self.replicas, self.wait_ms, self.pipelined = replicas, wait_ms, pipelined
         self.acked = []       # (n, monotonic s of the reply)
+        self.checked = 0      # how many of them lost_since_then() has looked at
+        self.unconfirmed = 0  # answered by the master, but not by WAIT
+        self.asked_at = None  # monotonic s since when a reply is due
+        self.longest_reply_s = 0.0
         self.errors = []      # (monotonic s, text)
         self.connections = 0
         self.refused = []     # connection attempts that were refused
@@ -31,7 +39,8 @@ class Writer(threading.Thread):
                     wire = Wire(self.port)
                     self.connections += 1
                 n += 1
-                wire("SET", f"{self.prefix}:{n}", self.value or n)
+                self.asked_at = time.monotonic()
+                confirmed = self.write(wire, n)
             except WireError as e:
                 self.errors.append((time.monotonic(), str(e)))
             except OSError as e:
@@ -45,21 +54,44 @@ class Writer(threading.Thread):
                 self.stop.wait(0.02)
             else:
                 now = time.monotonic()
-                self.acked.append((n, now))
-                if last is not None and now - last > self.longest_gap_s:
-                    self.longest_gap_s, self.gap_end = now - last, now
-                last = now
+                if confirmed:
+                    self.acked.append((n, now))
+                    if last is not None and now - last > self.longest_gap_s:
+                        self.longest_gap_s, self.gap_end = now - last, now
+                    last = now
+                else:
+                    self.unconfirmed += 1
+            finally:
+                if self.asked_at is not None:
+                    self.longest_reply_s = max(self.longest_reply_s, time.monotonic() - self.asked_at)
+                    self.asked_at = None
             if self.pace_s:
                 self.stop.wait(self.pace_s)
         if wire:
             wire.close()
 
+    def write(self, wire, n):
+        """True when it is acknowledged in the sense of this writer."""
+        words = ("SET", f"{self.prefix}:{n}", self.value or n)
+        if not self.replicas:
+            return wire(*words) == "OK"
+        if not self.pipelined:
+            wire(*words)
+            return wire("WAIT", self.replicas, self.wait_ms) >= self.replicas
+        wire.send_raw(wire.pack(*words) + wire.pack("WAIT", self.replicas, self.wait_ms))
+        stored, copies = wire.reply(), wire.reply()
+        for answer in (stored, copies):
+            if isinstance(answer, WireError):
+                raise answer
+        return copies >= self.replicas
+
 
 class Load:
-    def __init__(self, port, writers=2, pace_s=0.001, value=None, prefix="load"):
+    def __init__(self, port, writers=2, pace_s=0.001, value=None, prefix="load", replicas=0, wait_ms=1000):
         self.prefix, self.value = prefix, value
         self._stop = threading.Event()
-        self.writers = [Writer(port, f"{prefix}:{i}", pace_s, value, self._stop, None) for i in range(writers)]
+        self.writers = [Writer(port, f"{prefix}:{i}", pace_s, value, self._stop, None, replicas, wait_ms, i % 2 == 1)
+                        for i in range(writers)]
 
     def start(self):
         for w in self.writers:
@@ -102,12 +134,35 @@ class Load:
         """True when every writer had a write acknowledged after the moment `t`."""
         return all(w.acked and w.acked[-1][1] > t for w in self.writers)
 
-    def lost(self, client):
+    @property
+    def unconfirmed(self):
+        return sum(w.unconfirmed for w in self.writers)
+
+    def longest_reply_s(self):
+        """The longest time that a request took, or takes by now."""
+        now, longest = time.monotonic(), 0.0
+        for w in self.writers:
+            asked_at = w.asked_at
+            longest = max(longest, w.longest_reply_s, now - asked_at if asked_at is not None else 0.0)
+        return longest
+
+    def forget_longest(self):
+        """longest_reply_s begins anew, with what is under way now."""
+        for w in self.writers:
+            w.longest_reply_s = 0.0
+
+    def lost_since_then(self, client):
+        """As lost(), of what was acknowledged since it was last asked."""
+        return self.lost(client, all_of_them=False)
+
+    def lost(self, client, all_of_them=True):
         """[(key, monotonic s of its acknowledgement)] of the acknowledged writes that `client` does not see."""
         missing = []
         for w in self.writers:
-            for i in range(0, len(w.acked), 1000):
-                part = w.acked[i : i + 1000]
+            begin, end = 0 if all_of_them else w.checked, len(w.acked)
+            w.checked = end
+            for i in range(begin, end, 1000):
+                part = w.acked[i : min(i + 1000, end)]
                 keys = [f"{w.prefix}:{n}" for n, _ in part]
                 for (n, t), key, got in zip(part, keys, client.mget(keys)):
                     want = str(self.value or n).encode()

@@ -5,7 +5,7 @@ AM_TESTS_ENVIRONMENT += HOLDFAST_TEST_TERMINAL=1; export HOLDFAST_TEST_TERMINAL;
 dist_check_SCRIPTS = tests/integration/run.sh
 TESTS += tests/integration/run.sh
 EXTRA_DIST += \
-	tests/integration/conftest.py \
+	tests/conftest.py \
 	tests/integration/harness.py \
 	tests/integration/keeper.py \
 	tests/integration/counters.py tests/integration/load.py tests/integration/test_switchover.py \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The integration tests, as `make check` runs them; arguments go to pytest:
+# The integration tests and the scenarios of tests/chaos, as `make check` runs them; arguments go to pytest:
 #   tests/integration/run.sh -k failover -x        in the build folder
 # HOLDFAST: the binary (default ./holdfast). HOLDFAST_TEST_JOBS: tests at a time. HOLDFAST_TEST_PORTS=LOW-HIGH.
 # HOLDFAST_TEST_SKIP_INTEGRATION=1 skips them (CI's second pass over the tarball).
@@ -9,7 +9,7 @@ if [ -n "${HOLDFAST_TEST_SKIP_INTEGRATION:-}" ]; then
 	echo "SKIP: the integration tests were switched off with HOLDFAST_TEST_SKIP_INTEGRATION"
 	exit 77
 fi
-here=$(cd "$(dirname "$0")" && pwd) || exit 99
+here=$(cd "$(dirname "$0")/.." && pwd) || exit 99
 : "${HOLDFAST:=$PWD/holdfast}"
 export HOLDFAST
 if [ ! -x "$HOLDFAST" ]; then
@@ -48,7 +48,7 @@ report=$(mktemp) || exit 99
 trap 'rm -f "$report"' EXIT
 {
 	"$python" -m pytest -p no:cacheprovider --strict-markers -rs --durations=10 \
-		-c /dev/null --rootdir="$here" "$@" "$here"
+		-c /dev/null --rootdir="$here" "$@" "$here/integration" "$here/chaos"
 	echo $? >"$report.code"
 } | tee "$report"
 code=$(cat "$report.code")

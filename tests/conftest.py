@@ -1,10 +1,11 @@
+"""Fixtures of the tests against real servers: tests/integration and tests/chaos."""
 import os
 import sys
 
 import pytest
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "integration"))
 
 from harness import Cases  # noqa: E402
 
