@@ -10,5 +10,6 @@ src_instance_libinstance_a_SOURCES = \
 	src/instance/hello.c src/instance/hello.h \
 	src/instance/probe.c src/instance/probe.h \
 	src/instance/redis_conf.c src/instance/redis_conf.h \
+	src/instance/redis_data.c src/instance/redis_data.h \
 	src/instance/sentinel_conf.c src/instance/sentinel_conf.h \
 	src/instance/vote.c src/instance/vote.h

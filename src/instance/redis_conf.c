@@ -381,6 +381,18 @@ redis_spec_new(const struct conf *conf, size_t i, const char *address, const cha
 }
 
 void
+redis_spec_without_aof(struct redis_spec *spec)
+{
+	struct owned *o = spec->owned;
+
+	for (size_t i = 0; i < spec->directive_count; i++) {
+		if (strcmp(o->list[i].name, "appendonly") == 0) {
+			o->list[i].value = "no";
+		}
+	}
+}
+
+void
 redis_spec_free(struct redis_spec **spec)
 {
 	struct owned *o;

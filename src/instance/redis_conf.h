@@ -55,6 +55,8 @@ struct redis_spec {
 struct redis_spec *redis_spec_new(
     const struct conf *conf, size_t i, const char *address, const char *secret);
 void redis_spec_free(struct redis_spec **spec);
+/* Without the append-only file this time, whatever the configuration says. */
+void redis_spec_without_aof(struct redis_spec *spec);
 
 /*
  * Makes spec->dir/redis.conf say what the instance has to be at its next start: a replica of

@@ -8,6 +8,8 @@ static const char *const reasons[DECISION_REASON_COUNT] = {
     [DECISION_NEWEST] = "its data, the newest here",
     [DECISION_FIRST] = "an empty folder",
     [DECISION_EMPTY] = "its data, since the last master's is gone",
+    [DECISION_DAMAGED] = "its data, since the last master's is damaged",
+    [DECISION_AHEAD] = "its data, of which the last master has lost the end",
 };
 
 const char *
@@ -56,6 +58,12 @@ is_newer(const struct decision_node *a, const struct decision_node *b)
 	return a->runs != b->runs ? a->runs : a->data_time > b->data_time;
 }
 
+static bool
+has_data(const struct decision_node *n)
+{
+	return n->runs || (n->data_time > 0 && !n->damaged);
+}
+
 /* Who has the newest data: one that runs before those that do not. DECISION_NONE: nobody has any. */
 static size_t
 find_newest(const struct decision_node *nodes, size_t count)
@@ -63,12 +71,27 @@ find_newest(const struct decision_node *nodes, size_t count)
 	size_t newest = DECISION_NONE;
 
 	for (size_t i = 0; i < count; i++) {
-		if ((nodes[i].runs || nodes[i].data_time > 0) &&
+		if (has_data(&nodes[i]) &&
 		    (newest == DECISION_NONE || is_newer(&nodes[i], &nodes[newest]))) {
 			newest = i;
 		}
 	}
 	return newest;
+}
+
+/* Who has most of what the last master has lost. DECISION_NONE: nobody is known to. */
+static size_t
+find_ahead(const struct decision_node *nodes, size_t count)
+{
+	size_t most = DECISION_NONE;
+
+	for (size_t i = 0; i < count; i++) {
+		if (nodes[i].ahead > 0 && has_data(&nodes[i]) &&
+		    (most == DECISION_NONE || nodes[i].ahead > nodes[most].ahead)) {
+			most = i;
+		}
+	}
+	return most;
 }
 
 static bool
@@ -88,7 +111,7 @@ decision_make(const struct decision_node *nodes, size_t node_count,
     const struct decision_word *words, size_t word_count, struct decision *ret_decision)
 {
 	const struct decision_word *word = find_word(words, word_count);
-	size_t newest = find_newest(nodes, node_count);
+	size_t newest = find_newest(nodes, node_count), ahead = find_ahead(nodes, node_count);
 	struct decision d = {.epoch = word != NULL ? word->epoch : 0, .instead_of = DECISION_NONE};
 
 	if (node_count == 0) {
@@ -105,11 +128,15 @@ decision_make(const struct decision_node *nodes, size_t node_count,
 		d.node = newest != DECISION_NONE ? newest : 0;
 		d.reason = newest != DECISION_NONE ? DECISION_NEWEST : DECISION_FIRST;
 		d.epoch += word != NULL ? 1 : 0;
-	} else if (!nodes[word->node].runs && nodes[word->node].data_time == 0 &&
-		   newest != DECISION_NONE) {
-		/* Its replicas would copy the emptiness. */
+	} else if (!has_data(&nodes[word->node]) && newest != DECISION_NONE) {
+		/* Its replicas would copy the emptiness, or wait for it for ever. */
 		d.node = newest;
-		d.reason = DECISION_EMPTY;
+		d.reason = nodes[word->node].damaged ? DECISION_DAMAGED : DECISION_EMPTY;
+		d.instead_of = word->node;
+		d.epoch++;
+	} else if (!nodes[word->node].runs && ahead != DECISION_NONE && ahead != word->node) {
+		d.node = ahead;
+		d.reason = DECISION_AHEAD;
 		d.instead_of = word->node;
 		d.epoch++;
 	} else {

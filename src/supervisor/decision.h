@@ -18,6 +18,9 @@
 struct decision_node {
 	bool runs;          /* since before: it has what it has in memory */
 	uint64_t data_time; /* when its newest data file changed, in any unit; 0: it has none */
+	bool damaged;       /* it has tried to load its data and could not */
+	/* By how many bytes its data goes on beyond that of the master that the words name; 0: it does not, or nobody knows. */
+	uint64_t ahead;
 };
 
 /* Somebody's word: one sentinel's file, or the state database. */
@@ -31,9 +34,11 @@ struct decision_word {
 enum decision_reason {
 	DECISION_SENTINELS,
 	DECISION_STATE,
-	DECISION_NEWEST, /* nobody has a word: the newest data */
-	DECISION_FIRST,  /* no word and no data */
-	DECISION_EMPTY,  /* the last master has lost its data, another has some */
+	DECISION_NEWEST,  /* nobody has a word: the newest data */
+	DECISION_FIRST,   /* no word and no data */
+	DECISION_EMPTY,   /* the last master has lost its data, another has some */
+	DECISION_DAMAGED, /* the last master cannot load its data, another has some */
+	DECISION_AHEAD,   /* the last master has lost the end of its data, another has it */
 	DECISION_REASON_COUNT
 };
 
@@ -41,7 +46,7 @@ struct decision {
 	size_t node;
 	uint64_t epoch; /* above all that was found, unless it is what was found */
 	enum decision_reason reason;
-	size_t instead_of; /* DECISION_EMPTY: whom */
+	size_t instead_of; /* DECISION_EMPTY, _DAMAGED, _AHEAD: whom */
 };
 
 /*

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += src/supervisor/libsupervisor.a
 src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/control.c \
+	src/supervisor/damage.c \
 	src/supervisor/decision.c src/supervisor/decision.h \
 	src/supervisor/health.c \
 	src/supervisor/history.c src/supervisor/history.h \

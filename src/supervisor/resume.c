@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "instance/redis_data.h"
 #include "proc/procfs.h"
 #include "supervisor/decision.h"
 #include "supervisor/supervisor_priv.h"
@@ -472,6 +473,24 @@ collect_state(struct supervisor *s, struct facts *f)
 	f->word_count++;
 }
 
+/* A snapshot without an append-only file is what is left of an instance's data, as long as another has the whole. */
+static void
+leave_out_snapshots(struct facts *f)
+{
+	bool whole[FACT_NODES], any = false;
+
+	for (size_t i = 0; i < f->node_count; i++) {
+		whole[i] =
+		    !unit_conf(f->units[i])->appendonly || servers_aof_time(f->units[i]->dir) > 0;
+		any = any || (whole[i] && f->nodes[i].data_time > 0);
+	}
+	for (size_t i = 0; i < f->node_count; i++) {
+		if (any && !whole[i]) {
+			f->nodes[i].data_time = 0;
+		}
+	}
+}
+
 static void
 collect(struct supervisor *s, struct facts *f)
 {
@@ -483,9 +502,11 @@ collect(struct supervisor *s, struct facts *f)
 			f->nodes[f->node_count++] = (struct decision_node){
 			    .runs = process_runs(u->process),
 			    .data_time = servers_folder_time(u->dir),
+			    .damaged = u->damaged,
 			};
 		}
 	}
+	leave_out_snapshots(f);
 	collect_files(s, f);
 	collect_state(s, f);
 }
@@ -533,17 +554,85 @@ has_successors(const struct supervisor *s)
 	       sentinels * 2 > all;
 }
 
+/* Whose data goes on where that of the named master ends: files of servers that do not run can be compared. */
+static void
+compare_data(struct facts *f, size_t named)
+{
+	for (size_t i = 0; i < f->node_count; i++) {
+		if (i != named && !f->nodes[i].runs && !f->nodes[named].runs) {
+			f->nodes[i].ahead =
+			    redis_data_ahead(f->units[i]->dir, f->units[named]->dir);
+		}
+	}
+}
+
+static int
+decide(struct facts *f, struct decision *ret_decision)
+{
+	int rc = decision_make(f->nodes, f->node_count, f->words, f->word_count, ret_decision);
+
+	if (rc == 0 && (ret_decision->reason == DECISION_SENTINELS ||
+			   ret_decision->reason == DECISION_STATE)) {
+		compare_data(f, ret_decision->node);
+		rc = decision_make(f->nodes, f->node_count, f->words, f->word_count, ret_decision);
+	}
+	return rc;
+}
+
+static void
+tell_decision(struct supervisor *s, const struct facts *f, const struct decision *d)
+{
+	const struct unit *u = f->units[d->node];
+	const char *instead = d->instead_of != DECISION_NONE ? f->units[d->instead_of]->name : NULL;
+	json_t *detail = json_pack("{s:s,s:I}", "on_word_of", decision_reason_text(d->reason),
+	    "epoch", (json_int_t)d->epoch);
+
+	if (instead != NULL) {
+		(void)json_object_set_new(detail, "instead_of", json_string(instead));
+	}
+	if (d->reason == DECISION_AHEAD) {
+		(void)json_object_set_new(
+		    detail, "ahead_bytes", json_integer((json_int_t)f->nodes[d->node].ahead));
+	}
+	if (instead != NULL) {
+		log_warn("%s was the last master; %s takes its place on the word of %s", instead,
+		    u->name, decision_reason_text(d->reason));
+	}
+	history_add(s->history, EVENT_MASTER_DECIDED, u->name, detail,
+	    "is master to begin with%s%s, on the word of %s, epoch %llu",
+	    instead != NULL ? " instead of " : "", instead != NULL ? instead : "",
+	    decision_reason_text(d->reason), (unsigned long long)d->epoch);
+}
+
+/* Makes the decision true for topo, and for the files of sentinels that say otherwise. */
+static void
+begin_with(struct supervisor *s, const struct facts *f, const struct decision *d)
+{
+	struct unit *u = f->units[d->node];
+	struct topo_master master = {.at = u->at, .epoch = d->epoch};
+
+	if (u->held_down) {
+		log_notice("%s: an operator had stopped it, it is started since it is the master",
+		    u->name);
+		u->held_down = false;
+		if (process_runs(u->process)) {
+			process_up(u->process); /* again, once it has stopped */
+		}
+	}
+	tell_decision(s, f, d);
+	(void)topo_offer(s->topo, &master, TOPO_FROM_STATE);
+	overrule_files(s);
+}
+
 int
 resume_decide(struct supervisor *s, struct errmsg *err)
 {
 	struct facts f = {.node_count = 0};
-	struct topo_master master;
 	struct decision d;
-	struct unit *u;
 	int rc;
 
 	collect(s, &f);
-	rc = decision_make(f.nodes, f.node_count, f.words, f.word_count, &d);
+	rc = decide(&f, &d);
 	if (rc == -EBUSY) {
 		errmsg_set(err,
 		    "%s was the last master and has data, but the configuration no longer has it: "
@@ -557,28 +646,7 @@ resume_decide(struct supervisor *s, struct errmsg *err)
 		    "there is no redis instance to begin with: set redis.instances to 1 or more");
 		return rc;
 	}
-	u = f.units[d.node];
-	if (d.reason == DECISION_EMPTY) {
-		log_warn("%s was master but its data is gone: %s has the newest data and takes its "
-			 "place",
-		    f.units[d.instead_of]->name, u->name);
-	}
-	if (u->held_down) {
-		log_notice("%s: an operator had stopped it, it is started since it is the master",
-		    u->name);
-		u->held_down = false;
-		if (process_runs(u->process)) {
-			process_up(u->process); /* again, once it has stopped */
-		}
-	}
-	master = (struct topo_master){.at = u->at, .epoch = d.epoch};
-	history_add(s->history, EVENT_MASTER_DECIDED, u->name,
-	    json_pack("{s:s,s:I}", "on_word_of", decision_reason_text(d.reason), "epoch",
-		(json_int_t)d.epoch),
-	    "is master to begin with, on the word of %s, epoch %llu",
-	    decision_reason_text(d.reason), (unsigned long long)d.epoch);
-	(void)topo_offer(s->topo, &master, TOPO_FROM_STATE);
-	overrule_files(s);
+	begin_with(s, &f, &d);
 	if (has_successors(s)) {
 		s->ask_sentinel = true;
 		roles_await_successor(s,
@@ -586,4 +654,28 @@ resume_decide(struct supervisor *s, struct errmsg *err)
 		    "it comes back as a replica");
 	}
 	return 0;
+}
+
+bool
+resume_decide_again(struct supervisor *s)
+{
+	struct facts f = {.node_count = 0};
+	struct decision d;
+
+	if (s->plan != PLAN_MASTER) {
+		return false; /* it is for the sentinels to say */
+	}
+	for (size_t i = 0; i < s->unit_count; i++) {
+		if (s->units[i]->kind == UNIT_SENTINEL && process_runs(s->units[i]->process)) {
+			return false;
+		}
+	}
+	collect(s, &f);
+	if (decision_make(f.nodes, f.node_count, f.words, f.word_count, &d) < 0 ||
+	    d.reason != DECISION_DAMAGED) {
+		return false;
+	}
+	begin_with(s, &f, &d);
+	process_up(f.units[d.node]->process);
+	return true;
 }

@@ -15,6 +15,8 @@
 #include "proc/ending.h"
 #include "proc/procfs.h"
 #include "supervisor/supervisor_priv.h"
+#include "topo/link.h"
+#include "topo/reply.h"
 
 #define PROBE_MS          1000
 #define PROBE_STARTING_MS 20
@@ -50,6 +52,9 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 
 	rc = roles_for_start(u, &follow);
 	if (rc == 0) {
+		rc = damage_prepare(u, follow != NULL, err);
+	}
+	if (rc == 0) {
 		rc = listener_probe(&u->at, err); /* it would only die of it, and not say of whom */
 	}
 	if (rc == 0) {
@@ -62,6 +67,12 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 	u->program = program;
 	spec = redis_spec_new(unit_conf_of(u), u->number - 1, s->address, s->secret);
 	spec->port = u->at.port; /* fixed for our life, whatever a reload says */
+	/* With appendonly redis reads no dump.rdb: switched on over a snapshot it would begin empty. */
+	u->aof_later = unit_conf(u)->appendonly && servers_aof_time(u->dir) == 0 &&
+		       servers_folder_time(u->dir) > 0;
+	if (u->aof_later) {
+		redis_spec_without_aof(spec);
+	}
 	rc = redis_conf_write(spec, follow, err);
 	redis_spec_free(&spec);
 	if (rc == 0) {
@@ -327,6 +338,30 @@ servers_watch_end(struct unit *u)
 }
 
 static void
+on_aof_switched(void *arg, const struct redisReply *reply, int error)
+{
+	const struct unit *u = arg;
+
+	if (error != 0 || reply_is_error(reply)) {
+		log_warn("%s: could not be told to write its append-only file, it does at its next "
+			 "start: %s",
+		    u->name, error != 0 ? strerror(-error) : LOG_QUOTE(reply_text(reply)));
+	}
+}
+
+/* Its snapshot is read in: from now on the append-only file counts. */
+static void
+switch_aof_on(struct unit *u)
+{
+	if (link_send(probe_link(u->probe), 0, on_aof_switched, u, "CONFIG", "SET", "appendonly",
+		"yes", NULL) == 0) {
+		u->aof_later = false;
+		log_notice(
+		    "%s: had a snapshot and no append-only file yet, it is written now", u->name);
+	}
+}
+
+static void
 on_redis_change(struct probe *p, void *owner, const struct probe_view *view)
 {
 	struct unit *u = owner;
@@ -335,6 +370,9 @@ on_redis_change(struct probe *p, void *owner, const struct probe_view *view)
 		process_progress(u->process);
 	} else if (view->answering && view->role != PROBE_UNKNOWN) {
 		process_ready(u->process);
+		if (u->aof_later) {
+			switch_aof_on(u);
+		}
 	}
 	note_link(u, view);
 	look_at_silence(u, view);
@@ -426,9 +464,17 @@ servers_is_synced(const struct unit *u)
 	       endpoint_equal(&v->master, &u->sup->master_at.at);
 }
 
-/* The newest change of a regular file in the folder; 0: there is none. */
+static bool
+ends_with(const char *name, const char *end)
+{
+	size_t len = strlen(name), end_len = strlen(end);
+
+	return len >= end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+/* The newest change of a regular file in the folder whose name ends so; 0: there is none. */
 static uint64_t
-newest_in(const char *path, const char *only)
+newest_in(const char *path, const char *end)
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
@@ -436,7 +482,7 @@ newest_in(const char *path, const char *only)
 	struct stat st;
 
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if ((only == NULL || strcmp(entry->d_name, only) == 0) &&
+		if (ends_with(entry->d_name, end) &&
 		    fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode) &&
 		    st.st_size > 0) {
 			newest = MAX(newest, (uint64_t)st.st_mtim.tv_sec * 1000000000 +
@@ -466,14 +512,18 @@ servers_tick(struct supervisor *s)
 }
 
 uint64_t
-servers_folder_time(const char *dir)
+servers_aof_time(const char *dir)
 {
 	char *aof = xasprintf("%s/appendonlydir", dir);
-	uint64_t newest = newest_in(aof, NULL);
+	/* Without its manifest redis takes none of them for its own, and begins empty. */
+	uint64_t newest = newest_in(aof, ".manifest") > 0 ? newest_in(aof, "") : 0;
 
-	/* appendonly.aof: redis before 7 */
-	newest = MAX(newest, newest_in(dir, "dump.rdb"));
-	newest = MAX(newest, newest_in(dir, "appendonly.aof"));
 	free(aof);
-	return newest;
+	return MAX(newest, newest_in(dir, "appendonly.aof")); /* redis before 7 */
+}
+
+uint64_t
+servers_folder_time(const char *dir)
+{
+	return MAX(servers_aof_time(dir), newest_in(dir, "dump.rdb"));
 }

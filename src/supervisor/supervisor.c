@@ -65,6 +65,7 @@ static void
 on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 {
 	servers_tick(w->data);
+	damage_tick(w->data);
 	roles_tick(w->data);
 	workers_tick(w->data);
 }

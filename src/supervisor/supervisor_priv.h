@@ -8,6 +8,7 @@
  *   rejoin.c      workers from before                upgrade.c  another binary in our place
  *   control.c     the control commands                               reload.c   a changed configuration
  *   rolling.c     all servers restarted one after the other (a table)
+ *   damage.c      data that redis cannot load
  */
 #ifndef SUPERVISOR_SUPERVISOR_PRIV_H
 #define SUPERVISOR_SUPERVISOR_PRIV_H
@@ -65,7 +66,10 @@ struct unit {
 	bool linked;               /* redis: its replication link was up when last seen */
 	uint64_t unlinked_ms;      /* redis: when it was not any more */
 	bool was_synced;           /* redis: it has had a whole copy of the present master's data */
-	bool stray; /* sentinel: its next start is with the majority's word, not its file's */
+	char complaint[200]; /* redis: its words, at this start, that its data cannot be loaded */
+	bool damaged;   /* redis: it ended with such words, and the data is still in its place */
+	bool aof_later; /* redis: reads its snapshot in first, then writes its append-only file */
+	bool stray;     /* sentinel: its next start is with the majority's word, not its file's */
 	uint64_t
 	    wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
 
@@ -218,6 +222,8 @@ void servers_on_reload(struct supervisor *s);
 uint64_t servers_folder_time(const char *dir);
 /* A big master takes long to die: it is watched for the beginning of its end. For who is master now, or is not any more. */
 void servers_watch_end(struct unit *u);
+/* Likewise, of the append-only files alone. */
+uint64_t servers_aof_time(const char *dir);
 /* Ready, and ROLE says master. */
 bool servers_is_master(const struct unit *u);
 /* Ready, and its link to the present master stands. */
@@ -296,6 +302,22 @@ int resume_decide(struct supervisor *s, struct errmsg *err);
 size_t resume_adopt(struct supervisor *s);
 /* Ends what still runs and was not taken over. After resume_decide, which may refuse to begin. Blocks, for a bounded time. */
 void resume_end_leftovers(struct supervisor *s);
+
+/*
+ * The decided master cannot load its data, and nobody else has been told of it yet: decides again, without it. False: there
+ * is nobody else.
+ */
+bool resume_decide_again(struct supervisor *s);
+
+/* ---- damage.c: data that redis cannot load ---- */
+/* A line that it printed. */
+void damage_line(struct unit *u, struct slice line);
+/* Its process ended although it should run. */
+void damage_ended(struct unit *u);
+/* Before it starts, as a replica or as the master. 0; -EAGAIN: there is nobody yet to copy from; or -errno. */
+int damage_prepare(struct unit *u, bool replica, struct errmsg *err);
+/* Once a second. */
+void damage_tick(struct supervisor *s);
 
 /* ---- plan.c ---- */
 void plan_begin(struct supervisor *s);

@@ -144,6 +144,7 @@ on_exited(void *owner, pid_t pid, const char *how)
 		workers_ended(u);
 	}
 	if (u->kind == UNIT_REDIS && wanted) {
+		damage_ended(u);
 		roles_on_exit(u);
 	}
 }
@@ -155,6 +156,7 @@ on_line(void *owner, struct slice line)
 	int rc = logfile_line(u->log, line);
 
 	(void)ring_add(u->sup->ring, u->name, line);
+	damage_line(u, line);
 	if (rc < 0 && !u->log_failing) {
 		log_warn(
 		    "%s: its log cannot be written, `holdfast logs` still has the last lines: %s",

@@ -26,3 +26,7 @@ unit_tests += tests/unit/test_takeover
 tests_unit_test_takeover_SOURCES = tests/unit/test_takeover.c tests/unit/failover_world.c tests/unit/failover_world.h \
 	tests/unit/fake_server.c tests/unit/fake_server.h
 tests_unit_test_takeover_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_redis_data
+tests_unit_test_redis_data_SOURCES = tests/unit/test_redis_data.c tests/unit/scratch.h
+tests_unit_test_redis_data_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)

@@ -31,6 +31,15 @@
 		.runs = true, .data_time = (t)                                                     \
 	}
 
+#define DAMAGED(t)                                                                                 \
+	{                                                                                          \
+		.data_time = (t), .damaged = true                                                  \
+	}
+#define AHEAD(t, n)                                                                                \
+	{                                                                                          \
+		.data_time = (t), .ahead = (n)                                                     \
+	}
+
 static const struct row {
 	const char *what;
 	struct decision_node nodes[NODES];
@@ -79,6 +88,23 @@ static const struct row {
     {"the files name a stranger at a higher epoch: by data, above that epoch",
 	{DATA(5), DATA(9), DATA(7)}, {FILE_SAYS(NONE, 6), FILE_SAYS(0, 4), STATE_SAYS(0, 4)}, 3, 1,
 	7, DECISION_NEWEST},
+    {"the last master cannot load its data: the newest that can be loaded",
+	{DAMAGED(9), DATA(5), DATA(7)}, {FILE_SAYS(0, 4), STATE_SAYS(0, 4)}, 2, 2, 5,
+	DECISION_DAMAGED},
+    {"two cannot load theirs", {DAMAGED(9), DATA(5), DAMAGED(7)},
+	{FILE_SAYS(0, 4), STATE_SAYS(2, 5)}, 2, 1, 6, DECISION_DAMAGED},
+    {"nobody can: the last master stays it, for a person to repair",
+	{DAMAGED(9), DAMAGED(5), DAMAGED(7)}, {FILE_SAYS(0, 4), STATE_SAYS(0, 4)}, 2, 0, 4,
+	DECISION_SENTINELS},
+    {"no word, the newest cannot be loaded", {DAMAGED(9), DATA(5), DATA(7)}, {{0}}, 0, 2, 0,
+	DECISION_NEWEST},
+    {"the last master has lost its end: who has most of it", {DATA(9), AHEAD(5, 10), AHEAD(7, 20)},
+	{FILE_SAYS(0, 4), STATE_SAYS(0, 4)}, 2, 2, 5, DECISION_AHEAD},
+    {"who is ahead cannot load it",
+	{DATA(9), {.data_time = 5, .ahead = 10, .damaged = true}, DATA(7)},
+	{FILE_SAYS(0, 4), STATE_SAYS(0, 4)}, 2, 0, 4, DECISION_SENTINELS},
+    {"the last master runs: what it has in memory is more", {RUNS(9), AHEAD(5, 10), DATA(7)},
+	{FILE_SAYS(0, 4), STATE_SAYS(0, 4)}, 2, 0, 4, DECISION_SENTINELS},
 };
 
 static void
