@@ -21,6 +21,7 @@ class Writer(threading.Thread):
         self.stop, self.go_on = stop, go_on
         self.replicas, self.wait_ms, self.pipelined = replicas, wait_ms, pipelined
         self.acked = []       # (n, monotonic s of the reply)
+        self.few_copies = set()  # numbers of those that WAIT confirmed with `replicas` copies and not one more
         self.checked = 0      # how many of them lost_since_then() has looked at
         self.unconfirmed = 0  # answered by the master, but not by WAIT
         self.asked_at = None  # monotonic s since when a reply is due
@@ -77,12 +78,17 @@ class Writer(threading.Thread):
             return wire(*words) == "OK"
         if not self.pipelined:
             wire(*words)
-            return wire("WAIT", self.replicas, self.wait_ms) >= self.replicas
+            return self.is_confirmed(n, wire("WAIT", self.replicas, self.wait_ms))
         wire.send_raw(wire.pack(*words) + wire.pack("WAIT", self.replicas, self.wait_ms))
         stored, copies = wire.reply(), wire.reply()
         for answer in (stored, copies):
             if isinstance(answer, WireError):
                 raise answer
+        return self.is_confirmed(n, copies)
+
+    def is_confirmed(self, n, copies):
+        if copies == self.replicas:
+            self.few_copies.add(n)
         return copies >= self.replicas
 
 
@@ -150,6 +156,17 @@ class Load:
         """longest_reply_s begins anew, with what is under way now."""
         for w in self.writers:
             w.longest_reply_s = 0.0
+
+    def forget(self, lost):
+        """Takes writes of lost() out of the record; gives how many of them had more copies than were asked for."""
+        keys, more = {key for key, _ in lost}, 0
+        for w in self.writers:
+            mine = [item for item in w.acked[: w.checked] if f"{w.prefix}:{item[0]}" in keys]
+            more += sum(n not in w.few_copies for n, _ in mine)
+            for item in mine:
+                w.acked.remove(item)  # its writer goes on adding
+            w.checked -= len(mine)
+        return more
 
     def lost_since_then(self, client):
         """As lost(), of what was acknowledged since it was last asked."""
