@@ -15,7 +15,8 @@ Writers send SET and then WAIT 1 over the proxy: what WAIT has confirmed must ne
 replica are killed at once, what no other replica had confirmed a moment before may be: it is counted.) After each step:
   agreed   status, ROLE of every server and every sentinel name one master, and all is ready
   writes   every writer has had a write acknowledged since
-  kept     what was acknowledged since the step before is there; every FULL_CHECK steps, and at the end, all of it
+  kept     what was acknowledged since the step before is there; every FULL_CHECK steps, and at the end, all that was
+           since the last such look (then it is deleted, so that the data does not grow)
   answered nobody has waited longer for a reply than proxy.hold_ms allows; no connection was refused, unless the
            fault took the listening sockets away
   words    no client has seen READONLY, LOADING or MASTERDOWN
@@ -155,6 +156,8 @@ class Chaos:
             if self.load.forget(lost) == 0:
                 self.lost_with_both += len(lost)
                 return
+        if full and not lost:
+            self.load.drop_checked(client)
         if lost:
             raise Broken(f"{len(lost)} acknowledged writes are lost, the first {lost[:5]}")
 
@@ -424,6 +427,7 @@ def run(args, operations):
             began = time.monotonic()
             while not is_over(x, args, began):
                 one_step(x, operations, began, done)
+        x.two_died_at = None
         x.look_for_writes(full=True)
         summary(x, done, began)
     except (AssertionError, RuntimeError, redis.RedisError) as e:

@@ -176,6 +176,22 @@ def test_an_append_only_file_damaged_in_the_middle(make_cluster, names):
         assert len(aside) == 1 and list(aside[0].iterdir()), "what was damaged is not there any more"
 
 
+@pytest.mark.parametrize("which", ["the master", "a replica"])
+def test_damage_that_shows_at_a_death(make_cluster, which):
+    """Not at a cold start: one dies while all the others run, and cannot load its data any more."""
+    c = make_cluster().start()
+    fill_up(c, 0, 100, "old")
+    fill_up(c, 100, KEYS, "new")
+    name = c.master() if which == "the master" else c.replicas()[0]
+    faults.damage_aof_middle(c, name)
+    c.kill(name)
+    c.deaths[name] = 3
+    c.wait_event("data.damaged", name)
+    c.wait_agreed()
+    assert c.redis(name).dbsize() == 100 + KEYS
+    assert list((c.dir / name).glob("appendonlydir.damaged-*"))
+
+
 DAMAGE = {
     "the base": lambda base, increments: base.write_bytes(base.read_bytes()[:20] + b"\xff" * 40 + base.read_bytes()[60:]),
     "no increment": lambda base, increments: increments[-1].unlink(),

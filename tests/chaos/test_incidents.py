@@ -221,8 +221,9 @@ def test_06_no_client_sees_the_demoted_master(cluster):
 
 def test_07_no_write_is_sent_to_a_replica(cluster):
     """
-    DandyDeveloper/charts#57: a service balanced writes onto replicas. Over a handover and a death no server may have
-    refused a write as a replica but those that were on their way at that moment. Fails without the check of ROLE (on_role).
+    DandyDeveloper/charts#57: a service balanced writes onto replicas. Over a handover, a death and a master that somebody
+    made a replica, no server may have refused a write as a replica but those that were on their way at that moment.
+    Fails without the check of ROLE (on_role): thousands are sent there, again and again.
     """
     c = cluster
     with c.load(writers=3) as load:
@@ -233,29 +234,31 @@ def test_07_no_write_is_sent_to_a_replica(cluster):
         c.kill(c.master())
         c.wait_agreed()
         writes(load, 200)
+        c.redis(c.master()).execute_command("REPLICAOF", "127.0.0.1", c.port(c.replicas()[0]))
+        c.wait_agreed()
+        writes(load, 200)
     stats = {n: str(c.redis(n).info("errorstats").get("errorstat_READONLY", "")) for n in SERVERS}
     refused = [int(number) for text in stats.values() for number in re.findall(r"\d+", text)]
-    assert sum(refused) <= len(load.writers), stats
+    assert sum(refused) <= 3 * len(load.writers), stats
 
 
 def test_08_an_empty_master_wipes_nobody(make_cluster):
     """
     Redis' documentation on the safety of replication: a master without persistence restarted empty, and its replicas
-    copied the emptiness. Here no sentinel can elect another for the time being. Fails without would_wipe.
+    copied the emptiness. Here no majority of sentinels can elect another for the time being. Fails without would_wipe.
     """
     c = make_cluster(options={"redis.appendonly": "no", "redis.config.save": '""'}).start()
     c.proxy().set("kept", "1")
     replicated(c, "kept", b"1")
-    old, pids = c.master(), sentinels(c)
-    for name in ("sentinel-1", "sentinel-2", "sentinel-3"):
-        c.deaths[name] = 2
-    for pid in pids:
-        faults.freeze(pid)
+    old = c.master()
+    for name in ("sentinel-2", "sentinel-3"):
+        c.cli("stop", name)
     after = c.last_event()
     c.kill(old)
     c.wait_event("master.lost", old, after=after)
-    for pid in pids:
-        faults.thaw(pid)
+    assert [c.redis(n).get("kept") for n in SERVERS if n != old] == [b"1", b"1"]
+    for name in ("sentinel-2", "sentinel-3"):
+        c.cli("start", name)
     assert c.wait_agreed(60) != old
     assert c.proxy().get("kept") == b"1"
     assert c.redis(old).get("kept") == b"1"
@@ -295,20 +298,15 @@ def test_09_wait_is_about_the_master_that_took_the_write(cluster):
     with c.wire() as wire, c.wire() as after:
         assert wire("SET", "first", "1") == "OK"
         assert wire("WAIT", 1, 5000) >= 1
-        pids = [c.instance(n)["pid"] for n in replicas]
-        for n, pid in zip(replicas, pids):
-            c.deaths[n] = 2
-            faults.freeze(pid)
+        for n in replicas:
+            faults.cut(c, n)
         assert wire("SET", "alone", "1") == "OK"
         c.kill(old)
-        for pid in pids:
-            faults.thaw(pid)
-        c.wait_agreed()
-        if c.redis(c.master()).get("alone") is None:
-            assert wire("WAIT", 1, 1000) == 0
-        else:
-            # It had reached a socket before the stop: what is there may be counted, or not.
-            assert wire("WAIT", 1, 1000) >= 0
+        for n in replicas:
+            faults.mend(c, n)
+        assert c.wait_agreed() != old
+        assert c.redis(c.master()).get("alone") is None, "a replica had it after all: this proves nothing"
+        assert wire("WAIT", 1, 1000) == 0
         assert wire("SET", "second", "1") == "OK"
         assert wire("WAIT", 1, 5000) >= 1
         assert after("SET", "third", "1") == "OK"

@@ -22,6 +22,7 @@ class Writer(threading.Thread):
         self.replicas, self.wait_ms, self.pipelined = replicas, wait_ms, pipelined
         self.acked = []       # (n, monotonic s of the reply)
         self.few_copies = set()  # numbers of those that WAIT confirmed with `replicas` copies and not one more
+        self.dropped = 0      # how many of them were found to be there and deleted, see drop_checked()
         self.checked = 0      # how many of them lost_since_then() has looked at
         self.unconfirmed = 0  # answered by the master, but not by WAIT
         self.asked_at = None  # monotonic s since when a reply is due
@@ -118,7 +119,7 @@ class Load:
 
     @property
     def acked(self):
-        return sum(len(w.acked) for w in self.writers)
+        return sum(w.dropped + len(w.acked) for w in self.writers)
 
     @property
     def errors(self):
@@ -167,6 +168,16 @@ class Load:
                 w.acked.remove(item)  # its writer goes on adding
             w.checked -= len(mine)
         return more
+
+    def drop_checked(self, client):
+        """Deletes what lost() has seen to be there, so that a long run does not grow; `acked` counts it still."""
+        for w in self.writers:
+            part = w.acked[: w.checked]
+            for i in range(0, len(part), 1000):
+                client.unlink(*[f"{w.prefix}:{n}" for n, _ in part[i : i + 1000]])
+            w.dropped += len(part)
+            del w.acked[: len(part)]
+            w.checked = 0
 
     def lost_since_then(self, client):
         """As lost(), of what was acknowledged since it was last asked."""
