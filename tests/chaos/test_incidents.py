@@ -267,23 +267,27 @@ def test_08_an_empty_master_wipes_nobody(make_cluster):
 def test_09_what_a_cut_off_master_took_is_acknowledged_to_nobody(cluster, measured):
     """
     Network splits in Jepsen's analyses of Redis: the cut-off master went on taking writes that were lost when the cut
-    healed. The master stands still until another is there, then it wakes. Writes that WAIT 1 has confirmed live.
-    Fails when the old master is not demoted (no is_turned, no cutting of the old wires in move_to_master).
+    healed. The master stands still until another is there, then it wakes and reads what was sent to it. Writes that
+    WAIT 1 has confirmed live, and so does every write that was acknowledged after the cut.
+    Fails when the proxy keeps its connections to a master that is none any more (lane_cut in move_to_master).
     """
     c = cluster
     old = c.master()
     c.deaths[old] = 2
-    with c.load(writers=3, replicas=1) as load:
+    with c.load(writers=3, replicas=1) as load, c.load(writers=3, prefix="plain") as plain:
         writes(load, 200)
         pid = c.instance(old)["pid"]
         faults.freeze(pid)
+        frozen_at = time.monotonic()
         c.wait_master_is_not(old)
         writes(load, 200)
         faults.thaw(pid)
         new = c.wait_agreed()
         writes(load, 200)
+        writes(plain, 200)
     assert new != old
     assert load.lost(c.proxy()) == []
+    assert [key for key, t in plain.lost(c.proxy()) if t > frozen_at] == []
     measured(f"longest reply {load.longest_reply_s() * 1000:.0f} ms, {load.acked} confirmed writes, none lost")
 
 
