@@ -635,6 +635,7 @@ failover_start(struct loop *loop, const struct failover_spec *spec, const struct
 	f->target = spec->count;
 	f->sentinel_only = spec->sentinel_only;
 	f->dead = spec->dead;
+	f->seen_offset = spec->seen_offset;
 	f->known_epoch = spec->epoch;
 	f->down_after_ms = spec->down_after_ms > 0 ? spec->down_after_ms : DEFAULT_DOWN_MS;
 	f->pause_ms = spec->pause_ms > 0 ? spec->pause_ms : DEFAULT_PAUSE_MS;

@@ -66,6 +66,12 @@ struct failover_spec {
 	uint64_t
 	    epoch; /* takeover: the config-epoch that is known, should no sentinel say a higher one */
 	/*
+	 * Takeover: the dead master's replication offset when it was last seen, a second before its end at
+	 * most. A replica that has less now, all that was on its way being read, was not in step: it may
+	 * have been cut off, or in its first second after a full copy, when redis sends it nothing yet.
+	 */
+	uint64_t seen_offset;
+	/*
 	 * 5000: Sentinel's down-after. A takeover that has not promoted anybody within half of it
 	 * leaves the matter to Sentinel, whose own detection is near then.
 	 */

@@ -75,6 +75,9 @@ unfitness(const struct failover *f, const struct fo_node *n, char *text, size_t 
 		(void)snprintf(text, size, "it follows %s", ENDPOINT_TEXT(&n->follows));
 		return text;
 	}
+	if (f->dead && n->offset < f->seen_offset) {
+		return "it lacks what the master had written a while before its end";
+	}
 	if (f->dead && n->dropped) {
 		return "it could not be promoted";
 	}

@@ -110,6 +110,12 @@ struct failover {
 	bool promoted_told;  /* the owner was */
 	bool old_is_replica; /* the old master follows the new one */
 	size_t asked;        /* the sentinel that was asked to fail over */
+	bool dead;            /* the old master: this is a takeover */
+	uint64_t seen_offset; /* takeover: the old master's when it was last seen */
+	bool paused;          /* the old master was told to, and not yet to go on */
+	bool promoted_told;   /* the owner was */
+	bool old_is_replica;  /* the old master follows the new one */
+	size_t asked;         /* the sentinel that was asked to fail over */
 	struct errmsg why;
 };
 

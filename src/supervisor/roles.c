@@ -665,8 +665,14 @@ start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *
 static bool
 take_over(struct supervisor *s, bool sentinel_only, struct errmsg *err)
 {
+	const struct unit *old = s->master;
 	struct failover_spec spec = {.dead = true, .sentinel_only = sentinel_only};
 
+	spec.seen_offset = old->seen_offset;
+	if (old->probe != NULL) {
+		/* Its end is seen before its process has ended. */
+		spec.seen_offset = MAX(spec.seen_offset, probe_get(old->probe)->offset);
+	}
 	if (!start_failover(s, &spec, err)) {
 		return false;
 	}

@@ -424,6 +424,7 @@ servers_started(struct unit *u)
 	};
 
 	u->linked = false;
+	u->seen_offset = 0;
 	u->was_synced = false;
 	u->wrong_since_ms = 0;
 	u->settled = false;
@@ -442,6 +443,7 @@ servers_ended(struct unit *u)
 	u->linked = false;
 	ending_free(&u->ending);
 	if (u->probe != NULL) {
+		u->seen_offset = probe_get(u->probe)->offset;
 		probe_rest(u->probe, true);
 	}
 }

@@ -65,7 +65,9 @@ struct unit {
 	bool said_busy;            /* redis: does not answer, but works; said so */
 	bool linked;               /* redis: its replication link was up when last seen */
 	uint64_t unlinked_ms;      /* redis: when it was not any more */
-	bool was_synced;           /* redis: it has had a whole copy of the present master's data */
+	uint64_t
+	    seen_offset; /* redis: its replication offset when it ended, as last seen; 0 while it runs */
+	bool was_synced;     /* redis: it has had a whole copy of the present master's data */
 	char complaint[200]; /* redis: its words, at this start, that its data cannot be loaded */
 	bool damaged;   /* redis: it ended with such words, and the data is still in its place */
 	bool aof_later; /* redis: reads its snapshot in first, then writes its append-only file */
