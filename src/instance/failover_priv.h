@@ -104,15 +104,10 @@ struct failover {
 	unsigned attempts;
 	uint64_t final_offset; /* of the old master, with writes paused */
 	bool sentinel_only, leads;
-	bool dead;           /* the old master: this is a takeover */
-	bool paused;         /* the old master was told to, and not yet to go on */
-	uint64_t patient_ms; /* clock: until then the owner may get prepared for the pause */
-	bool promoted_told;  /* the owner was */
-	bool old_is_replica; /* the old master follows the new one */
-	size_t asked;        /* the sentinel that was asked to fail over */
 	bool dead;            /* the old master: this is a takeover */
 	uint64_t seen_offset; /* takeover: the old master's when it was last seen */
 	bool paused;          /* the old master was told to, and not yet to go on */
+	uint64_t patient_ms;  /* clock: until then the owner may get prepared for the pause */
 	bool promoted_told;   /* the owner was */
 	bool old_is_replica;  /* the old master follows the new one */
 	size_t asked;         /* the sentinel that was asked to fail over */
