@@ -306,8 +306,9 @@ master_died(struct supervisor *s)
 		return;
 	}
 	if (s->failover != NULL) {
-		failover_master_died(s->failover); /* the switchover becomes a takeover */
 		roles_await_successor(s, "died while it handed over; it comes back as a replica");
+		/* The switchover becomes a takeover; or it was done, and the master is another one now. */
+		failover_master_died(s->failover);
 	} else if (take_over(s, false, &err)) {
 		roles_await_successor(s, "a replica takes over; it comes back as a replica");
 	} else {

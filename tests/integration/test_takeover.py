@@ -170,7 +170,7 @@ def test_the_master_dies_while_it_hands_over(patient):
     c = patient
     with c.load(writers=2) as load:
         wait_until(lambda: load.acked > 50, "the load")
-        for turn in range(4):
+        for turn in range(8):
             old = c.master()
             pid = c.instance(old)["pid"]
             asked = threading.Thread(target=c.cli, args=("failover",), kwargs={"check": False})
@@ -184,6 +184,8 @@ def test_the_master_dies_while_it_hands_over(patient):
                 pass
             asked.join()
             c.wait_agreed()
+            wait_until(lambda: c.events("failover.done", after=before) or c.events("failover.failed", after=before), "its end")
+            assert not c.events("master.lost", c.master(), after=before), "the new master was taken for the dead one"
         now = load.acked
         wait_until(lambda: load.acked > now, "writes go on")
     assert_all_agree(c)
