@@ -2,9 +2,12 @@
  * Workers of an earlier supervisor: they are called over their own socket (ipc/rejoin.h), hand over what they listen on, and are taken over with
  * their clients. One that does not answer or no longer fits is ended by resume.c; what it handed over stays open meanwhile.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -82,6 +85,69 @@ rejoin_on_door(struct unit *u, struct channel_msg *msg)
 		door.fd = msg->fds[0];
 		msg->fds[0] = -1;
 		workers_add_door(s, &door);
+	}
+}
+
+static bool
+is_bound_to(int fd, const struct endpoint *at)
+{
+	struct sockaddr_storage own = {0}, wanted = {0};
+	socklen_t own_len = sizeof(own), len = 0;
+
+	if (getsockname(fd, (struct sockaddr *)&own, &own_len) == -1 ||
+	    endpoint_resolve(at, false, &wanted, &len, NULL) < 0 ||
+	    own.ss_family != wanted.ss_family) {
+		return false;
+	}
+	return own.ss_family == AF_UNIX ? strcmp(((struct sockaddr_un *)&own)->sun_path,
+					      ((struct sockaddr_un *)&wanted)->sun_path) == 0
+					: own_len == len && memcmp(&own, &wanted, len) == 0;
+}
+
+/* One that is wanted and that we do not have yet becomes ours. */
+static void
+keep_door(struct unit *u, int fd)
+{
+	const struct conf_list *addresses = workers_addresses(u->sup, u->kind);
+	struct door door = {
+	    .kind = u->kind, .option = workers_option(u->kind), .fd = fd, .handed = true};
+
+	for (size_t i = 0; i < addresses->count && is_listening(fd); i++) {
+		if (endpoint_parse(addresses->items[i], 0, &door.at, NULL) == 0 &&
+		    !workers_have_door(u->sup, u->kind, &door.at) && is_bound_to(fd, &door.at)) {
+			workers_add_door(u->sup, &door);
+			return;
+		}
+	}
+	(void)close(fd);
+}
+
+void
+rejoin_unit_rob(struct unit *u, pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct dirent *entry;
+	char path[64];
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pid);
+	dir = opendir(path);
+	while (pidfd != -1 && dir != NULL && (entry = readdir(dir)) != NULL) {
+		uint64_t number;
+		int fd;
+
+		if (slice_to_u64(slice_str(entry->d_name), &number) && number <= INT32_MAX) {
+			fd = (int)syscall(SYS_pidfd_getfd, pidfd, (int)number, 0);
+			if (fd != -1) {
+				keep_door(u, fd);
+			}
+		}
+	}
+	if (dir != NULL) {
+		(void)closedir(dir);
+	}
+	if (pidfd != -1) {
+		(void)close(pidfd);
 	}
 }
 

@@ -230,6 +230,9 @@ adopt_one(struct unit *u, const struct before *b, uint64_t deadline_ms)
 		why = "addresses have changed, it is started anew";
 	}
 	if (why != NULL) {
+		if (!is_server(u) && !u->heard) {
+			rejoin_unit_rob(u, b->pid);
+		}
 		channel_close(&u->channel);
 		note_leftover(s, u->name, unit_kind_name(u->kind), b->pid, why);
 		return false;
@@ -297,6 +300,14 @@ wait_for_end(int pidfd, uint64_t deadline_ms)
 	return rc == 1;
 }
 
+/* One that is stopped (SIGSTOP) hears of it once it goes on. */
+static void
+tell_to_stop(const struct leftover *l)
+{
+	(void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGTERM, NULL, 0);
+	(void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGCONT, NULL, 0);
+}
+
 /* Tells it to stop, again and again until it has ended or the deadline has passed. */
 static bool
 stop_and_wait(const struct leftover *l, uint64_t deadline_ms)
@@ -304,7 +315,7 @@ stop_and_wait(const struct leftover *l, uint64_t deadline_ms)
 	uint64_t now = clock_mono_ms();
 
 	do {
-		(void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGTERM, NULL, 0);
+		tell_to_stop(l);
 		if (wait_for_end(l->pidfd, MIN(now + LEFTOVER_AGAIN_MS, deadline_ms))) {
 			return true;
 		}
@@ -326,7 +337,7 @@ end_leftovers(struct supervisor *s, bool redis)
 		if (l->redis == redis && l->pidfd != -1) {
 			log_notice("%s: runs since before and is ended: %s pid=%ld", l->name,
 			    l->why, (long)l->pid);
-			(void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGTERM, NULL, 0);
+			tell_to_stop(l);
 		}
 	}
 	for (size_t i = 0; i < s->leftover_count; i++) {

@@ -245,7 +245,8 @@ void workers_prepare_switch(struct supervisor *s, uint64_t ms);
 /* They all are prepared for it. */
 bool workers_are_prepared(const struct supervisor *s);
 bool workers_route(const struct unit *u);
-/* The option that names the addresses of this kind. */
+/* The addresses of this kind of worker, and the option that names them. */
+const struct conf_list *workers_addresses(const struct supervisor *s, enum unit_kind kind);
 const char *workers_option(enum unit_kind kind);
 bool workers_want_door(const struct supervisor *s, enum unit_kind kind, const struct endpoint *at);
 bool workers_have_door(const struct supervisor *s, enum unit_kind kind, const struct endpoint *at);
@@ -260,6 +261,8 @@ int workers_tell_all(struct unit *u);
 void rejoin_unit_call(struct unit *u, pid_t pid);
 /* Hears what it has. NULL: it may be adopted; else why it must be ended. Blocks until then (clock_mono_ms) at most. */
 const char *rejoin_unit_hear(struct unit *u, uint64_t deadline_ms);
+/* What one listens on that does not answer is taken from it, if the kernel lets us (pidfd_getfd): it is to end, but no connection is to be refused. */
+void rejoin_unit_rob(struct unit *u, pid_t pid);
 /* After workers_bind: all that were adopted are told how to be. */
 void rejoin_all_begin(struct supervisor *s);
 /* It runs since before and is of another version. */

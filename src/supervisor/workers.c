@@ -21,8 +21,8 @@ workers_option(enum unit_kind kind)
 	return kind == UNIT_PROXY ? "proxy.listen" : "http.listen";
 }
 
-static const struct conf_list *
-wanted_addresses(const struct supervisor *s, enum unit_kind kind)
+const struct conf_list *
+workers_addresses(const struct supervisor *s, enum unit_kind kind)
 {
 	return kind == UNIT_PROXY ? &s->conf->proxy_listen : &s->conf->http_listen;
 }
@@ -30,7 +30,7 @@ wanted_addresses(const struct supervisor *s, enum unit_kind kind)
 bool
 workers_want_door(const struct supervisor *s, enum unit_kind kind, const struct endpoint *at)
 {
-	const struct conf_list *addresses = wanted_addresses(s, kind);
+	const struct conf_list *addresses = workers_addresses(s, kind);
 
 	for (size_t i = 0; i < addresses->count; i++) {
 		struct endpoint wanted;
@@ -65,7 +65,7 @@ workers_add_door(struct supervisor *s, const struct door *door)
 static int
 bind_doors(struct supervisor *s, enum unit_kind kind, struct errmsg *err)
 {
-	const struct conf_list *addresses = wanted_addresses(s, kind);
+	const struct conf_list *addresses = workers_addresses(s, kind);
 
 	for (size_t i = 0; i < addresses->count; i++) {
 		struct door door = {.kind = kind, .option = workers_option(kind), .fd = -1};
