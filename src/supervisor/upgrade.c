@@ -112,6 +112,8 @@ is_busy(const struct supervisor *s, char *text, size_t size)
 		(void)snprintf(text, size, "everything is being stopped");
 	} else if (s->plan < PLAN_RUNNING) {
 		(void)snprintf(text, size, "not everything was started yet");
+	} else if (s->rolling != NULL) {
+		(void)snprintf(text, size, "a rolling restart is under way");
 	} else if (s->failover != NULL || s->succession || !list_is_empty(&s->settle.link)) {
 		(void)snprintf(text, size, "the master is being replaced");
 	}

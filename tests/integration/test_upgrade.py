@@ -250,6 +250,20 @@ def test_it_is_refused_while_something_is_under_way(cluster, folder):
     assert c.instance("redis-2")["state"] == "stopped"
 
 
+def test_it_is_refused_while_a_rolling_restart_is_under_way(cluster):
+    c = cluster
+    pid = c.pids()["redis-2"]
+    os.kill(pid, signal.SIGSTOP)
+    done = []
+    rolling = threading.Thread(target=lambda: done.append(c.cli("restart", "--rolling", check=False)))
+    rolling.start()
+    wait_until(lambda: "a rolling restart is under way" in c.cli("upgrade", "/", check=False).stderr, "the refusal")
+    os.kill(pid, signal.SIGCONT)
+    rolling.join()
+    c.wait_agreed()
+    assert c.events("supervisor.upgraded") == []
+
+
 def test_nobody_runs(make_cluster):
     c = make_cluster()
     assert c.cli("upgrade", check=False).returncode == 3
