@@ -15,7 +15,7 @@ Writers send SET and then WAIT 1 over the proxy: what WAIT has confirmed must ne
 replica are killed at once, what no other replica had confirmed a moment before may be: it is counted.) After each step:
   agreed   status, ROLE of every server and every sentinel name one master, and all is ready
   writes   every writer has had a write acknowledged since
-  kept     what was acknowledged since the step before is there; every FULL_CHECK steps, and at the end, all that was
+  kept     what was acknowledged since the step before is there; every --full-check N steps (25), and at the end, all that was
            since the last such look (then it is deleted, so that the data does not grow)
   answered nobody has waited longer for a reply than proxy.hold_ms allows; no connection was refused, unless the
            fault took the listening sockets away
@@ -48,7 +48,6 @@ from waiting import PATIENCE  # noqa: E402
 HOLD_MS = 20000
 WAIT_MS = 1000
 SLACK_S = 5
-FULL_CHECK = 25
 AGREED_S = 60
 NEVER_SEEN = ("READONLY", "LOADING", "MASTERDOWN")
 # What a client may be told: it may have happened; nobody writes to a full disk; a worker was killed or its link cut.
@@ -60,8 +59,8 @@ class Broken(AssertionError):
 
 
 class Chaos:
-    def __init__(self, cases, seed, down_after_ms, writers):
-        self.seed, self.step, self.kills = seed, 0, 0
+    def __init__(self, cases, seed, down_after_ms, writers, full_check):
+        self.seed, self.step, self.kills, self.full_check = seed, 0, 0, full_check
         options = faults.server_options(cases.folder("bin"))
         options.update({"proxy.hold_ms": HOLD_MS, "sentinel.down_after_ms": down_after_ms,
                         # what is killed every other second is not given up
@@ -139,7 +138,7 @@ class Chaos:
         refused, self.refused = len(self.load.refused) - self.refused, len(self.load.refused)
         if refused and not self.may_refuse:
             raise Broken(f"{refused} connections were refused")
-        self.look_for_writes(full=self.step % FULL_CHECK == 0)
+        self.look_for_writes(full=self.step % self.full_check == 0)
         return agreed - began, longest, errors
 
     def new_errors(self):
@@ -422,7 +421,7 @@ def run(args, operations):
     cases, x, done, failed = Cases(f"chaos-{args.seed}"), None, [], None
     began = time.monotonic()
     try:
-        x = Chaos(cases, args.seed, args.down_after, args.writers)
+        x = Chaos(cases, args.seed, args.down_after, args.writers, args.full_check)
         with x.load:
             began = time.monotonic()
             while not is_over(x, args, began):
@@ -457,6 +456,7 @@ def parse():
     p.add_argument("--only", default="")
     p.add_argument("--down-after", type=int, default=2000)
     p.add_argument("--writers", type=int, default=3)
+    p.add_argument("--full-check", type=int, default=25)
     p.add_argument("--keep", default=".")
     p.add_argument("--list", action="store_true")
     args = p.parse_args()
