@@ -1,4 +1,5 @@
 """One master at any time, whoever dies, and clients that need not know."""
+import re
 import time
 
 import pytest
@@ -89,7 +90,7 @@ def test_no_client_is_ever_led_to_a_replica(cluster):
     for name in c.replicas():
         stats = c.redis(name).info("errorstats")
         # What was under way when a master was demoted, one request of a writer at most; never a stream.
-        count = stats.get("errorstat_READONLY", {}).get("count", 0)
+        count = int(re.search(r"\d+", str(stats.get("errorstat_READONLY", 0))).group())
         assert count <= 3 * 2, f"{name} was sent writes: {stats}"
 
 
