@@ -228,7 +228,6 @@ def kill_worker(x):
 
 
 def kill_supervisor(x):
-    x.may_refuse = True  # new workers take the place of the old ones
     x.c.kill_supervisor()
     x.writes(200)
     x.c.start(wait=False)
@@ -237,7 +236,6 @@ def kill_supervisor(x):
 
 def kill_supervisor_and_master(x):
     """Nobody sees it; the next supervisor finds the sentinels at it, or done."""
-    x.may_refuse = True  # new workers take the place of the old ones
     x.c.kill_supervisor()
     x.kill(x.master)
     x.writes(50)
