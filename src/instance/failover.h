@@ -46,6 +46,8 @@ struct failover_node {
 	struct link *link;  /* NULL or not up: the node is left out */
 	bool
 	    synced; /* takeover: it had all of the master's data until a moment ago; others never take over */
+	bool
+	    on_disk; /* takeover: its files have all of that, too; of two equals the one whose files have it */
 };
 
 /* Zero in a number means the default. */

@@ -100,6 +100,9 @@ is_better(const struct failover *f, const struct fo_node *n, const struct fo_nod
 	if (f->dead && n->offset != than->offset) {
 		return n->offset > than->offset;
 	}
+	if (f->dead && n->as.on_disk != than->as.on_disk) {
+		return n->as.on_disk;
+	}
 	return n->priority != than->priority ? n->priority < than->priority
 					     : n->offset > than->offset;
 }

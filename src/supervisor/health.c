@@ -42,6 +42,8 @@ check_unit(const struct supervisor *s, const struct unit *u, json_t *reasons)
 		add_reason(reasons, "%s is named master but does not answer as one", u->name);
 	} else if (u->kind == UNIT_REDIS && u != s->master && !servers_is_synced(u)) {
 		add_reason(reasons, "%s is not in sync with the master", u->name);
+	} else if (u->kind == UNIT_REDIS && u != s->master && !u->ondisk.complete) {
+		add_reason(reasons, "%s still writes its copy of the data to disk", u->name);
 	} else if ((u->kind == UNIT_PROXY || u->kind == UNIT_HTTP) && !workers_route(u)) {
 		add_reason(reasons, "%s does not route: %s", u->name,
 		    u->no_route[0] != '\0' ? u->no_route : "it is connecting");

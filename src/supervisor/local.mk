@@ -7,6 +7,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/history.c src/supervisor/history.h \
 	src/supervisor/legacy.c src/supervisor/legacy.h \
 	src/supervisor/lock.c src/supervisor/lock.h \
+	src/supervisor/ondisk.c \
 	src/supervisor/plan.c \
 	src/supervisor/rejoin.c \
 	src/supervisor/reload.c \

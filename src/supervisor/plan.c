@@ -139,7 +139,8 @@ is_settled(const struct supervisor *s, const struct unit *u)
 	}
 	switch (u->kind) {
 	case UNIT_REDIS:
-		return unit_is_ready(u) && (u == s->master || servers_is_synced(u));
+		return unit_is_ready(u) &&
+		       (u == s->master || (servers_is_synced(u) && u->ondisk.complete));
 	case UNIT_SENTINEL:
 		return unit_is_ready(u) && roles_sentinels_agree(s);
 	default:

@@ -656,7 +656,8 @@ start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *
 		nodes[spec->count++] = (struct failover_node){.name = u->name,
 		    .at = u->at,
 		    .link = u->probe != NULL && unit_is_ready(u) ? probe_link(u->probe) : NULL,
-		    .synced = is_heir(s, u)};
+		    .synced = is_heir(s, u),
+		    .on_disk = u->ondisk.complete};
 	}
 	s->failover_since_us = clock_mono_us();
 	s->failover = failover_start(s->loop, spec, &failover_ops, s, err);

@@ -223,8 +223,10 @@ note_link(struct unit *u, const struct probe_view *view)
 		return;
 	}
 	u->linked = linked;
+	ondisk_stop(u);
 	u->unlinked_ms = clock_mono_ms();
 	if (linked) {
+		ondisk_begin(u);
 		history_add(s->history, EVENT_LINK_UP, u->name,
 		    json_pack("{s:s}", "master", ENDPOINT_TEXT(&view->master)), "follows %s",
 		    ENDPOINT_TEXT(&view->master));
@@ -424,6 +426,8 @@ servers_started(struct unit *u)
 	};
 
 	u->linked = false;
+	ondisk_stop(u);
+	u->ondisk.complete = false;
 	u->seen_offset = 0;
 	u->was_synced = false;
 	u->wrong_since_ms = 0;
@@ -441,6 +445,7 @@ void
 servers_ended(struct unit *u)
 {
 	u->linked = false;
+	ondisk_stop(u);
 	ending_free(&u->ending);
 	if (u->probe != NULL) {
 		u->seen_offset = probe_get(u->probe)->offset;

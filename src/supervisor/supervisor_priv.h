@@ -7,6 +7,7 @@
  *   resume.c      what was before: adoption, the deciding of a master   health.c   ready or not, and why; status
  *   rejoin.c      workers from before                upgrade.c  another binary in our place
  *   control.c     the control commands                               reload.c   a changed configuration
+ *   ondisk.c      is a replica's copy on its disk
  *   rolling.c     all servers restarted one after the other (a table)
  *   damage.c      data that redis cannot load
  */
@@ -38,6 +39,12 @@
 enum unit_kind { UNIT_REDIS, UNIT_SENTINEL, UNIT_PROXY, UNIT_HTTP, UNIT_KINDS };
 
 struct supervisor;
+
+/* See ondisk.c. */
+struct ondisk {
+	bool complete; /* a replica's copy is on its disk */
+	ev_timer timer;
+};
 
 struct unit {
 	struct supervisor *sup; /* borrowed */
@@ -75,6 +82,7 @@ struct unit {
 	uint64_t
 	    wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
 
+	struct ondisk ondisk;
 	struct channel *channel; /* owned; proxy, http; NULL while it does not run */
 	bool accepting;          /* worker said `ready` */
 	bool was_deaf;           /* worker: had no channel at the last tick */
@@ -230,6 +238,13 @@ uint64_t servers_aof_time(const char *dir);
 bool servers_is_master(const struct unit *u);
 /* Ready, and its link to the present master stands. */
 bool servers_is_synced(const struct unit *u);
+
+/* ---- ondisk.c ---- */
+void ondisk_init(struct unit *u);
+/* The link of a replica is up: it may have made a full copy. */
+void ondisk_begin(struct unit *u);
+/* Asks no more; what is known stays. */
+void ondisk_stop(struct unit *u);
 
 /* ---- workers.c ---- */
 int workers_bind(struct supervisor *s, struct errmsg *err);

@@ -208,6 +208,7 @@ unit_new(struct supervisor *s, enum unit_kind kind, unsigned number)
 	} else if (kind == UNIT_SENTINEL) {
 		u->at = endpoint_tcp(s->address, (uint16_t)(s->conf->sentinel_port + number - 1));
 	}
+	ondisk_init(u);
 	u->dir = xasprintf("%s/%s", s->conf->data_dir, u->name);
 	log_path = xasprintf("%s/log/%s.log", s->conf->data_dir, u->name);
 	u->log =
@@ -230,6 +231,7 @@ unit_free(struct unit **up)
 	if (u == NULL) {
 		return;
 	}
+	ondisk_stop(u);
 	probe_free(&u->probe);
 	ending_free(&u->ending);
 	channel_close(&u->channel);

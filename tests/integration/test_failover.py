@@ -255,8 +255,12 @@ def test_a_request_held_too_long_is_answered(make_cluster):
         for name in ("redis-1", "redis-2", "redis-3"):
             c.kill(name)
             c.deaths[name] = 100
-        with pytest.raises(WireError, match="MASTERDOWN"):
-            wire("SET", "k", "2")
+        answer = "UNCERTAIN"
+        for _ in range(4):  # each of the three may have been master for a moment, and have died with a request
+            if str(answer).startswith("UNCERTAIN"):
+                wire.send("SET", "k", "2")
+                answer = wire.reply()
+        assert str(answer).startswith("MASTERDOWN"), answer
         with c.http() as http:
             assert http.get("/readyz").status == 503
             assert http.get("/healthz").status == 200
@@ -264,7 +268,7 @@ def test_a_request_held_too_long_is_answered(make_cluster):
         for name in ("redis-1", "redis-2", "redis-3"):
             c.cli("start", name, check=False)
         c.wait_agreed(60)
-        assert wire("GET", "k") == b"1"
+        assert wire("GET", "k") in (b"1", b"2")
         assert wire("SET", "k", "3") == "OK"
 
 
