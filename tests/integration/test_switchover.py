@@ -73,6 +73,20 @@ def test_how_long_a_writer_waits(cluster, measured):
     check_counters(c, counters)
 
 
+def test_with_a_lone_sentinel_nobody_sees_an_error_either(make_cluster):
+    """It fails over itself, and cuts connections as it does so."""
+    c = make_cluster(options={"sentinel.instances": 1}).start()
+    old = c.master()
+    with Counters(c.ports) as counters:
+        wait_until(lambda: all(x.done > 5 for x in counters.clients), "the load", 60)
+        c.cli("failover")
+        assert c.wait_agreed() != old
+        now = time.monotonic()
+        wait_until(lambda: counters.all_since(now), "answers after the switchover", 60)
+    assert counters.errors == []
+    check_counters(c, counters)
+
+
 @pytest.mark.parametrize("verb", ["restart", "stop"])
 def test_the_master_goes_by_name_under_load(cluster, verb):
     c = cluster
