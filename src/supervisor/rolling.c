@@ -434,6 +434,10 @@ refuse(struct supervisor *s, struct errmsg *err)
 				"shows when it is done");
 		return CTL_EXIT_FAILED;
 	}
+	if (s->upgrade != NULL) {
+		errmsg_set(err, "an upgrade is under way: begin again once it is done");
+		return CTL_EXIT_FAILED;
+	}
 	for (size_t i = 0; i < s->unit_count; i++) {
 		if (s->units[i]->kind == UNIT_REDIS && !s->units[i]->held_down) {
 			lone = s->units[i];
