@@ -239,8 +239,13 @@ int
 redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct endpoint *master,
     struct buf *out, struct errmsg *err)
 {
-	/* A replica that needs a copy gets it at once; by default it waits 5 s for company. */
-	struct advised advised[] = {{"repl-diskless-sync-delay", "0"}};
+	/*
+	 * A replica that needs a copy gets it at once; by default it waits 5 s for company. And from a file: after a copy without one the
+	 * master sends nothing more until the replica's next acknowledgement, up to a second later (replication.c,
+	 * repl_start_cmd_stream_on_ack), and a master that dies in that second takes with it what it has acknowledged since.
+	 */
+	struct advised advised[] = {
+	    {"repl-diskless-sync-delay", "0"}, {"repl-diskless-sync", "no"}};
 	bool has_default = false;
 	int rc;
 

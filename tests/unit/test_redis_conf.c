@@ -112,6 +112,7 @@ test_what_redis_and_people_wrote_stays(void **state)
 	    count(text, "user default on nopass sanitize-payload ~* &* +@all -flushall"), 1);
 	assert_int_equal(count(text, "repl-diskless-sync-delay 7"), 1);
 	assert_int_equal(count(text, "repl-diskless-sync-delay 0"), 0);
+	assert_int_equal(count(text, "repl-diskless-sync no"), 1); /* it had no word on that */
 	assert_int_equal(count(text, "masterauth c0ffee"), 1);
 	assert_null(strstr(text, "masterauth \"old\""));
 	assert_null(strstr(text, "5e884898"));
