@@ -19,7 +19,8 @@
 #define HEIR_UNLINKED_MS 3000
 #define PREPARE_MS       40000 /* longer than any switchover; its end is told */
 
-static bool take_over(struct supervisor *s, bool sentinel_only, struct errmsg *err);
+static bool take_over(struct supervisor *s, bool orphaned, struct errmsg *err);
+static void answer_switch(struct supervisor *s, int error, const char *text);
 
 bool
 roles_sentinels_agree(const struct supervisor *s)
@@ -82,7 +83,7 @@ store_master(struct supervisor *s)
 static void
 end_succession(struct supervisor *s)
 {
-	s->succession = s->ask_sentinel = false;
+	s->succession = s->orphaned = false;
 	ev_timer_stop(loop_ev(s->loop), &s->election);
 }
 
@@ -305,11 +306,19 @@ master_died(struct supervisor *s)
 		    "data");
 		return;
 	}
-	if (s->failover != NULL) {
+	if (s->failover != NULL && s->failover_from == s->master) {
 		roles_await_successor(s, "died while it handed over; it comes back as a replica");
 		/* The switchover becomes a takeover; or it was done, and the master is another one now. */
 		failover_master_died(s->failover);
-	} else if (take_over(s, false, &err)) {
+		return;
+	}
+	if (s->failover != NULL) {
+		/* Nobody need be told of it any more. */
+		failover_cancel(&s->failover);
+		answer_switch(s, -ECANCELED, "the new master has died, another one takes over");
+		s->failover_then = NULL;
+	}
+	if (take_over(s, false, &err)) {
 		roles_await_successor(s, "a replica takes over; it comes back as a replica");
 	} else {
 		log_warn("the sentinels are left to find out by themselves: %s", err.text);
@@ -318,21 +327,41 @@ master_died(struct supervisor *s)
 	}
 }
 
+/*
+ * Does it still follow the master that died while nobody looked? Whether it was in step then is not known: as Sentinel does, the one that
+ * has most is taken; none that has nothing at all.
+ */
+static bool
+may_be_heir(const struct supervisor *s, const struct unit *u)
+{
+	const struct probe_view *v = u->probe != NULL ? probe_get(u->probe) : NULL;
+
+	return u->kind == UNIT_REDIS && u != s->master && unit_is_ready(u) && v != NULL &&
+	       v->role == PROBE_REPLICA && endpoint_equal(&v->master, &s->master_at.at);
+}
+
 void
-roles_on_sentinels(struct supervisor *s)
+roles_look_for_orphans(struct supervisor *s)
 {
 	struct errmsg err = ERRMSG_NONE;
 	struct topo_master named;
 
-	if (!s->succession || !s->ask_sentinel || s->failover != NULL ||
+	if (!s->succession || !s->orphaned || s->failover != NULL ||
 	    !watcher_majority(s->watcher, &named) || !endpoint_equal(&named.at, &s->master_at.at) ||
 	    sentinels_are_busy(s, false)) {
 		return;
 	}
-	s->ask_sentinel = false;
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+
+		if (u->kind == UNIT_REDIS && process_runs(u->process) && !may_be_heir(s, u)) {
+			return; /* not seen yet */
+		}
+	}
 	if (!take_over(s, true, &err)) {
 		log_notice("the sentinels are left to find out by themselves: %s", err.text);
 	}
+	s->orphaned = false; /* once: what it could not do is left to Sentinel */
 }
 
 void
@@ -656,21 +685,23 @@ start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *
 		nodes[spec->count++] = (struct failover_node){.name = u->name,
 		    .at = u->at,
 		    .link = u->probe != NULL && unit_is_ready(u) ? probe_link(u->probe) : NULL,
-		    .synced = is_heir(s, u),
+		    .synced = s->orphaned ? may_be_heir(s, u) : is_heir(s, u),
 		    .on_disk = u->ondisk.complete};
 	}
 	s->failover_since_us = clock_mono_us();
+	s->failover_from = s->master;
 	s->failover = failover_start(s->loop, spec, &failover_ops, s, err);
 	return s->failover != NULL;
 }
 
+/* `orphaned`: it died while no supervisor ran. */
 static bool
-take_over(struct supervisor *s, bool sentinel_only, struct errmsg *err)
+take_over(struct supervisor *s, bool orphaned, struct errmsg *err)
 {
 	const struct unit *old = s->master;
-	struct failover_spec spec = {.dead = true, .sentinel_only = sentinel_only};
+	struct failover_spec spec = {.dead = true};
 
-	spec.seen_offset = old->seen_offset;
+	spec.seen_offset = orphaned ? 1 : old->seen_offset;
 	if (old->probe != NULL) {
 		/* Its end is seen before its process has ended. */
 		spec.seen_offset = MAX(spec.seen_offset, probe_get(old->probe)->offset);

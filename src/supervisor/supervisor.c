@@ -56,6 +56,7 @@ on_check(void *arg)
 	struct supervisor *s = OBJ_CAST((struct supervisor *)arg, SUPERVISOR_MAGIC);
 
 	free_left(s);
+	roles_look_for_orphans(s);
 	plan_check(s);
 	health_check(s);
 	rolling_check(s);
@@ -94,7 +95,6 @@ on_reload_signal(struct ev_loop *ev, ev_signal *w, int revents)
 static void
 on_watch_change(void *arg, size_t i, const struct watcher_sentinel *view)
 {
-	roles_on_sentinels(arg);
 	supervisor_touch(arg);
 }
 

@@ -178,8 +178,7 @@ struct supervisor {
 	struct topo_master master_at;
 	bool master_known;
 	bool succession; /* the master died and a replica is to take over: it must not start */
-	bool
-	    ask_sentinel; /* with that: it died while no supervisor ran, and Sentinel was not asked yet */
+	bool orphaned;   /* with that: it died while no supervisor ran */
 	struct leftover *leftovers; /* processes from before that end before we begin */
 	size_t leftover_count;
 	struct sentinel_move *moves; /* instances whose address changed since the last run */
@@ -188,7 +187,8 @@ struct supervisor {
 	struct loop_hook settle;           /* the master changed: the rest of it */
 	bool master_moved, master_had_one; /* for `settle`, as is … */
 	struct unit *master_before;        /* borrowed; NULL: none, or elsewhere */
-	struct failover *failover; /* one at a time; NULL: none. With `succession`: a takeover */
+	struct failover *failover;  /* one at a time; NULL: none. With `succession`: a takeover */
+	struct unit *failover_from; /* borrowed: who was master when it began */
 	uint64_t failover_since_us;
 	double failover_promoted_ms;      /* after that, its target took writes */
 	struct ctl_request *failover_req; /* borrowed; who asked for it, or NULL */
@@ -294,8 +294,8 @@ void roles_fini(struct supervisor *s);
 int roles_for_start(struct unit *u, const struct endpoint **ret_follow);
 /* The master is dead and must not start until another was elected, or the time for that is over. */
 void roles_await_successor(struct supervisor *s, const char *text);
-/* Their view has changed. What died while no supervisor ran is not known to have a fit replica: once a majority can be asked, Sentinel is. */
-void roles_on_sentinels(struct supervisor *s);
+/* The master died while no supervisor ran: once its replicas and a majority of the sentinels are seen, one of them takes over. */
+void roles_look_for_orphans(struct supervisor *s);
 /* A redis that should run has ended. */
 void roles_on_exit(struct unit *u);
 /* It runs no more code, but its end will take a while. */

@@ -266,3 +266,43 @@ def test_a_request_for_a_handover_during_a_takeover_is_refused(make_cluster):
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
     c.wait_agreed(60)
+
+
+def test_a_master_that_died_with_its_supervisor_is_replaced_by_the_next_one(patient, measured):
+    """Nobody saw it; Sentinel would find out after down_after_ms. And the next death right behind that is no harder."""
+    c = patient
+    with c.wire(timeout=60) as wire:
+        assert wire("SET", "k", "1") == "OK"
+        wait_until(lambda: all(c.redis(n).get("k") == b"1" for n in c.replicas()), "replication")
+        old = c.master()
+        pid = c.instance(old)["pid"]
+        c.kill_supervisor()
+        os.kill(pid, signal.SIGKILL)
+        c.start()
+        new = c.wait_agreed()
+        assert new != old and wire("GET", "k") == b"1"
+        c.kill(new)
+        c.wait_master_is_not(new)
+        c.wait_agreed()
+        assert wire("GET", "k") == b"1"
+    assert_all_agree(c)
+    assert sentinels_own(c) == []
+    measured("after the death of supervisor and master, from the start of the next one: "
+             f"writes after {takeovers(c)[0]['detail']['writes_ms']:.1f} ms of its takeover")
+
+
+def test_the_new_master_dies_before_all_have_heard_of_it(patient):
+    c = patient
+    c.proxy().set("k", "v")
+    wait_until(lambda: all(c.redis(n).get("k") == b"v" for n in c.replicas()), "replication")
+    for _ in range(3):
+        first = c.master()
+        before = c.last_event()
+        pids = c.pids()
+        c.kill(first)
+        second = c.wait_event("master.elected", after=before)["subject"]
+        os.kill(pids[second], signal.SIGKILL)
+        c.deaths[second] = c.deaths.get(second, 0) + 1
+        c.wait_agreed()
+        assert c.proxy().get("k") == b"v"
+    assert_all_agree(c)
