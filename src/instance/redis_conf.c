@@ -244,8 +244,9 @@ redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct e
 	 * master sends nothing more until the replica's next acknowledgement, up to a second later (replication.c,
 	 * repl_start_cmd_stream_on_ack), and a master that dies in that second takes with it what it has acknowledged since.
 	 */
-	struct advised advised[] = {
-	    {"repl-diskless-sync-delay", "0"}, {"repl-diskless-sync", "no"}};
+	struct advised advised[] = {{"repl-diskless-sync-delay", "0"}, {"repl-diskless-sync", "no"},
+	    /* or one without persistence would begin with the file of a copy, as if that were its data */
+	    {"rdb-del-sync-files", "yes"}};
 	bool has_default = false;
 	int rc;
 

@@ -39,7 +39,7 @@ roles_sentinels_agree(const struct supervisor *s)
 			continue;
 		}
 		wanted++;
-		if (v == NULL || !v->connected || !v->knows || !s->master_known ||
+		if (v == NULL || !v->connected || !v->hears || !v->knows || !s->master_known ||
 		    v->others + 1 < watcher_count(s->watcher) ||
 		    v->names.epoch != s->master_at.epoch ||
 		    !endpoint_equal(&v->names.at, &s->master_at.at)) {
@@ -164,7 +164,7 @@ on_master(void *arg, const struct topo_master *master)
 static bool
 would_wipe(const struct supervisor *s)
 {
-	if (s->master == NULL || servers_folder_time(s->master->dir) > 0) {
+	if (s->master == NULL || servers_keeps_data(s->master)) {
 		return false;
 	}
 	for (size_t i = 0; i < s->unit_count; i++) {

@@ -534,3 +534,26 @@ servers_folder_time(const char *dir)
 {
 	return MAX(servers_aof_time(dir), newest_in(dir, "dump.rdb"));
 }
+
+bool
+servers_keeps_data(const struct unit *u)
+{
+	const struct conf_redis *conf = unit_conf(u);
+	const struct conf_directives *lists[] = {&conf->config, &unit_conf_of(u)->redis_config};
+
+	if (conf->appendonly) {
+		return servers_folder_time(u->dir) > 0;
+	}
+	/* What is said of the instance comes before what is said of all. */
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		for (size_t k = 0; k < lists[i]->count; k++) {
+			const struct conf_directive *d = &lists[i]->items[k];
+
+			if (strcmp(d->name, "save") == 0) {
+				return strspn(d->value, "\"' ") != strlen(d->value) &&
+				       servers_folder_time(u->dir) > 0;
+			}
+		}
+	}
+	return servers_folder_time(u->dir) > 0;
+}

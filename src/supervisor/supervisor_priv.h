@@ -234,6 +234,8 @@ uint64_t servers_folder_time(const char *dir);
 void servers_watch_end(struct unit *u);
 /* Likewise, of the append-only files alone. */
 uint64_t servers_aof_time(const char *dir);
+/* Would it begin with data of its own? What a copy for a replica has left in the folder is none, if it is to keep nothing. */
+bool servers_keeps_data(const struct unit *u);
 /* Ready, and ROLE says master. */
 bool servers_is_master(const struct unit *u);
 /* Ready, and its link to the present master stands. */
