@@ -2,7 +2,8 @@
 Cold start after a power cut: whatever is stale, lost or damaged, it ends with one master that all agree on, the newest
 data, and an event that says who was chosen and on whose word.
 
-What "seen to fail" means here: each of these failed with the rule that its docstring names taken out, or before it was there.
+Where a docstring names a rule, the test was seen to fail with that rule taken out, or before it was there; the combinations of what may be
+lost were not each seen to fail.
 """
 import itertools
 import shutil

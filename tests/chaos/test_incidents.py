@@ -15,7 +15,7 @@ import pytest
 import redis
 
 import faults
-from harness import WireError, procs, wait_until
+from harness import Wire, WireError, procs, wait_until
 
 NEVER_SEEN = ("READONLY", "LOADING", "MASTERDOWN")
 SERVERS = ("redis-1", "redis-2", "redis-3")
@@ -268,8 +268,9 @@ def test_09_what_a_cut_off_master_took_is_acknowledged_to_nobody(cluster, measur
     """
     Network splits in Jepsen's analyses of Redis: the cut-off master went on taking writes that were lost when the cut
     healed. The master stands still until another is there, then it wakes and reads what was sent to it. Writes that
-    WAIT 1 has confirmed live, and so does every write that was acknowledged after the cut.
-    Fails when the proxy keeps its connections to a master that is none any more (lane_cut in move_to_master).
+    WAIT 1 has confirmed live, so does every write that was acknowledged after the cut, and what a client of the old one's own
+    port had sent to it is not acknowledged.
+    Fails when a silent master is replaced without being killed (process_kill in roles_on_silence): it wakes, and takes that write.
     """
     c = cluster
     old = c.master()
@@ -277,7 +278,10 @@ def test_09_what_a_cut_off_master_took_is_acknowledged_to_nobody(cluster, measur
     with c.load(writers=3, replicas=1) as load, c.load(writers=3, prefix="plain") as plain:
         writes(load, 200)
         pid = c.instance(old)["pid"]
+        direct = Wire(c.port(old))
+        assert direct("AUTH", "holdfast", c.secret()) == "OK"
         faults.freeze(pid)
+        direct.send("SET", "to:the:old:one", "1")
         frozen_at = time.monotonic()
         c.wait_master_is_not(old)
         writes(load, 200)
@@ -286,6 +290,12 @@ def test_09_what_a_cut_off_master_took_is_acknowledged_to_nobody(cluster, measur
         writes(load, 200)
         writes(plain, 200)
     assert new != old
+    with direct:
+        try:
+            answer = str(direct.reply())
+        except OSError:
+            answer = "closed"
+    assert answer == "closed" or answer.startswith("READONLY"), answer
     assert load.lost(c.proxy()) == []
     assert [key for key, t in plain.lost(c.proxy()) if t > frozen_at] == []
     measured(f"longest reply {load.longest_reply_s() * 1000:.0f} ms, {load.acked} confirmed writes, none lost")
