@@ -66,7 +66,7 @@ class Plain:
         for port in self.sentinels:
             known = fields(self.ask(port, "SENTINEL", "MASTER", MASTER))
             replicas = [fields(r) for r in self.ask(port, "SENTINEL", "REPLICAS", MASTER)]
-            live = [r for r in replicas if r["flags"] == "slave" and r["master-link-status"] == "ok"]
+            live = [r for r in replicas if r["flags"] == "slave"]
             if int(known["port"]) != master or known["flags"] != "master" or known["num-other-sentinels"] != "2" or len(live) != 2:
                 return False
         return len([1 for port in self.ports if port != master and self.ask(port, "ROLE")[3] == b"connected"]) == 2
