@@ -77,12 +77,14 @@ void probe_free(struct probe **p);
 
 /* Borrowed until the next turn. */
 const struct probe_view *probe_get(const struct probe *p);
-/*
- * After a missed round the next one follows at once, so that view.missed grows by one every answer_ms while the process is silent.
- * Milliseconds since it last answered anything, or since the probe began. */
+/* Milliseconds since it last answered anything, or since the probe began. */
 uint64_t probe_silent_ms(const struct probe *p);
 /* Asks now; connects now if the link was waiting. */
 void probe_ask(struct probe *p);
+/*
+ * Another pace from the next round on. After a missed round the next one follows at once, so that view.missed grows by one every
+ * answer_ms while the process is silent.
+ */
 void probe_set_interval(struct probe *p, uint64_t interval_ms, uint64_t answer_ms);
 /* The process is down on purpose: no questions, the view is cleared. False: begins again at once.
  */
