@@ -40,6 +40,7 @@ check(const struct conf_sources *sources)
 	}
 	warn_of_secrets(conf);
 	check_programs(conf, &faults);
+	check_modules(conf, &faults);
 	check_listeners(conf, &faults);
 	if (conf->data_dir != NULL) {
 		check_folders(conf, &faults);

@@ -12,6 +12,8 @@ void check_good(const char *what, const char *fmt, ...) ATTR_PRINTF(2, 3);
 
 /* Are the servers' programs there, do they run, are they new enough? */
 void check_programs(const struct conf *conf, struct conf_faults *faults);
+/* Are the modules there, and do they load? Runs private servers, for 20 s each at most. */
+void check_modules(const struct conf *conf, struct conf_faults *faults);
 /* Can every port and socket be had, or is it held by the supervisor of this data folder? */
 void check_listeners(const struct conf *conf, struct conf_faults *faults);
 /* Can the data folder be made and written, and is there room? */

@@ -5,6 +5,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/check_folders.c \
 	src/cli/check_good.c \
 	src/cli/check_listeners.c \
+	src/cli/check_modules.c \
 	src/cli/check_programs.c \
 	src/cli/cli.c src/cli/cli.h src/cli/cli_priv.h src/cli/commands.def \
 	src/cli/control.c \
@@ -12,6 +13,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/events.c \
 	src/cli/http.c \
 	src/cli/logs.c \
+	src/cli/modules.c \
 	src/cli/opts.c src/cli/options.def \
 	src/cli/proxy.c \
 	src/cli/redis_cli.c \

@@ -68,6 +68,7 @@ struct conf_directives {
 #define CONF_CTYPE_CONF_NAMES     struct conf_list /* host names */
 #define CONF_CTYPE_CONF_ENDPOINTS struct conf_list /* as endpoint_format writes them */
 #define CONF_CTYPE_CONF_COMMANDS  struct conf_list /* upper case */
+#define CONF_CTYPE_CONF_PATHS     struct conf_list /* absolute paths */
 #define CONF_CTYPE_CONF_MODULES   struct conf_list /* by commas only: an item may have arguments */
 
 /* One redis instance with all that [redis] and [redis-N] say about it: port, bind, server, … and
@@ -213,6 +214,24 @@ void conf_diff(
 void conf_changes_fini(struct conf_changes *changes);
 /* "supervisor", "redis", … */
 const char *conf_target_name(enum conf_target target);
+
+/* ---- modules ---- */
+
+/* One item of redis.modules, with what its section [module-NAME] adds. */
+struct conf_module_item {
+	bool optional;   /* "?" before it */
+	char name[64];   /* as in [module-NAME]; of a path its file name without .so */
+	char path[1024]; /* absolute; "" when the file is to be looked for */
+	char args[1024]; /* what follows the path in redis.conf, in its quoting; "" */
+	bool by_path;    /* the item is a path: it is no name of the catalogue */
+};
+
+/*
+ * Item `i` (below conf->redis_modules.count). 0; or -EINVAL: it is neither a name nor an absolute path, or its arguments stand in two
+ * places. conf_load has refused such items already.
+ */
+int conf_module_get(const struct conf *conf, size_t i, struct conf_module_item *ret_item,
+    struct errmsg *err) ATTR_WARN_UNUSED;
 
 /* ---- programs ---- */
 

@@ -28,6 +28,7 @@ enum conf_type {
 	CONF_NAMES,
 	CONF_ENDPOINTS,
 	CONF_COMMANDS,
+	CONF_PATHS,
 	CONF_MODULES,
 };
 

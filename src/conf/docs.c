@@ -95,7 +95,9 @@ sample_option(struct docs *d, const struct conf_opt *opt)
 	    opt->more[0] != '\0' ? " " : "", opt->more, range[0] != '\0' ? " Range: " : "", range,
 	    range[0] != '\0' ? "." : "");
 	comment(d, text);
-	docs_addf(d, ";%s =%s%s\n", opt->key, opt->def[0] != '\0' ? " " : "", opt->def);
+	/* of sections with names of their own there are none by default: these lines are only shown */
+	docs_addf(d, ";%s%s =%s%s\n", opt->scope > SCOPE_REDIS ? " " : "", opt->key,
+	    opt->def[0] != '\0' ? " " : "", opt->def);
 	free(text);
 	free(range);
 }
@@ -117,7 +119,8 @@ sample(struct docs *d)
 		}
 		docs_add(d, "\n\n");
 		comment(d, section->words);
-		docs_addf(d, "[%s]\n", section->name);
+		docs_addf(
+		    d, section->scope > SCOPE_REDIS ? "; [%s-NAME]\n" : "[%s]\n", section->name);
 		for (size_t i = 0; i < conf_opt_count; i++) {
 			if (strcmp(conf_opts[i].section, section->name) == 0 &&
 			    !docs_is_later(&conf_opts[i])) {

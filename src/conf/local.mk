@@ -13,6 +13,7 @@ src_conf_libconf_a_SOURCES = \
 	src/conf/find.c \
 	src/conf/gather.c \
 	src/conf/initext.c \
+	src/conf/modules.c \
 	src/conf/readfile.c \
 	src/conf/setting.c \
 	src/conf/table.c \

@@ -83,6 +83,8 @@ conf_value_form(const struct conf_opt *opt)
 		return "HOST:PORT, [IPv6]:PORT or unix:PATH, separated by commas or blanks";
 	case CONF_COMMANDS:
 		return "commands, separated by commas or blanks";
+	case CONF_PATHS:
+		return "paths, separated by commas or blanks";
 	case CONF_MODULES:
 		return "modules, separated by commas";
 	}
@@ -331,6 +333,12 @@ item_check(const struct conf_opt *opt, char **item, struct errmsg *err)
 			*c = (char)toupper((unsigned char)*c);
 		}
 		return 0;
+	case CONF_PATHS:
+		if (text[0] != '/') {
+			errmsg_set(err, "'%s' is no absolute path: it has to begin with /", text);
+			return -EINVAL;
+		}
+		return 0;
 	default:
 		return 0;
 	}
@@ -433,6 +441,7 @@ conf_value_parse(const struct conf_opt *opt, const char *text, const char *shown
 	case CONF_NAMES:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
+	case CONF_PATHS:
 	case CONF_MODULES:
 		return list_parse(opt, text, field, err);
 	default:
@@ -488,6 +497,7 @@ conf_value_format(const struct conf_opt *opt, const void *field)
 	case CONF_NAMES:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
+	case CONF_PATHS:
 	case CONF_MODULES:
 		return list_format(opt, field);
 	default:
@@ -521,6 +531,7 @@ conf_value_copy(const struct conf_opt *opt, void *to, const void *from)
 	case CONF_NAMES:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
+	case CONF_PATHS:
 	case CONF_MODULES:
 		copy.items = list->count > 0 ? xcalloc(list->count, sizeof(*copy.items)) : NULL;
 		for (; copy.count < list->count; copy.count++) {
@@ -551,6 +562,7 @@ conf_value_free(const struct conf_opt *opt, void *field)
 	case CONF_NAMES:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
+	case CONF_PATHS:
 	case CONF_MODULES:
 		list_free(field);
 		return;

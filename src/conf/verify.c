@@ -306,6 +306,30 @@ verify_numbers(const struct conf *conf, const struct conf_settings *s)
 	}
 }
 
+static void
+verify_modules(const struct conf *conf, const struct conf_settings *s)
+{
+	const char *where = conf_where(s, "redis", "modules", 0);
+
+	for (size_t i = 0; i < conf->redis_modules.count; i++) {
+		struct conf_module_item item, other;
+		struct errmsg err = ERRMSG_NONE;
+
+		if (conf_module_get(conf, i, &item, &err) < 0) {
+			conf_faults_add(s->faults, "%s: redis.modules: %s", where, err.text);
+			continue;
+		}
+		for (size_t k = 0; k < i; k++) {
+			if (conf_module_get(conf, k, &other, NULL) == 0 &&
+			    strcmp(item.name, other.name) == 0) {
+				conf_faults_add(s->faults,
+				    "%s: redis.modules names %s twice: take one out", where,
+				    item.name);
+			}
+		}
+	}
+}
+
 /* A worker gets all of it in one message. */
 static void
 verify_size(const struct conf *conf, const struct conf_settings *s)
@@ -330,5 +354,6 @@ conf_verify(const struct conf *conf, const struct conf_settings *s)
 	verify_open(conf, s);
 	verify_address(conf, s);
 	verify_numbers(conf, s);
+	verify_modules(conf, s);
 	verify_size(conf, s);
 }

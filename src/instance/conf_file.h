@@ -14,14 +14,14 @@
 
 /* A larger file is not one that Redis wrote for us. */
 #define CONF_FILE_BYTES_MAX ((size_t)4 * 1024 * 1024)
-#define CONF_LINE_WORDS_MAX 16
+#define CONF_LINE_WORDS_MAX 512 /* a loadmodule line has as many as 1000 bytes can make */
 
 /* A line's words, unquoted. Plain data; words point into `text`. */
 struct conf_line {
 	struct slice raw; /* the line without its end, borrowed from the file */
 	struct slice words[CONF_LINE_WORDS_MAX];
 	size_t count; /* 0: empty, a comment, or not to be read as words */
-	uint8_t text[2048];
+	uint8_t text[4096];
 };
 
 /* The whole file into `out` (initialised, no limit below CONF_FILE_BYTES_MAX). 0, -ENOENT, -EFBIG, or what reading said. */

@@ -48,6 +48,8 @@ struct failover_node {
 	    synced; /* takeover: it had all of the master's data until a moment ago; others never take over */
 	bool
 	    on_disk; /* takeover: its files have all of that, too; of two equals the one whose files have it */
+	const char *
+	    unfit; /* why it must not take over, for reasons that it does not know itself; borrowed likewise; NULL */
 };
 
 /* Zero in a number means the default. */

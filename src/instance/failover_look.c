@@ -62,6 +62,9 @@ unfitness(const struct failover *f, const struct fo_node *n, char *text, size_t 
 {
 	const struct fo_node *master = &f->nodes[f->master];
 
+	if (n->as.unfit != NULL) {
+		return n->as.unfit;
+	}
 	if (f->dead && !n->as.synced) {
 		return "it was not in step with the master";
 	}

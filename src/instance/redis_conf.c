@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "instance/conf_file.h"
+#include "instance/module_set.h"
 
 /* Which directives the configuration had when the file was last written; Redis keeps comments. */
 #define PASSED_MARK "# holdfast passes on:"
@@ -155,6 +156,17 @@ keep_lines(struct buf *out, struct slice text, const struct redis_spec *spec,
 			(is_owned(name) || is_directive(spec, name) || is_listed(passed, name)))) {
 			continue;
 		}
+		if (spec->forgets_priority && line.count > 0 &&
+		    (slice_caseeq(name, "replica-priority") ||
+			slice_caseeq(name, "slave-priority"))) {
+			continue;
+		}
+		/* CONFIG REWRITE changes their order, and keeps what a module had that is gone. */
+		if (spec->modules != NULL && line.count > 0 &&
+		    (slice_caseeq(name, "loadmodule") ||
+			module_set_is_stranded(spec->modules, name))) {
+			continue;
+		}
 		if (line.count > 1 && slice_caseeq(name, "user") &&
 		    slice_eq(line.words[1], INSTANCE_USER)) {
 			continue;
@@ -222,6 +234,9 @@ add_directives(struct buf *out, const struct redis_spec *spec, const struct advi
 		err |= buf_addf(out, " %s", spec->directives[i].name);
 	}
 	err |= buf_add(out, "\n", 1);
+	if (spec->modules != NULL) {
+		err |= module_set_lines(spec->modules, out); /* before directives of theirs */
+	}
 	for (size_t i = 0; i < advised_count; i++) {
 		err |=
 		    advised[i].name != NULL ? add_pair(out, advised[i].name, advised[i].value) : 0;
@@ -246,12 +261,18 @@ redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct e
 	 */
 	struct advised advised[] = {{"repl-diskless-sync-delay", "0"}, {"repl-diskless-sync", "no"},
 	    /* or one without persistence would begin with the file of a copy, as if that were its data */
-	    {"rdb-del-sync-files", "yes"}};
+	    {"rdb-del-sync-files", "yes"},
+	    /* a replica that cannot carry out a write of its master must not go on without it (since 7.0) */
+	    {spec->modules != NULL && module_set_good(spec->modules) > 0 &&
+			module_set_oldest(spec->modules) >= 7
+		    ? "propagation-error-behavior"
+		    : NULL,
+		"panic-on-replicas"}};
 	bool has_default = false;
 	int rc;
 
 	for (size_t i = 0; i < ARRAY_LEN(advised); i++) {
-		if (is_directive(spec, slice_str(advised[i].name))) {
+		if (advised[i].name != NULL && is_directive(spec, slice_str(advised[i].name))) {
 			advised[i].name = NULL;
 		}
 	}

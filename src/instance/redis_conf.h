@@ -5,7 +5,8 @@
  * the lines of directives that belong to us are replaced, the rest stays as it is, comments, ACL
  * users and what an operator has set by hand included. Directives that come from the configuration
  * (redis.config.*, maxmemory, …) are remembered in a comment of the file, so that one that has
- * left the configuration leaves the file too. The user `default` keeps what an operator gave it; its
+ * left the configuration leaves the file too. The same with modules: one loadmodule line each, whatever a rewrite made of them, and no
+ * directive of a module that is not loaded. The user `default` keeps what an operator gave it; its
  * password is the configuration's, if that names one. The new file replaces the old one in one step, mode
  * 0600; an unchanged file is not touched. Our secret stands in it, as masterauth has to anyway.
  *
@@ -27,6 +28,7 @@
 #define INSTANCE_USER "holdfast"
 
 struct conf;
+struct module_set;
 
 struct redis_directive {
 	const char *name;  /* lower case */
@@ -45,7 +47,11 @@ struct redis_spec {
 	const char *password;                     /* of the user default; NULL: none needed */
 	const struct redis_directive *directives; /* from the configuration; a name may repeat */
 	size_t directive_count;
-	void *owned; /* by redis_spec_new; not for others */
+	const struct module_set
+	    *modules; /* what it loads; NULL: not known, then what the file says stays */
+	bool
+	    forgets_priority; /* the replica-priority in the file was set by us for a time: it goes */
+	void *owned;          /* by redis_spec_new; not for others */
 };
 
 /*

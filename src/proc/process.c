@@ -23,6 +23,7 @@ enum process_event {
 	ON_UP,
 	ON_DOWN,
 	ON_NOT_NOW,
+	ON_REFUSED,
 	ON_SPAWN_FAILED,
 	ON_READY_PROOF,
 	ON_EXITED,
@@ -101,6 +102,7 @@ static const char *const event_names[ON_COUNT] = {
     [ON_UP] = "up",
     [ON_DOWN] = "down",
     [ON_NOT_NOW] = "not-now",
+    [ON_REFUSED] = "refused",
     [ON_SPAWN_FAILED] = "spawn-failed",
     [ON_READY_PROOF] = "proof",
     [ON_EXITED] = "exited",
@@ -123,6 +125,7 @@ static const struct fsm_row rows[] = {
 
     ROW(PROCESS_STARTING, ON_READY_PROOF, NULL, NULL, PROCESS_READY, "proven ready"),
     ROW(PROCESS_STARTING, ON_NOT_NOW, NULL, NULL, PROCESS_WAITING, "must wait for its turn"),
+    ROW(PROCESS_STARTING, ON_REFUSED, NULL, NULL, PROCESS_FAILED, "cannot serve as things are"),
     ROW(PROCESS_STARTING, ON_SPAWN_FAILED, is_hopeless, NULL, PROCESS_FAILED, "cannot be started"),
     ROW(PROCESS_STARTING, ON_SPAWN_FAILED, NULL, act_delay, PROCESS_WAITING,
 	"could not be started, is tried again"),
@@ -339,7 +342,8 @@ act_spawn(void *obj)
 		    .argv = (char *const *)(uintptr_t)launch.argv,
 		    .cwd = launch.cwd,
 		    .out_fd = out_fd,
-		    .pass_fd = launch.pass_fd};
+		    .pass_fd = launch.pass_fd,
+		    .dies_with_us = launch.dies_with_us};
 		rc = spawn(&spec, &p->pid, &err);
 		(void)close(out_fd);
 	}
@@ -350,7 +354,7 @@ act_spawn(void *obj)
 		output_finish(&p->output);
 		note_death(p, true);
 		p->ops->exited(p->owner, 0, err.text);
-		step(p, ON_SPAWN_FAILED);
+		step(p, rc == -ECANCELED ? ON_REFUSED : ON_SPAWN_FAILED);
 		return;
 	}
 	p->restarts += p->started_once ? 1 : 0;

@@ -40,14 +40,16 @@ enum process_state {
 struct process_launch {
 	const char *program; /* borrowed until the spawn, as all here; NULL: argv[0] */
 	const char *argv[PROCESS_ARGV_MAX];
-	const char *cwd; /* borrowed; NULL: ours */
-	int pass_fd;     /* becomes fd 3; the process table closes our copy. -1: none */
+	const char *cwd;   /* borrowed; NULL: ours */
+	int pass_fd;       /* becomes fd 3; the process table closes our copy. -1: none */
+	bool dies_with_us; /* see spawn.h */
 };
 
 struct process_ops {
 	/*
 	 * Fills in what to start, right before each start. 0; -EAGAIN: not now, wait for
-	 * process_kick; else it failed as `err` says, which counts like a process that died young.
+	 * process_kick; -ECANCELED: another start would not help either, it has failed as `err` says; else it failed as
+	 * `err` says, which counts like a process that died young.
 	 */
 	int (*prepare)(void *owner, struct process_launch *ret_launch, struct errmsg *err);
 	/* It was spawned; `changed` to starting came before. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,6 +70,9 @@ child(const struct spawn_spec *spec, char **env, int report_fd)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setsid();
 	(void)umask(077);
+	if (spec->dies_with_us) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	}
 	if ((spec->cwd != NULL && chdir(spec->cwd) == -1) ||
 	    dup2(spec->out_fd, STDOUT_FILENO) == -1 || dup2(spec->out_fd, STDERR_FILENO) == -1 ||
 	    (spec->pass_fd != -1 && dup2(spec->pass_fd, 3) == -1)) {

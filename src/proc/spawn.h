@@ -20,6 +20,7 @@ struct spawn_spec {
 	int pass_fd;       /* becomes fd 3 in the child; -1: none */
 	bool
 	    whole_env; /* the child is our own program: nothing of our environment is kept from it */
+	bool dies_with_us; /* it is killed when we end, however that is (Linux: PR_SET_PDEATHSIG) */
 };
 
 /*

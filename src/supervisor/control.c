@@ -238,6 +238,7 @@ on_start(struct ctl_request *req, const json_t *args, void *owner)
 		return;
 	}
 	wait_for(s, req, u, false);
+	u->loaded.needs[0] = '\0'; /* asked for by a person: it is tried */
 	process_up(u->process);
 }
 
@@ -381,6 +382,12 @@ on_upgrade(struct ctl_request *req, const json_t *args, void *owner)
 	upgrade_begin(owner, req, ctl_arg_text(args, "binary"));
 }
 
+static void
+on_modules(struct ctl_request *req, const json_t *args, void *owner)
+{
+	ctl_done(req, json_pack("{s:o}", "modules", modules_json(owner)));
+}
+
 static const struct ctl_command commands[] = {
     {"ping", on_ping},
     {"status", on_status},
@@ -392,6 +399,7 @@ static const struct ctl_command commands[] = {
     {"rolling", on_rolling},
     {"failover", on_failover},
     {"reload", on_reload},
+    {"modules", on_modules},
     {"upgrade", on_upgrade},
 };
 

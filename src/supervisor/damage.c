@@ -31,6 +31,10 @@ damage_ended(struct unit *u)
 	if (u->complaint[0] == '\0') {
 		return;
 	}
+	if (u->loaded.needs[0] != '\0') {
+		u->complaint[0] = '\0'; /* its data is well: it is the module that is missing */
+		return;
+	}
 	u->damaged = true;
 	if (u != s->master) {
 		then = "it is set aside, and copied again from the master";
@@ -55,7 +59,7 @@ damage_prepare(struct unit *u, bool replica, struct errmsg *err)
 	int rc;
 
 	u->complaint[0] = '\0';
-	if (!u->damaged || !replica) {
+	if ((!u->damaged && !u->loaded.diverged) || !replica) {
 		return 0;
 	}
 	if (s->master == NULL || !servers_is_master(s->master)) {
@@ -63,7 +67,7 @@ damage_prepare(struct unit *u, bool replica, struct errmsg *err)
 	}
 	rc = redis_data_set_aside(u->dir, now, err);
 	if (rc == 0) {
-		u->damaged = false;
+		u->damaged = u->loaded.diverged = false;
 		log_notice("%s: its damaged data is set aside as *.damaged-%llu in its folder",
 		    u->name, (unsigned long long)now);
 	}

@@ -34,7 +34,10 @@ check_unit(const struct supervisor *s, const struct unit *u, json_t *reasons)
 	if (u->leaving || u->held_down) {
 		return; /* wanted down */
 	}
-	if (process_state(u->process) == PROCESS_FAILED) {
+	if (u->kind == UNIT_REDIS && process_state(u->process) != PROCESS_FAILED &&
+	    loaded_fault(u) != NULL) {
+		add_reason(reasons, "%s: %s", u->name, loaded_fault(u));
+	} else if (process_state(u->process) == PROCESS_FAILED) {
 		add_reason(reasons, "%s has failed: %s", u->name, u->last_exit);
 	} else if (!unit_is_ready(u)) {
 		add_reason(reasons, "%s is %s", u->name, unit_state_name(u));
@@ -61,6 +64,9 @@ find_reasons(const struct supervisor *s)
 	}
 	if (s->master == NULL || s->master->held_down) {
 		add_reason(reasons, "there is no master");
+	}
+	if (s->modules_why[0] != '\0') {
+		add_reason(reasons, "%s", s->modules_why);
 	}
 	if (!roles_sentinels_agree(s)) {
 		add_reason(reasons, "the sentinels do not all name the same master");
@@ -229,7 +235,7 @@ unit_json(const struct supervisor *s, const struct unit *u)
 	(void)json_object_set_new(
 	    o, "uptime_ms", json_integer((json_int_t)process_uptime_ms(u->process)));
 	(void)json_object_set_new(o, "lag_bytes", lag_json(s, u));
-	(void)json_object_set_new(o, "modules", json_array());
+	(void)json_object_set_new(o, "modules", loaded_json(u));
 	if (u->at.port != 0) {
 		(void)json_object_set_new(o, "host", json_string(u->at.host));
 	} else {
@@ -247,6 +253,8 @@ unit_json(const struct supervisor *s, const struct unit *u)
 		(void)json_object_set_new(o, "note", json_string("waits for its successor"));
 	} else if (process_state(u->process) == PROCESS_FAILED) {
 		(void)json_object_set_new(o, "note", json_string(u->last_exit));
+	} else if (u->kind == UNIT_REDIS && loaded_fault(u) != NULL) {
+		(void)json_object_set_new(o, "note", json_string(loaded_fault(u)));
 	} else if (rejoin_is_outdated(u)) {
 		char note[96];
 

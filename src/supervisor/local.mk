@@ -6,11 +6,14 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/health.c \
 	src/supervisor/history.c src/supervisor/history.h \
 	src/supervisor/legacy.c src/supervisor/legacy.h \
+	src/supervisor/loaded.c \
 	src/supervisor/lock.c src/supervisor/lock.h \
+	src/supervisor/modules.c \
 	src/supervisor/ondisk.c \
 	src/supervisor/plan.c \
 	src/supervisor/rejoin.c \
 	src/supervisor/reload.c \
+	src/supervisor/removal.c \
 	src/supervisor/resume.c \
 	src/supervisor/ring.c src/supervisor/ring.h \
 	src/supervisor/roles.c \

@@ -178,6 +178,21 @@ prune_old_confs(struct supervisor *s)
 	s->old_conf_count -= kept - 1;
 }
 
+static bool
+asks_for_modules(const struct conf_changes *changes)
+{
+	static const char *const heads[] = {"redis.module", "module-", "redis.server", "redis-"};
+
+	for (size_t i = 0; i < changes->count; i++) {
+		for (size_t k = 0; k < ARRAY_LEN(heads); k++) {
+			if (strncmp(changes->items[i].option, heads[k], strlen(heads[k])) == 0) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 static void
 apply(struct supervisor *s, struct conf *conf, json_t *applied, json_t *restart)
 {
@@ -201,6 +216,9 @@ apply(struct supervisor *s, struct conf *conf, json_t *applied, json_t *restart)
 			c->to, "restart", alive ? "" : conf_target_name(c->target)));
 	}
 	apply_to_supervisor(s);
+	if (asks_for_modules(&changes)) {
+		modules_judge_again(s);
+	}
 	servers_on_reload(s);
 	workers_tell_conf(s);
 	reload_workers(s);

@@ -120,6 +120,7 @@ on_settle(void *arg)
 		}
 		process_kick(u->process); /* the dead one may start, as a replica */
 	}
+	loaded_compare(s);
 }
 
 /* topo has a master of another address or epoch. */
@@ -686,7 +687,8 @@ start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *
 		    .at = u->at,
 		    .link = u->probe != NULL && unit_is_ready(u) ? probe_link(u->probe) : NULL,
 		    .synced = s->orphaned ? may_be_heir(s, u) : is_heir(s, u),
-		    .on_disk = u->ondisk.complete};
+		    .on_disk = u->ondisk.complete,
+		    .unfit = loaded_unfitness(u)};
 	}
 	s->failover_since_us = clock_mono_us();
 	s->failover_from = s->master;

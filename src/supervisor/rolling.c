@@ -22,6 +22,7 @@
 #define PATIENCE_S 60.
 
 enum rolling_state {
+	ROLLING_CHECKING,   /* the modules: do they load, may what leaves leave */
 	ROLLING_SETTLING,   /* until the cluster is ready */
 	ROLLING_RESTARTING, /* one instance */
 	ROLLING_SWITCHING,  /* the master hands over */
@@ -54,6 +55,7 @@ struct rolling {
 };
 
 static const char *const state_names[ROLLING_STATE_COUNT] = {
+    [ROLLING_CHECKING] = "checking",
     [ROLLING_SETTLING] = "settling",
     [ROLLING_RESTARTING] = "restarting",
     [ROLLING_SWITCHING] = "switching",
@@ -100,6 +102,10 @@ static void act_give_up(void *obj);
 	    ROW(s, ROLLING_STOP, NULL, act_give_up, ROLLING_ENDED, "everything is being stopped")
 
 static const struct fsm_row rows[] = {
+    ROW(ROLLING_CHECKING, ROLLING_DONE, NULL, act_settle, ROLLING_SETTLING,
+	"the modules are as they should be"),
+    FAILS(ROLLING_CHECKING, "the modules are not"),
+
     ROW(ROLLING_SETTLING, ROLLING_DONE, must_switch, act_switch, ROLLING_SWITCHING,
 	"all replicas are done: the master hands over"),
     ROW(ROLLING_SETTLING, ROLLING_DONE, has_next, act_restart, ROLLING_RESTARTING, "the next one"),
@@ -200,6 +206,7 @@ act_succeed(void *obj)
 	history_add(s->history, EVENT_ROLLING_DONE, s->node,
 	    json_pack("{s:i,s:f}", "restarted", (int)r->count, "took_s", took_s),
 	    "all %zu servers were restarted, one after the other, in %.1f s", r->count, took_s);
+	modules_rolled(s, true);
 	rolling_free(s);
 	if (req != NULL) {
 		ctl_done(req, NULL);
@@ -226,6 +233,8 @@ end_early(struct rolling *r, int exit_code, const char *how, const char *then)
 	history_add(s->history, EVENT_ROLLING_FAILED, s->node,
 	    json_pack("{s:s,s:s,s:s}", "why", how, "restarted", before, "not_restarted", after),
 	    "%s", text);
+	removal_free(s);
+	modules_rolled(s, false);
 	rolling_free(s);
 	if (req != NULL) {
 		ctl_fail(req, exit_code, "%s", text);
@@ -331,6 +340,22 @@ rolling_switched(struct supervisor *s, int error, const char *text)
 	say(r, "%s: is the master now, after %.1f s", s->master->name,
 	    (double)(clock_mono_ms() - r->step_ms) / 1000.);
 	step(r, ROLLING_DONE);
+}
+
+void
+rolling_modules_ready(struct supervisor *s, const char *why_not)
+{
+	struct rolling *r = s->rolling;
+
+	if (r == NULL || r->state != ROLLING_CHECKING) {
+		return;
+	}
+	if (why_not != NULL) {
+		errmsg_set(&r->why, "%s", why_not);
+		step(r, ROLLING_BAD);
+	} else {
+		step(r, ROLLING_DONE);
+	}
 }
 
 /* ---- looking ---- */
@@ -510,7 +535,8 @@ rolling_begin(struct supervisor *s, struct ctl_request *req)
 	history_add(s->history, EVENT_ROLLING_STARTED, s->node,
 	    json_pack("{s:i,s:s}", "servers", (int)r->count, "master", s->master->name),
 	    "all %zu servers are restarted, one after the other", r->count);
-	begin_step(r); /* the check at the end of this turn finds it ready */
+	begin_step(r);
+	modules_roll(s);
 }
 
 void

@@ -52,6 +52,9 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 
 	rc = roles_for_start(u, &follow);
 	if (rc == 0) {
+		rc = modules_prepare(u, follow != NULL, err);
+	}
+	if (rc == 0) {
 		rc = damage_prepare(u, follow != NULL, err);
 	}
 	if (rc == 0) {
@@ -67,6 +70,8 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 	u->program = program;
 	spec = redis_spec_new(unit_conf_of(u), u->number - 1, s->address, s->secret);
 	spec->port = u->at.port; /* fixed for our life, whatever a reload says */
+	spec->modules = s->modules;
+	spec->forgets_priority = u->loaded.demoted;
 	/* With appendonly redis reads no dump.rdb: switched on over a snapshot it would begin empty. */
 	u->aof_later = unit_conf(u)->appendonly && servers_aof_time(u->dir) == 0 &&
 		       servers_folder_time(u->dir) > 0;
@@ -376,6 +381,9 @@ on_redis_change(struct probe *p, void *owner, const struct probe_view *view)
 			switch_aof_on(u);
 		}
 	}
+	if (view->answering && !view->loading && view->role != PROBE_UNKNOWN) {
+		loaded_on_answering(u);
+	}
 	note_link(u, view);
 	look_at_silence(u, view);
 	pace(u, probe_is_ready(view, PROBE_REDIS));
@@ -427,6 +435,7 @@ servers_started(struct unit *u)
 
 	u->linked = false;
 	ondisk_stop(u);
+	loaded_started(u);
 	u->ondisk.complete = false;
 	u->seen_offset = 0;
 	u->was_synced = false;

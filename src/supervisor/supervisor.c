@@ -59,6 +59,7 @@ on_check(void *arg)
 	roles_look_for_orphans(s);
 	plan_check(s);
 	health_check(s);
+	removal_check(s);
 	rolling_check(s);
 }
 
@@ -67,6 +68,7 @@ on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 {
 	servers_tick(w->data);
 	damage_tick(w->data);
+	loaded_tick(w->data);
 	roles_tick(w->data);
 	workers_tick(w->data);
 }
@@ -355,6 +357,7 @@ begin(struct supervisor *s, struct errmsg *err)
 	if (rc < 0) {
 		return rc;
 	}
+	modules_begin(s);
 	watch_signals(s);
 	make_units(s);
 	history_add(s->history, EVENT_SUPERVISOR_STARTED, s->node,
@@ -363,7 +366,10 @@ begin(struct supervisor *s, struct errmsg *err)
 	start_watcher(s);
 	roles_init(s);
 	(void)resume_adopt(s);
-	rc = resume_decide(s, err);
+	rc = modules_settle(s, err);
+	if (rc == 0) {
+		rc = resume_decide(s, err);
+	}
 	if (rc == 0) {
 		resume_end_leftovers(s);
 		rc = probe_ports(s, err);
@@ -387,6 +393,7 @@ finish(struct supervisor *s)
 	control_close(s);
 	upgrade_free(&s->upgrade);
 	rolling_free(s);
+	modules_fini(s);
 	if (s->watcher != NULL) {
 		roles_fini(s);
 	}

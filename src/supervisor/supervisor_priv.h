@@ -10,6 +10,8 @@
  *   ondisk.c      is a replica's copy on its disk
  *   rolling.c     all servers restarted one after the other (a table)
  *   damage.c      data that redis cannot load
+ *   modules.c     the set of modules: judged, in effect, changed   loaded.c   what each server has of it
+ *   removal.c     may a module leave
  */
 #ifndef SUPERVISOR_SUPERVISOR_PRIV_H
 #define SUPERVISOR_SUPERVISOR_PRIV_H
@@ -23,6 +25,7 @@
 #include "conf/conf.h"
 #include "ctl/ctl.h"
 #include "instance/failover.h"
+#include "instance/module_set.h"
 #include "instance/probe.h"
 #include "instance/sentinel_conf.h"
 #include "ipc/channel.h"
@@ -44,6 +47,34 @@ struct supervisor;
 struct ondisk {
 	bool complete; /* a replica's copy is on its disk */
 	ev_timer timer;
+};
+
+/* A question to a module, with the index of its answer. */
+struct loaded_probe {
+	struct unit *unit;
+	enum manifest_answer answer;
+};
+
+/* What a redis has loaded, and what follows from it: see loaded.c. */
+struct loaded {
+	struct module_seen *seen; /* owned; as MODULE LIST said */
+	size_t count;
+	bool known;         /* since it was started */
+	bool asked;         /* likewise, or again since the last look */
+	uint64_t looked_ms; /* when it was asked last */
+	struct loaded_probe probes[MODULES_MAX];
+	char probe[MODULES_MAX]; /* for each of `seen`: ' ' not asked, '+' good, '-' bad */
+	char lacks[400];         /* what the master has and it has not; "" */
+	char differs[300];       /* newer or older, or more than the master: may go on; "" */
+	bool demoted;            /* its replica-priority was set to 0 by us */
+	bool errors_known;
+	uint64_t errors; /* unexpected_error_replies, when seen last */
+	bool diverged;   /* it could not carry out what its master did: it needs a new copy */
+	/* Its process ended with words that name a type of data or a command of a module that it does not have. */
+	char needs[320];
+	bool needs_told;
+	bool anew; /* kept over starts: it was started anew since it lacked a module, once */
+	unsigned needs_set; /* which set of modules that was (supervisor.modules_number) */
 };
 
 struct unit {
@@ -83,6 +114,7 @@ struct unit {
 	    wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
 
 	struct ondisk ondisk;
+	struct loaded loaded;
 	struct channel *channel; /* owned; proxy, http; NULL while it does not run */
 	bool accepting;          /* worker said `ready` */
 	bool was_deaf;           /* worker: had no channel at the last tick */
@@ -159,6 +191,12 @@ struct supervisor {
 	struct watcher *watcher;
 	struct watcher_observer watch;
 	struct claim *claim;
+	struct module_set *modules; /* what servers load when they start */
+	unsigned modules_number;    /* grows with each other set */
+	struct module_set *judged;  /* being judged, to take its place; or NULL */
+	struct module_judge *judge; /* likewise */
+	struct removal *removal;    /* under way, or NULL */
+	char modules_why[560];      /* the configuration asks for modules that are not good; "" */
 	struct ctl_server *ctl;
 	struct list waiters; /* control requests that wait for a unit */
 
@@ -341,6 +379,57 @@ int damage_prepare(struct unit *u, bool replica, struct errmsg *err);
 /* Once a second. */
 void damage_tick(struct supervisor *s);
 
+/* ---- modules.c: the set of modules ---- */
+/* Judges what the configuration asks for. Before anything else is on the loop; blocks, for a bounded time. */
+void modules_begin(struct supervisor *s);
+/* After resume_adopt: 0; or -EINVAL with `err`: a module that is required is not good, and no server runs that could go on without it. */
+int modules_settle(struct supervisor *s, struct errmsg *err);
+void modules_fini(struct supervisor *s);
+/* Before a redis starts, as a replica or as the master. 0, -EAGAIN: not now, or -ECANCELED with `err`: not with this set. */
+int modules_prepare(struct unit *u, bool replica, struct errmsg *err);
+/* The configuration has changed, or (rolling) files may have: judged anew; the set in effect stays until that is done. */
+void modules_judge_again(struct supervisor *s);
+/*
+ * A rolling restart begins: judges anew, and lets what is leaving go if no data needs it; then rolling_modules_ready is called.
+ */
+void modules_roll(struct supervisor *s);
+/* What is leaving stays after all, or goes. */
+void modules_removal_done(struct supervisor *s, const char *why_not);
+/* The rolling restart has ended: what was dropped is gone (`done`), or comes back. */
+void modules_rolled(struct supervisor *s, bool done);
+json_t *modules_json(struct supervisor *s);
+
+/* ---- loaded.c: what each redis has loaded ---- */
+void loaded_fini(struct unit *u);
+/* It was started. */
+void loaded_started(struct unit *u);
+/* It answers: what has it loaded? */
+void loaded_on_answering(struct unit *u);
+/* Another master: what it has counts now. */
+void loaded_compare(struct supervisor *s);
+/* Once a second. */
+void loaded_tick(struct supervisor *s);
+/* Why it must not become master, as far as modules go; NULL. */
+const char *loaded_unfitness(const struct unit *u);
+/* What is wrong with it, for people; NULL. */
+const char *loaded_fault(const struct unit *u);
+/* Would it be without a module that the master has, if it started now? Says which. */
+bool loaded_would_lack(const struct unit *u, char *text, size_t size);
+/* Notes that, and says it if it is news; "": it lacks nothing any more. */
+void loaded_set_lacks(struct unit *u, const char *text);
+json_t *loaded_json(const struct unit *u);
+/* A line that it printed: does it need a module? */
+void loaded_line(struct unit *u, struct slice line);
+/* Its process ended although it should run. */
+void loaded_ended(struct unit *u);
+
+/* ---- removal.c ---- */
+/* Looks whether any data needs what is leaving; modules_removal_done says the answer, never before this returns. */
+void removal_begin(struct supervisor *s);
+/* Once a turn: are the append-only files written? */
+void removal_check(struct supervisor *s);
+void removal_free(struct supervisor *s);
+
 /* ---- plan.c ---- */
 void plan_begin(struct supervisor *s);
 void plan_stop(struct supervisor *s);
@@ -378,6 +467,8 @@ void upgrade_arrived(struct supervisor *s);
 /* ---- rolling.c ---- */
 /* Begins, or answers `req` with why not; else that is told each step and the end. */
 void rolling_begin(struct supervisor *s, struct ctl_request *req);
+/* The modules are judged: it goes on, or ends with why it cannot. */
+void rolling_modules_ready(struct supervisor *s, const char *why_not);
 /* Looks whether the present step is done. After health_check. */
 void rolling_check(struct supervisor *s);
 /* A failover ended. */

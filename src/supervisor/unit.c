@@ -144,6 +144,7 @@ on_exited(void *owner, pid_t pid, const char *how)
 		workers_ended(u);
 	}
 	if (u->kind == UNIT_REDIS && wanted) {
+		loaded_ended(u);
 		damage_ended(u);
 		roles_on_exit(u);
 	}
@@ -157,6 +158,7 @@ on_line(void *owner, struct slice line)
 
 	(void)ring_add(u->sup->ring, u->name, line);
 	damage_line(u, line);
+	loaded_line(u, line);
 	if (rc < 0 && !u->log_failing) {
 		log_warn(
 		    "%s: its log cannot be written, `holdfast logs` still has the last lines: %s",
@@ -232,6 +234,7 @@ unit_free(struct unit **up)
 		return;
 	}
 	ondisk_stop(u);
+	loaded_fini(u);
 	probe_free(&u->probe);
 	ending_free(&u->ending);
 	channel_close(&u->channel);

@@ -116,6 +116,8 @@ is_busy(const struct supervisor *s, char *text, size_t size)
 		(void)snprintf(text, size, "a rolling restart is under way");
 	} else if (s->failover != NULL || s->succession || !list_is_empty(&s->settle.link)) {
 		(void)snprintf(text, size, "the master is being replaced");
+	} else if (s->judge != NULL) {
+		(void)snprintf(text, size, "modules are being tried");
 	}
 	for (size_t i = 0; i < s->unit_count && text[0] == '\0'; i++) {
 		const struct unit *u = s->units[i];

@@ -41,7 +41,9 @@ __all__ = ["SERVER", "Cluster", "Closed", "Http", "Load", "NotYet", "Ports", "Wi
 
 HERE = Path(__file__).resolve().parent
 USER = "holdfast"
-SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
+# HOLDFAST_TEST_SERVER=valkey-server runs all of it on that server, with the sentinel of the same kind.
+OTHER_SERVER = os.environ.get("HOLDFAST_TEST_SERVER")
+SERVER = shutil.which(OTHER_SERVER or "redis-server") or shutil.which("valkey-server")
 SANITIZER = re.compile(
     r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error: |SUMMARY: \w+Sanitizer|Assertion .* failed"
 )
@@ -202,6 +204,9 @@ class Cluster:
             "sentinel.down_after_ms": 2000,
             "sentinel.failover_timeout_ms": 6000,
         }
+        if OTHER_SERVER:
+            self.options["redis.server"] = SERVER
+            self.options["sentinel.server"] = SERVER.replace("-server", "-sentinel")
         self.options.update(options or {})
         self.options = {k: v for k, v in self.options.items() if v is not None}
         self.ini = self.case / "holdfast.ini"

@@ -99,13 +99,13 @@ def test_a_request_byte_by_byte(doors):
 def test_a_reader_that_stops_reading_slows_only_itself(doors):
     doors.proxy().set("big", b"x" * (MAX // 2))
     with doors.wire() as lazy, doors.wire() as busy:
-        for _ in range(400):  # 200 MB of answers that nobody reads
+        for _ in range(100):  # 50 MB of answers that nobody reads; the server makes them in one go
             lazy.send("GET", "big")
         for n in range(200):
             assert busy("INCR", "busy") == n + 1
         answers = 0
         try:
-            while answers < 400:
+            while answers < 100:
                 assert len(lazy.reply()) == MAX // 2
                 answers += 1
         except (Closed, ConnectionResetError):

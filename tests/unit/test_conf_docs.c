@@ -85,7 +85,8 @@ every_option_is_told(void **state)
 
 	for (size_t i = 0; i < conf_opt_count; i++) {
 		const struct conf_opt *opt = &conf_opts[i];
-		char *in_sample = xasprintf("\n;%s =", opt->key),
+		char *in_sample =
+			 xasprintf("\n;%s%s =", opt->scope > SCOPE_REDIS ? " " : "", opt->key),
 		     *in_md = xasprintf("| %s |", opt->key);
 		bool later = opt->later != 0 || conf_section_find(opt->section)->later;
 

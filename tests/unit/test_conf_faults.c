@@ -191,6 +191,27 @@ secrets_are_not_shown(void **state)
 }
 
 static void
+modules_are_named_once_and_well(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_loads(f,
+	    "[redis]\nmodules = bloom, ?search, /x/y.so A B\nmodule_path = /a /b\n[module-bloom]\n"
+	    "path = /z.so\nargs = ERROR_RATE 0.1\n",
+	    NULL, NULL);
+	assert_only_fault(
+	    f, "[redis]\nmodules = ?bl/oom\n", "test.ini:2:", "neither a name of the catalogue");
+	assert_only_fault(
+	    f, "[redis]\nmodules = bloom, bloom A\n", "test.ini:2:", "names bloom twice");
+	assert_only_fault(f, "[redis]\nmodules = /x/\n", "test.ini:2:", "names no file");
+	assert_only_fault(f, "[redis]\nmodules = bloom A\n[module-bloom]\nargs = B\n",
+	    "test.ini:2:", "stand in two places");
+	assert_only_fault(f, "[redis]\nmodules = bloom\n[module-bloom]\npath = x.so\n",
+	    "test.ini:2:", "no absolute path");
+	assert_only_fault(f, "[redis]\nmodule_path = here\n", "test.ini:2:", "no absolute path");
+}
+
+static void
 what_comes_later_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -199,7 +220,6 @@ what_comes_later_is_refused(void **state)
 	assert_only_fault(f, "[proxy]\ndurability = 1\n", "test.ini:2:", "not available yet");
 	assert_only_fault(
 	    f, "[proxy]\nread_listen = 127.0.0.1:1\n", "test.ini:2:", "not available yet");
-	assert_only_fault(f, "[redis]\nmodules = bloom\n", "test.ini:2:", "not available yet");
 	assert_only_fault(f, "[http]\nwebsockets = no\n", "test.ini:2:", "not available yet");
 	assert_only_fault(f, "[acl-x]\nuser = u\n", "test.ini:1:", "not available yet");
 	assert_only_fault(f, "[peer-b]\naddress = 10.0.0.2\n[sentinel]\ninstances = 1\n[redis]\n",
@@ -444,6 +464,7 @@ main(void)
 	    TEST(redis_directives),
 	    TEST(values_from_elsewhere),
 	    TEST(secrets_are_not_shown),
+	    TEST(modules_are_named_once_and_well),
 	    TEST(what_comes_later_is_refused),
 	    TEST(ports_that_collide),
 	    TEST(places_of_contradictions),
