@@ -231,7 +231,7 @@ add_reasons(struct buf *out, const json_t *status)
 
 	for (size_t i = 0; i < json_array_size(reasons) && rc == 0; i++) {
 		const char *text = json_string_value(json_array_get(reasons, i));
-		char plain[256];
+		char plain[640];
 
 		if (text != NULL) {
 			format_plain(text, plain, sizeof(plain));
@@ -239,6 +239,32 @@ add_reasons(struct buf *out, const json_t *status)
 		}
 	}
 	return rc;
+}
+
+/* What the master has loaded; of others that differ the reasons speak. */
+static int
+add_modules(struct buf *out, const json_t *instances)
+{
+	size_t i, k, count = 0;
+	json_t *inst, *module;
+	int rc = 0;
+
+	json_array_foreach(instances, i, inst)
+	{
+		if (strcmp(cli_text_of(inst, "role"), "master") != 0) {
+			continue;
+		}
+		json_array_foreach(json_object_get(inst, "modules"), k, module)
+		{
+			cell name, version;
+
+			format_plain(cli_text_of(module, "name"), name, sizeof(name));
+			format_plain(cli_text_of(module, "version"), version, sizeof(version));
+			rc |= buf_addf(
+			    out, "%s%s %s", count++ > 0 ? ", " : "modules: ", name, version);
+		}
+	}
+	return count > 0 ? rc | buf_add_str(out, "\n") : rc;
 }
 
 int
@@ -254,7 +280,9 @@ status_text(const json_t *status, struct buf *out)
 	format_plain(cli_text_of(status, "version"), version, sizeof(version));
 	format_duration(number_of(status, "uptime_ms"), up, sizeof(up));
 	if (rc == 0) {
-		rc = buf_addf(out, "on %s, holdfast %s, up %s\n\n", node, version, up);
+		rc = buf_addf(out, "on %s, holdfast %s, up %s\n", node, version, up) |
+		     add_modules(out, json_object_get(status, "instances")) |
+		     buf_add_str(out, "\n");
 	}
 	return rc == 0 ? add_table(out, json_object_get(status, "instances")) : rc;
 }

@@ -19,7 +19,7 @@ static const char *const health_names[] = {
 
 static void ATTR_PRINTF(2, 3) add_reason(json_t *reasons, const char *fmt, ...)
 {
-	char text[256];
+	char text[640];
 	va_list ap;
 
 	va_start(ap, fmt);

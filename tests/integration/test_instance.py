@@ -1,6 +1,7 @@
 """Servers and sentinels as instances: what a switchover leaves behind in them, the second way through
 Sentinel itself, half-dead servers in the middle of it, and files that Redis and Sentinel rewrite."""
 import os
+import shutil
 import signal
 import time
 
@@ -190,3 +191,33 @@ def test_a_stop_right_after_the_start_needs_no_kill(make_cluster):
     assert c.stop(timeout=20) == 0
     text = c.run.err + c.run.out
     assert "was killed" not in text
+
+
+def test_ready_waits_until_a_replicas_copy_is_on_its_disk(make_cluster):
+    """
+    After a full copy a replica's files are those of before until its new append-only file is whole. Killed until then it
+    comes back with the old data, and confirmed writes are gone if the others die too. Failed before ondisk.c.
+    """
+    c = make_cluster(options={"redis-2.config.rdb-key-save-delay": 3000}).start()
+    pipe = c.proxy().pipeline(transaction=False)
+    for n in range(1000):
+        pipe.set(f"key:{n}", n)
+    pipe.execute()
+    c.cli("stop", "redis-2")
+    for name in ("appendonlydir", "dump.rdb"):
+        path = c.dir / "redis-2" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    c.cli("start", "redis-2")
+    said = "redis-2 still writes its copy of the data to disk"
+    wait_until(lambda: said in c.status(check=False)["reasons"], "the reason")
+    assert c.redis("redis-2").dbsize() == 1000, "it serves while it writes"
+
+    def written():
+        rewriting = c.redis("redis-2").info("persistence")["aof_rewrite_in_progress"]
+        state = c.status(check=False)["state"]
+        assert state == "degraded" or not c.redis("redis-2").info("persistence")["aof_rewrite_in_progress"]
+        return state == "ready" and not rewriting
+
+    wait_until(written, "the cluster to be ready")
+    manifest = (c.dir / "redis-2" / "appendonlydir" / "appendonly.aof.manifest").read_text()
+    assert " type b" in manifest

@@ -104,6 +104,7 @@ def test_all_servers_load_the_same(searching):
             "vectorset", "valkey-bloom", "valkey-json", "valkey-search", "valkey-ldap"} <= words
     aliases = {a for m in view["catalogue"] for a in m["aliases"]} | words
     assert {"redis_bloom", "redis_gears", "redis_timeseries", "redis_ai", "redis_search", "redis_graph", "rejson"} <= aliases
+    assert "modules: ft 1.2" in c.cli("status").stdout
     text = c.cli("modules").stdout
     assert "search: ft 1.2" in text and "end-of-life" in text and "successor: falkordb" in text
     make_index(c.proxy())
