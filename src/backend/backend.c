@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "topo/link.h"
+#include "topo/reply.h"
 
 #define HELD_BYTES_MAX   ((size_t)64 * 1024 * 1024)
 #define HELD_COUNT_MAX   100000
@@ -313,11 +314,30 @@ ask_role(void *obj)
 			link_send(b->probe, 0, on_role, b, "ROLE", NULL) == 0;
 }
 
+/*
+ * A link that was broken may lead to the same process, or to one that was restarted behind the same address and has
+ * lost what only its memory had. It is known before ROLE is, and so before anything is routed there.
+ */
+static void
+on_info(void *arg, const redisReply *reply, int error)
+{
+	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
+	struct slice id = reply_info(reply, "run_id");
+
+	if (reply != NULL &&
+	    (id.len == 0 || id.len >= sizeof(b->run_id) || !slice_eq(id, b->run_id))) {
+		b->process++;
+		(void)snprintf(b->run_id, sizeof(b->run_id), "%.*s",
+		    id.len < sizeof(b->run_id) ? (int)id.len : 0, (const char *)id.ptr);
+	}
+}
+
 static void
 on_probe_up(struct link *l, void *owner)
 {
 	struct backend *b = OBJ_CAST((struct backend *)owner, BACKEND_MAGIC);
 
+	(void)link_send(l, 0, on_info, b, "INFO", "server", NULL);
 	b->role_asked = false;
 	ask_role(b);
 }
@@ -369,6 +389,13 @@ move_to_master(void *obj)
 		lane_free(&lane);
 	}
 	each_lane(b, planned ? lane_leave : lane_cut);
+	list_for_each_safe (it, next, &b->watchers) {
+		struct backend_watcher *w = CONTAINER_OF(it, struct backend_watcher, link);
+
+		if (w->on_move != NULL) {
+			w->on_move(w->arg, planned);
+		}
+	}
 }
 
 void
@@ -544,6 +571,7 @@ backend_new(struct loop *loop, struct topo *topo, const struct backend_conf *con
 
 	*b = (struct backend){.magic = BACKEND_MAGIC, .loop = loop, .topo = topo, .state = B_NONE};
 	(void)snprintf(b->why, sizeof(b->why), "no master is known yet");
+	b->metrics = metrics_new();
 	backend_configure(b, conf);
 	list_init(&b->lanes);
 	list_init(&b->spares);
@@ -581,6 +609,7 @@ free_now(void *obj)
 	}
 	free(b->user);
 	free(b->secret);
+	metrics_free(&b->metrics);
 	b->magic = 0;
 	free(b);
 }
@@ -653,6 +682,25 @@ backend_master(const struct backend *b, struct endpoint *ret_master)
 		*ret_master = b->master.at;
 	}
 	return b->state == B_ROUTING;
+}
+
+bool
+backend_is_process(const struct backend *b, unsigned process, struct slice run_id)
+{
+	return process == b->process && b->run_id[0] != '\0' && slice_eq(run_id, b->run_id);
+}
+
+struct metrics *
+backend_metrics(const struct backend *b)
+{
+	return b->metrics;
+}
+
+uint64_t
+backend_tick(struct backend *b)
+{
+	b->now_us = clock_mono_us();
+	return b->now_us;
 }
 
 void

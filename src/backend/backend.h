@@ -18,11 +18,13 @@
 #include <stdint.h>
 
 #include "base/defs.h"
+#include "base/slice.h"
 #include "net/endpoint.h"
 #include "net/loop.h"
 #include "topo/topo.h"
 
 struct backend;
+struct metrics;
 
 /* Plain data. */
 struct backend_conf {
@@ -39,6 +41,8 @@ struct backend_watcher {
 	void (*on_route)(void *arg, const struct endpoint *master);
 	/* They are held: `why` is text for a person. */
 	void (*on_noroute)(void *arg, const char *why);
+	/* Another master was named. Planned: the old one lives and has nothing that the new one has not. May be NULL. */
+	void (*on_move)(void *arg, bool planned);
 	/* Since backend_prepare no request is under way in pieces any more. May be NULL. */
 	void (*on_prepared)(void *arg);
 	void *arg; /* borrowed */
@@ -70,11 +74,22 @@ void backend_prepare(struct backend *b, uint64_t ms);
  */
 void backend_hold(struct backend *b, uint64_t ms);
 
+/*
+ * Is that (lane_reply.process) the present master's process, and this its run_id, as INFO on the same connection said? A
+ * number alone does not tell: a connection may lead to the next process before it is known that there is one.
+ */
+bool backend_is_process(const struct backend *b, unsigned process, struct slice run_id);
+
 struct backend_stats {
 	uint64_t sent, answered, sent_again, uncertain, expired; /* requests */
 	uint64_t connects, losses;                               /* links */
+	uint64_t in_bytes, out_bytes;                            /* of replies, of requests */
 	size_t held_bytes, held_count, lanes;                    /* now */
 };
 void backend_stats(const struct backend *b, struct backend_stats *ret_stats);
+/* Borrowed. */
+struct metrics *backend_metrics(const struct backend *b);
+/* Whoever begins to handle what arrived calls it once: what is sent from there on has arrived now. Gives clock_mono_us. */
+uint64_t backend_tick(struct backend *b);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "backend/lane.h"
+#include "backend/metrics.h"
 #include "backend/queue.h"
 #include "net/conn.h"
 #include "net/loop.h"
@@ -30,8 +31,10 @@ struct backend {
 	char *secret;       /* owned */
 	unsigned state;     /* enum backend_state */
 	struct topo_master master;
-	unsigned generation;         /* of the master's address: wires of an older one are cut */
-	bool not_serving;            /* PING said LOADING */
+	unsigned generation; /* of the master's address: wires of an older one are cut */
+	unsigned process;    /* counts the server processes that were master, by their run_id */
+	char run_id[48];     /* of the last of them; empty: it does not tell */
+	bool not_serving;    /* PING said LOADING */
 	bool role_asked, role_stale; /* ROLE is on its way; something happened since */
 	uint64_t role_ms;            /* to the next question */
 	bool paused;                 /* a planned switchover runs */
@@ -51,6 +54,8 @@ struct backend {
 	struct list watchers; /* struct backend_watcher.link */
 	uint32_t pass;
 	struct backend_stats stats;
+	struct metrics *metrics; /* owned */
+	uint64_t now_us;         /* backend_tick's */
 };
 
 struct lane {
@@ -81,6 +86,7 @@ struct wire {
 	struct conn *conn; /* owned; NULL when it ended */
 	unsigned state;    /* enum wire_state */
 	unsigned generation;
+	unsigned process;   /* the backend's when it was begun: it cannot lead to an earlier one */
 	struct queue queue; /* in flight, and what this turn adds */
 	struct queue retry; /* refused by a server that is no proper master: to be sent again */
 	uint32_t pass;      /* requesters with something in `retry` bear this mark */
@@ -126,8 +132,11 @@ void lane_take_back(struct lane *lane, struct wire *w, uint64_t sent);
 void lane_wake(struct lane *lane);
 /* The flight's requester has its answer (or none comes). */
 void requester_settle(struct requester *r, uint64_t len);
-/* Answers a flight here. */
-void requester_answer(struct requester *r, uint64_t len, const char *error);
+/* Answers a flight here, in place of its server. */
+void requester_answer(
+    struct backend *b, struct requester *r, const struct flight *f, const char *error);
+/* Counts a flight that has its answer. */
+void flight_answered(struct backend *b, const struct flight *f, bool error);
 const char *flight_local_error(const struct flight *f);
 /* Cuts the wires to an older master. */
 void lane_cut(struct lane *lane);

@@ -91,7 +91,17 @@ requester_settle(struct requester *r, uint64_t len)
 }
 
 void
-requester_answer(struct requester *r, uint64_t len, const char *error)
+flight_answered(struct backend *b, const struct flight *f, bool error)
+{
+	if ((f->flags & (LANE_SILENT | LANE_UNCOUNTED)) == 0) {
+		/* a difference of the lower halves: right for an hour */
+		metrics_add(b->metrics, f->flags >> LANE_COMMAND_SHIFT, error,
+		    (uint32_t)b->now_us - f->arrived_us);
+	}
+}
+
+void
+requester_answer(struct backend *b, struct requester *r, const struct flight *f, const char *error)
 {
 	struct lane_reply reply = {
 	    .raw = slice_str(error), .first = true, .last = true, .type = '-', .local = true};
@@ -99,7 +109,9 @@ requester_answer(struct requester *r, uint64_t len, const char *error)
 	if (error[0] == '\0') {
 		reply.first = false;
 	}
-	requester_settle(r, len);
+	(void)backend_tick(b);
+	flight_answered(b, f, true);
+	requester_settle(r, f->len);
 	r->ops->on_reply(r->owner, &reply);
 }
 
@@ -460,7 +472,8 @@ lane_send(struct requester *r, struct lane *lane, struct slice raw, unsigned fla
 {
 	struct backend *b = lane->backend;
 	struct queue *q = lane_target(lane);
-	struct flight f = {.who = r, .len = raw.len, .flags = flags};
+	struct flight f = {
+	    .who = r, .len = raw.len, .flags = flags, .arrived_us = (uint32_t)b->now_us};
 	int err;
 
 	if (lane->raw && lane->wire != NULL && lane->wire->state == WIRE_UP) {
@@ -493,7 +506,9 @@ lane_send_piece(
     struct requester *r, struct lane *lane, struct slice raw, bool first, bool last, unsigned flags)
 {
 	struct wire *w = lane->wire;
-	struct flight f = {.who = r, .flags = flags | FLIGHT_STREAM | FLIGHT_OPEN};
+	struct flight f = {.who = r,
+	    .flags = flags | FLIGHT_STREAM | FLIGHT_OPEN,
+	    .arrived_us = (uint32_t)lane->backend->now_us};
 	int err;
 
 	assert(lane->is_own);
@@ -546,6 +561,17 @@ lane_is_full(struct requester *r, struct lane *lane)
 
 /* ---- what is held ---- */
 
+/* Once for each, however often it is held. */
+static void
+count_held(struct backend *b, struct flight *f)
+{
+	if (f->since != 0 && (f->flags & (FLIGHT_COUNTED | LANE_SILENT | LANE_UNCOUNTED)) == 0) {
+		f->flags |= FLIGHT_COUNTED;
+		metrics_add_held(b->metrics, f->flags >> LANE_COMMAND_SHIFT,
+		    (clock_mono_ms() - f->since) * 1000);
+	}
+}
+
 /* Answers and drops what need not wait any longer: `now` 0 looks at local answers only. */
 static void
 sweep(struct lane *lane, uint64_t now)
@@ -575,8 +601,9 @@ sweep(struct lane *lane, uint64_t now)
 		f->who = NULL;
 		b->stats.uncertain += (f->flags & FLIGHT_UNCERTAIN) != 0;
 		b->stats.expired += (f->flags & FLIGHT_LOCAL) == 0;
+		count_held(b, f);
 		requester_answer(
-		    r, f->len, (f->flags & FLIGHT_LOCAL) != 0 ? flight_local_error(f) : expired);
+		    b, r, f, (f->flags & FLIGHT_LOCAL) != 0 ? flight_local_error(f) : expired);
 	}
 	while (lane->pending.count > 0 && queue_at(&lane->pending, 0)->who == NULL) {
 		pop_pending(lane);
@@ -607,6 +634,7 @@ release_pending(struct lane *lane)
 		struct flight f = *queue_at(&lane->pending, 0);
 
 		if (f.who != NULL) {
+			count_held(lane->backend, &f);
 			if (queue_push(&w->queue, &f, queue_front_bytes(&lane->pending)) < 0) {
 				break;
 			}
@@ -664,6 +692,8 @@ lane_on_wire_refused(struct lane *lane, struct slice error)
 			struct lane_reply reply = {
 			    .raw = error, .first = true, .last = true, .type = '-'};
 
+			(void)backend_tick(lane->backend);
+			flight_answered(lane->backend, &f, true);
 			requester_settle(f.who, f.len);
 			f.who->ops->on_reply(f.who->owner, &reply);
 		}
@@ -719,7 +749,7 @@ take_back_queue(
 			f.since = now;
 		}
 		if (queue_push(into, &f, raw) < 0) {
-			requester_answer(f.who, f.len, uncertain_error);
+			requester_answer(b, f.who, &f, uncertain_error);
 			continue;
 		}
 		f.who->queue = &lane->pending;
@@ -730,7 +760,7 @@ take_back_queue(
 
 /* A reply that was handed on in part cannot be mended: its client must be closed. */
 static void
-cut_begun(struct queue *q)
+cut_begun(struct backend *b, struct queue *q)
 {
 	struct flight *f = q->count > 0 ? queue_at(q, 0) : NULL;
 
@@ -738,7 +768,7 @@ cut_begun(struct queue *q)
 		struct requester *r = f->who;
 
 		f->who = NULL;
-		requester_answer(r, f->len, "");
+		requester_answer(b, r, f, "");
 	}
 }
 
@@ -769,7 +799,7 @@ lane_take_back(struct lane *lane, struct wire *w, uint64_t sent)
 	if (w->was_up && lane->is_own && r != NULL && r->ops->on_lost != NULL) {
 		r->ops->on_lost(r->owner, lane, 0);
 	}
-	cut_begun(&w->queue);
+	cut_begun(lane->backend, &w->queue);
 	queue_init(&first);
 	take_back_queue(lane, &w->retry, &first, false, 0);
 	take_back_queue(lane, &w->queue, &first, true, sent);
@@ -778,7 +808,7 @@ lane_take_back(struct lane *lane, struct wire *w, uint64_t sent)
 
 		if (queue_push(&first, &f, queue_front_bytes(&lane->pending)) < 0 &&
 		    f.who != NULL) {
-			requester_answer(f.who, f.len, cut_error);
+			requester_answer(lane->backend, f.who, &f, cut_error);
 		}
 	}
 	queue_fini(&lane->pending);

@@ -46,12 +46,13 @@ struct lane_key {
 
 /* A reply or a part of one, as the server sent it. */
 struct lane_reply {
-	struct slice raw;    /* borrowed until the callback returns */
-	bool first, last;    /* both: the complete reply */
-	char type;           /* its first byte: '+', '-', '$' … */
-	bool local;          /* made here (-MASTERDOWN, -UNCERTAIN …): no server said it */
-	bool read;           /* it was asked with LANE_READ */
-	unsigned generation; /* of the master that said it: another number, another master */
+	struct slice raw; /* borrowed until the callback returns */
+	bool first, last; /* both: the complete reply */
+	char type;        /* its first byte: '+', '-', '$' … */
+	bool local;       /* made here (-MASTERDOWN, -UNCERTAIN …): no server said it */
+	bool read;        /* it was asked with LANE_READ */
+	unsigned
+	    process; /* which server process said it: another number, another one, if only a restarted one */
 };
 
 struct requester_ops {
@@ -119,11 +120,15 @@ void lane_set_key(struct lane *lane, const struct lane_key *key);
 bool lane_is_own(const struct lane *lane);
 
 enum lane_flags {
-	LANE_READ = 1 << 0,   /* may be sent again */
-	LANE_WHOLE = 1 << 1,  /* wants replies up to LANE_WHOLE_MAX as one slice */
-	LANE_SILENT = 1 << 2, /* the reply is dropped */
+	LANE_READ = 1 << 0,      /* may be sent again */
+	LANE_WHOLE = 1 << 1,     /* wants replies up to LANE_WHOLE_MAX as one slice */
+	LANE_SILENT = 1 << 2,    /* the reply is dropped */
+	LANE_UNCOUNTED = 1 << 4, /* no client asked for it: metrics.h */
 	LANE_AS_IS = 1 << 3, /* errors such as LOADING are answers here (INFO, PING of a monitor) */
 };
+
+/* The flags' bits from there on are the request's metrics_command, for the counters. */
+#define LANE_COMMAND_SHIFT 16
 
 #define LANE_WHOLE_MAX ((size_t)1024 * 1024)
 #define LANE_LARGE     ((size_t)1024 * 1024)

@@ -2,8 +2,10 @@ noinst_LIBRARIES += src/backend/libbackend.a
 src_backend_libbackend_a_SOURCES = \
 	src/backend/backend.c src/backend/backend.h src/backend/backend_priv.h \
 	src/backend/command.c src/backend/command.h src/backend/commands.def \
+	src/backend/confirm.c src/backend/confirm.h \
 	src/backend/fsm.h \
 	src/backend/lane.c src/backend/lane.h \
+	src/backend/metrics.c src/backend/metrics.h \
 	src/backend/queue.c src/backend/queue.h \
 	src/backend/wire.c \
 	src/backend/worker.c src/backend/worker.h

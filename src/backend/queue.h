@@ -29,6 +29,7 @@ enum flight_flags {
 	FLIGHT_CUT = 1 << 11,       /* to be answered here: it did not happen */
 	FLIGHT_NO_STALL = 1 << 13,  /* its reader had its time */
 	FLIGHT_BEGUN = 1 << 12,     /* a part of the reply was handed on */
+	FLIGHT_COUNTED = 1 << 14,   /* the time that it was held was */
 };
 
 #define FLIGHT_LOCAL (FLIGHT_UNCERTAIN | FLIGHT_CUT)
@@ -38,6 +39,7 @@ struct flight {
 	uint64_t len;          /* bytes of the request */
 	uint64_t since;        /* when it was first held; 0: it was not */
 	uint32_t flags;        /* enum lane_flags and enum flight_flags */
+	uint32_t arrived_us;   /* backend_now_us, the lower half */
 };
 
 /* Embedded object. */

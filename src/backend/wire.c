@@ -319,6 +319,7 @@ wire_flush(struct wire *w)
 		wire_step(w, WIRE_LOST);
 		return;
 	}
+	w->lane->backend->stats.out_bytes += all.len - w->flushed;
 	w->flushed = all.len;
 }
 
@@ -338,6 +339,7 @@ int
 wire_stream(struct wire *w, struct slice raw)
 {
 	wire_flush(w);
+	w->lane->backend->stats.out_bytes += raw.len;
 	return w->conn != NULL ? conn_send(w->conn, raw.ptr, raw.len) : 0;
 }
 
@@ -371,7 +373,7 @@ answer_local(struct wire *w)
 		}
 		pop(w);
 		if (f.who != NULL) {
-			requester_answer(f.who, f.len, flight_local_error(&f));
+			requester_answer(w->lane->backend, f.who, &f, flight_local_error(&f));
 		}
 	}
 }
@@ -411,7 +413,8 @@ keep_for_retry(struct wire *w, uint32_t flags)
 	}
 	f.who->pass = w->pass;
 	if (queue_push(&w->retry, &f, raw) < 0) {
-		requester_answer(f.who, f.len, "-ERR out of memory in the proxy\r\n");
+		requester_answer(
+		    w->lane->backend, f.who, &f, "-ERR out of memory in the proxy\r\n");
 	}
 }
 
@@ -449,7 +452,7 @@ hand_on(struct wire *w, struct slice run, bool first, bool last)
 	struct flight f = *queue_at(&w->queue, 0);
 	struct requester *r = f.who;
 	struct lane_reply reply = {
-	    run, first, last, (char)w->scan.type, false, (f.flags & LANE_READ) != 0, w->generation};
+	    run, first, last, (char)w->scan.type, false, (f.flags & LANE_READ) != 0, w->process};
 
 	if (first && !last && is_to_detour(w, &f)) {
 		detour(w);
@@ -460,6 +463,7 @@ hand_on(struct wire *w, struct slice run, bool first, bool last)
 		if (r != NULL) {
 			requester_settle(r, f.len);
 		}
+		flight_answered(w->lane->backend, &f, w->scan.type == '-');
 		w->lane->backend->stats.answered++;
 	} else {
 		queue_at(&w->queue, 0)->flags |= FLIGHT_BEGUN;
@@ -555,7 +559,7 @@ on_run(struct wire *w, struct slice run, bool last)
 	} else if (w->lane->raw || w->scan.type == '>') {
 		struct requester *r = w->lane->requester;
 		struct lane_reply reply = {
-		    run, first, last, (char)w->scan.type, false, true, w->generation};
+		    run, first, last, (char)w->scan.type, false, true, w->process};
 
 		if (r != NULL) {
 			r->ops->on_reply(r->owner, &reply);
@@ -636,10 +640,13 @@ static size_t
 on_data(struct conn *c, void *owner, struct slice in)
 {
 	struct wire *w = OBJ_CAST((struct wire *)owner, WIRE_MAGIC);
+	struct backend *b = w->lane->backend;
 	size_t used;
 
 	w->heard = true;
+	(void)backend_tick(b);
 	used = read_replies(w, in);
+	b->stats.in_bytes += used;
 
 	if (w->conn != NULL && !list_is_empty(&w->lane->waiting)) {
 		lane_wake(w->lane);
@@ -782,6 +789,7 @@ wire_new(struct lane *lane)
 	w->magic = WIRE_MAGIC;
 	w->lane = lane;
 	w->generation = b->generation;
+	w->process = b->process;
 	queue_init(&w->queue);
 	queue_init(&w->retry);
 	w->queue.wire = w;

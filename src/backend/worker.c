@@ -20,6 +20,8 @@
 #define WORKER_MAGIC     0x574f524bU
 #define DRAIN_DEFAULT_MS 5000
 #define SECRET_MAX       256
+#define REPORT_MAX       (IPC_MAX_BYTES - 1024)
+#define REPORT_S         1.
 
 struct door_watch {
 	struct worker *worker;     /* borrowed */
@@ -40,6 +42,7 @@ struct worker {
 	struct rejoin *rejoin;   /* where the next supervisor finds us; NULL: alone, or it cannot */
 	bool rejoined;           /* another supervisor came and has not said `go` yet */
 	bool supervised;
+	bool reported; /* this supervisor knows what was counted */
 	struct topo *topo;
 	struct watcher *watcher;
 	struct backend *backend;
@@ -54,6 +57,7 @@ struct worker {
 	size_t sentinel_count;
 	ev_signal sigterm, sigint;
 	ev_timer drain_end;
+	ev_timer report;
 	int exit_code;
 };
 
@@ -96,6 +100,21 @@ on_prepared(void *arg)
 	if (w->channel != NULL) {
 		(void)channel_send(w->channel, -1, "prepared", NULL);
 	}
+}
+
+static void
+on_report(struct ev_loop *ev, ev_timer *t, int revents)
+{
+	struct worker *w = OBJ_CAST((struct worker *)t->data, WORKER_MAGIC);
+	struct buf text;
+
+	buf_init(&text, REPORT_MAX);
+	if (w->channel != NULL && w->ops->report(w->state, !w->reported, &text) &&
+	    buf_add(&text, "", 1) == 0) {
+		w->reported = channel_send(w->channel, -1, "stats",
+				  (const char *)buf_slice(&text).ptr, NULL) == 0;
+	}
+	buf_fini(&text);
 }
 
 /* ---- the end ---- */
@@ -189,6 +208,7 @@ on_rejoin(void *owner, int fd)
 	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
 
 	w->channel = channel_new(w->loop, fd, &channel_ops, w);
+	w->reported = false;
 	w->rejoined = true;
 	(void)channel_send(w->channel, -1, "name", w->name, PACKAGE_VERSION, NULL);
 	for (size_t i = 0; i < w->door_count; i++) {
@@ -306,6 +326,9 @@ start(struct worker *w, struct errmsg *err)
 		listener_pause(w->doors[i]->listener, false);
 	}
 	open_rejoin(w);
+	if (w->supervised && w->ops->report != NULL) {
+		ev_timer_start(loop_ev(w->loop), &w->report);
+	}
 	report(w);
 	return 0;
 }
@@ -534,6 +557,8 @@ watch_signals(struct worker *w)
 	}
 	ev_init(&w->drain_end, on_drain_end);
 	w->drain_end.data = w;
+	ev_timer_init(&w->report, on_report, REPORT_S, REPORT_S);
+	w->report.data = w;
 }
 
 static void
@@ -548,6 +573,7 @@ finish(struct worker *w)
 		backend_unwatch(&w->route_watch);
 	}
 	ev_timer_stop(loop_ev(w->loop), &w->drain_end);
+	ev_timer_stop(loop_ev(w->loop), &w->report);
 	watcher_free(&w->watcher);
 	backend_free(&w->backend);
 	topo_free(&w->topo);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "backend/backend.h"
+#include "base/buf.h"
 #include "base/defs.h"
 #include "base/errmsg.h"
 #include "net/loop.h"
@@ -44,6 +45,11 @@ struct worker_ops {
 	void (*accept)(void *state, int fd, unsigned door);
 	/* The config changed: worker_conf has the new one. May be NULL. */
 	void (*apply)(void *state);
+	/*
+	 * What was counted, as one JSON object; false: nothing new, unless all is to be said anew. Asked about once
+	 * a second while a supervisor listens. May be NULL.
+	 */
+	bool (*report)(void *state, bool anew, struct buf *out);
 	/* Take nothing new, answer what was asked, then call worker_drained. */
 	void (*drain)(void *state);
 	/* The process ends: free all, release lanes. */

@@ -157,6 +157,7 @@ check_listeners(const struct conf *conf, struct conf_faults *faults)
 		    &count, faults);
 	}
 	check_endpoints("proxy.listen", &conf->proxy_listen, &ours, &count, faults);
+	check_endpoints("proxy.durable_listen", &conf->proxy_durable_listen, &ours, &count, faults);
 	check_endpoints("proxy.read_listen", &conf->proxy_read_listen, &ours, &count, faults);
 	check_endpoints("http.listen", &conf->http_listen, &ours, &count, faults);
 	if (faults->count + faults->dropped == before) {

@@ -131,6 +131,8 @@ verify_overlaps(const struct conf *conf, const struct conf_settings *s)
 	add_endpoints(&p, "proxy.listen", conf_where(s, "proxy", "listen", 0), &conf->proxy_listen);
 	add_endpoints(&p, "proxy.read_listen", conf_where(s, "proxy", "read_listen", 0),
 	    &conf->proxy_read_listen);
+	add_endpoints(&p, "proxy.durable_listen", conf_where(s, "proxy", "durable_listen", 0),
+	    &conf->proxy_durable_listen);
 	add_endpoints(&p, "http.listen", conf_where(s, "http", "listen", 0), &conf->http_listen);
 	for (size_t i = 0; i < p.count; i++) {
 		for (size_t j = i + 1; j < p.count; j++) {
@@ -176,6 +178,21 @@ open_endpoint(const struct conf_list *list)
 	return NULL;
 }
 
+static void
+verify_proxy_open(const struct conf *conf, const struct conf_settings *s, const char *key,
+    const struct conf_list *addresses)
+{
+	const char *open = open_endpoint(addresses);
+
+	if (open != NULL && conf->redis_password == NULL && !conf->proxy_allow_open) {
+		conf_faults_add(s->faults,
+		    "%s: proxy.%s %s lets other hosts in without a password: set "
+		    "redis.password, or "
+		    "proxy.allow_open = yes if that is meant",
+		    conf_where(s, "proxy", key, 0), key, open);
+	}
+}
+
 /* Nothing that leaves loopback goes without authentication unless that was said in so many words.
  */
 static void
@@ -204,22 +221,9 @@ verify_open(const struct conf *conf, const struct conf_settings *s)
 		    "sentinel.allow_open = yes if the network is closed to strangers",
 		    conf_where(s, "sentinel", "bind", 0), open);
 	}
-	open = open_endpoint(&conf->proxy_listen);
-	if (open != NULL && conf->redis_password == NULL && !conf->proxy_allow_open) {
-		conf_faults_add(s->faults,
-		    "%s: proxy.listen %s lets other hosts in without a password: set "
-		    "redis.password, or "
-		    "proxy.allow_open = yes if that is meant",
-		    conf_where(s, "proxy", "listen", 0), open);
-	}
-	open = open_endpoint(&conf->proxy_read_listen);
-	if (open != NULL && conf->redis_password == NULL && !conf->proxy_allow_open) {
-		conf_faults_add(s->faults,
-		    "%s: proxy.read_listen %s lets other hosts in without a password: set "
-		    "redis.password, or "
-		    "proxy.allow_open = yes if that is meant",
-		    conf_where(s, "proxy", "read_listen", 0), open);
-	}
+	verify_proxy_open(conf, s, "listen", &conf->proxy_listen);
+	verify_proxy_open(conf, s, "durable_listen", &conf->proxy_durable_listen);
+	verify_proxy_open(conf, s, "read_listen", &conf->proxy_read_listen);
 	for (size_t i = 0; i < conf->acl_count; i++) {
 		http_auth = http_auth || conf->acls[i].password != NULL;
 	}

@@ -21,6 +21,7 @@
  *   ready                    accepting on all its sockets
  *   route HOST PORT EPOCH    ROLE was checked, commands go there
  *   noroute WHY              no master to send to, holding
+ *   stats JSON               what was counted since its start, about once a second while that changes
  *   prepared                 since `prepare` nothing is under way in pieces any more
  *
  * A worker outlives its supervisor. The next one connects to it (rejoin.h), that connection becomes the

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "proxy/proxy_priv.h"
-#include "resp/write.h"
+#include "resp/reader.h"
 
 /* Does this call wait on the server? XREAD and XREADGROUP do only with BLOCK. */
 static bool
@@ -74,20 +74,33 @@ begin_streaming(struct session *s, const struct resp_request *req, unsigned flag
 	if (lane_is_full(&s->requester, s->own)) {
 		return session_wait_for(s, WAIT_ROOM);
 	}
-	if (lane_send_piece(&s->requester, s->own, req->raw, true, req->last, flags) < 0) {
+	if (lane_send_piece(&s->requester, s->own, req->raw, true, req->last,
+		flags | (unsigned)s->asked << LANE_COMMAND_SHIFT) < 0) {
 		session_close(s);
 		return DISPATCH_CLOSED;
 	}
 	return DISPATCH_DONE;
 }
 
-/* WAIT is about the writes before it. The offset that it compares with is set by every command, so
- * one on the same connection makes it the present offset, which those writes are not behind of. */
-static enum dispatch
-send_wait(struct session *s, const struct resp_request *req)
+/* How many replicas must have it; UINT64_MAX: no answer confirms anything. */
+static uint64_t
+replicas_wanted(const struct resp_request *req, bool aof)
 {
-	static const char ping[] = "*1\r\n$4\r\nPING\r\n";
-	uint64_t replicas;
+	size_t at = aof ? 2 : 1;
+	uint64_t n;
+
+	return req->kept > at && slice_to_u64(req->argv[at], &n) && n > 0 ? n : UINT64_MAX;
+}
+
+/*
+ * WAIT and WAITAOF are about the writes before them. The offset that they compare with is set by every command, so one
+ * on the same connection makes it the present offset, which those writes are not behind of: INFO, which also tells
+ * whether this server process is the one that took them.
+ */
+static enum dispatch
+send_wait(struct session *s, const struct command *cmd, const struct resp_request *req)
+{
+	static const char info[] = "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n";
 	enum dispatch d;
 
 	if (s->requester.unanswered > 0) {
@@ -97,42 +110,65 @@ send_wait(struct session *s, const struct resp_request *req)
 		return session_wait_for(s, WAIT_ROOM);
 	}
 	if (lane_send(&s->requester, s->own,
-		(struct slice){(const uint8_t *)ping, sizeof(ping) - 1},
-		LANE_READ | LANE_SILENT) < 0) {
+		(struct slice){(const uint8_t *)info, sizeof(info) - 1},
+		LANE_READ | LANE_WHOLE | LANE_UNCOUNTED) < 0) {
 		session_reply(s, "-MASTERDOWN no master, and too many requests wait for it\r\n");
 		return DISPATCH_DONE;
 	}
+	s->info_asked = true;
+	s->wait_counts = false;
 	d = session_forward(s, req->raw, LANE_READ);
 	if (d == DISPATCH_DONE && s->requester.unanswered > 0) {
-		s->wait_for = req->kept > 1 && slice_to_u64(req->argv[1], &replicas) && replicas > 0
-				  ? replicas
-				  : UINT64_MAX; /* no answer confirms anything */
+		s->waits_for_aof = cmd->arity == 4;
+		s->wait_for = replicas_wanted(req, s->waits_for_aof);
 		(void)session_wait_for(s, WAIT_REPLIES);
 	}
 	return d;
 }
 
 /*
- * The master may have died after it acknowledged a write and before WAIT was answered, or asked. Its successor has
- * replicas as well, but knows nothing of that write if it was lost: the client is told that nobody has it.
+ * The master may have died after it acknowledged a write and before WAIT was answered, or asked. Its successor, be it
+ * the same server started again, has replicas as well, but knows nothing of that write if it was lost: the client is
+ * told that nobody has it.
  */
+void
+session_wait_info(struct session *s, const struct lane_reply *reply)
+{
+	static const char name[] = "\nrun_id:";
+	const uint8_t *at = memmem(reply->raw.ptr, reply->raw.len, name, sizeof(name) - 1), *end;
+	struct slice id = {NULL, 0};
+
+	s->info_asked = !reply->last;
+	if (at != NULL) {
+		id.ptr = at + sizeof(name) - 1;
+		end = memchr(id.ptr, '\r', (size_t)(reply->raw.ptr + reply->raw.len - id.ptr));
+		id.len = end != NULL ? (size_t)(end - id.ptr) : 0;
+	}
+	s->wait_counts = backend_is_process(s->proxy->backend, s->written_at, id) ||
+			 (reply->type == '-' && s->written_at == reply->process); /* may not ask */
+}
+
 struct slice
 session_wait_answer(struct session *s, const struct lane_reply *reply)
 {
-	uint64_t wanted = s->wait_for, copies;
-	struct slice number = reply->raw;
+	struct resp_cursor c = {reply->raw};
+	uint64_t wanted = s->wait_for;
+	struct resp_item item;
 
 	s->wait_for = 0;
-	if (reply->local || reply->type != ':' || number.len < 3) {
-		return reply->raw;
+	if (reply->local || !resp_cursor_next(&c, &item) ||
+	    item.type != (s->waits_for_aof ? RESP_ARRAY : RESP_INT)) {
+		return reply->raw; /* an error */
 	}
-	if (s->written_at != 0 && s->written_at != reply->generation) {
+	if (s->written_at != 0 && !s->wait_counts) {
 		s->written_at = 0;
-		return slice_str(":0\r\n");
+		return slice_str(s->waits_for_aof ? "*2\r\n:0\r\n:0\r\n" : ":0\r\n");
 	}
-	number.ptr += 1;
-	number.len -= 3;
-	if (slice_to_u64(number, &copies) && copies >= wanted) {
+	if (s->waits_for_aof) { /* on so many local disks, then on those of so many replicas */
+		(void)resp_cursor_next(&c, &item);
+		(void)resp_cursor_next(&c, &item);
+	}
+	if (item.type == RESP_INT && item.number >= 0 && (uint64_t)item.number >= wanted) {
 		s->written_at = 0;
 	}
 	return reply->raw;
@@ -203,7 +239,7 @@ session_own_command(
 	if (mode == OWN_MULTI) {
 		return session_multi_begin(s, req);
 	}
-	d = is_wait ? send_wait(s, req) : session_forward(s, req->raw, flags);
+	d = is_wait ? send_wait(s, cmd, req) : session_forward(s, req->raw, flags);
 	if (d != DISPATCH_DONE) {
 		return d;
 	}

@@ -14,6 +14,8 @@ static void
 configure(struct proxy *p)
 {
 	const struct conf *conf = worker_conf(p->worker);
+	unsigned durable =
+	    MAX((unsigned)conf->proxy_durable_replicas, (unsigned)conf->proxy_durability);
 
 	p->conf.max_clients = conf->proxy_max_clients;
 	p->conf.client_timeout_ms = conf->proxy_client_timeout_s * 1000;
@@ -21,6 +23,10 @@ configure(struct proxy *p)
 	p->conf.allow_count = conf->proxy_allow.count;
 	p->limits = RESP_LIMITS_DEFAULT;
 	p->limits.bulk_max = MIN(p->limits.bulk_max, conf->proxy_max_request_bytes);
+	confirm_configure(
+	    p->confirms[DOOR_LISTEN], conf->proxy_durability, conf->proxy_durability_ms);
+	confirm_configure(p->confirms[DOOR_DURABLE],
+	    conf->proxy_durable_listen.count > 0 ? durable : 0, conf->proxy_durability_ms);
 	/* what surrounds a value of the largest size is not counted against it */
 	p->limits.total_max = conf->proxy_max_request_bytes + RESP_INLINE_MAX;
 }
@@ -39,8 +45,9 @@ on_idle_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 		} else if (session_multi_away_ms(s, now) > MAX(hold_ms, (uint64_t)1000)) {
 			session_multi_give_up(s);
 		} else if (p->conf.client_timeout_ms != 0 && s->requester.unanswered == 0 &&
-			   s->own_mode != OWN_RAW &&
+			   s->holding == NULL && s->own_mode != OWN_RAW &&
 			   now - s->active_ms >= p->conf.client_timeout_ms) {
+			p->stats.idle++;
 			session_close(s);
 		}
 	}
@@ -58,6 +65,9 @@ proxy_start(struct worker *w, void **ret_state, struct errmsg *err)
 	    .next_id = 1};
 	list_init(&p->sessions);
 	buf_init(&p->inline_buf, 8 * RESP_INLINE_MAX);
+	for (size_t i = 0; i < DOOR_COUNT; i++) {
+		p->confirms[i] = confirm_new(p->backend);
+	}
 	ev_timer_init(&p->idle_timer, on_idle_timer, 1., 1.);
 	p->idle_timer.data = p;
 	ev_timer_start(loop_ev(p->loop), &p->idle_timer);
@@ -73,17 +83,58 @@ proxy_accept(void *state, int fd, unsigned door)
 	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
 
 	if (p->draining || p->session_count >= p->conf.max_clients) {
+		p->stats.refused++;
 		(void)send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
 		(void)close(fd);
 		return;
 	}
-	session_new(p, fd);
+	session_new(p, fd, (enum proxy_door)door);
 }
 
 static void
 proxy_apply(void *state)
 {
 	configure(OBJ_CAST((struct proxy *)state, PROXY_MAGIC));
+}
+
+/* Nothing is said while nothing happens. */
+static bool
+proxy_report(void *state, bool anew, struct buf *out)
+{
+	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
+	struct backend_stats b;
+	uint64_t counted;
+	int err;
+
+	backend_stats(p->backend, &b);
+	counted = p->stats.accepted + p->stats.refused + p->stats.in_bytes + p->stats.out_bytes +
+		  p->session_count + b.connects + b.losses +
+		  metrics_total(backend_metrics(p->backend));
+	if (counted == p->reported && !anew) {
+		return false;
+	}
+	p->reported = counted;
+#define U(x) ((unsigned long long)(x))
+	err = buf_addf(out,
+	    "{\"clients\":{\"now\":%zu,\"accepted\":%llu,\"refused\":%llu,\"idle\":%llu,\"slow\":%"
+	    "llu,"
+	    "\"violations\":%llu,\"in_bytes\":%llu,\"out_bytes\":%llu},",
+	    p->session_count, U(p->stats.accepted), U(p->stats.refused), U(p->stats.idle),
+	    U(p->stats.slow), U(p->stats.violations), U(p->stats.in_bytes), U(p->stats.out_bytes));
+	if (err == 0) {
+		err = buf_addf(out,
+		    "\"backend\":{\"lanes\":%zu,\"connects\":%llu,\"losses\":%llu,\"sent\":%llu,"
+		    "\"answered\":%llu,\"sent_again\":%llu,\"uncertain\":%llu,\"expired\":%llu,"
+		    "\"held_count\":%zu,\"held_bytes\":%zu,\"in_bytes\":%llu,\"out_bytes\":%llu},",
+		    b.lanes, U(b.connects), U(b.losses), U(b.sent), U(b.answered), U(b.sent_again),
+		    U(b.uncertain), U(b.expired), b.held_count, b.held_bytes, U(b.in_bytes),
+		    U(b.out_bytes));
+	}
+#undef U
+	if (err == 0) {
+		err = metrics_add_json(backend_metrics(p->backend), out);
+	}
+	return err == 0 && buf_add_str(out, "}") == 0;
 }
 
 static void
@@ -118,6 +169,9 @@ proxy_stop(void *state)
 	list_for_each_safe (item, next, &p->sessions) {
 		session_close(CONTAINER_OF(item, struct session, link));
 	}
+	for (size_t i = 0; i < DOOR_COUNT; i++) {
+		confirm_free(&p->confirms[i]);
+	}
 	ev_timer_stop(loop_ev(p->loop), &p->idle_timer);
 	loop_bury(p->loop, free_now, p);
 }
@@ -128,13 +182,22 @@ listen_addresses(const struct conf *conf)
 	return &conf->proxy_listen;
 }
 
+static const struct conf_list *
+durable_addresses(const struct conf *conf)
+{
+	return &conf->proxy_durable_listen;
+}
+
 static const struct worker_door doors[] = {
-    {.option = "proxy.listen", .addresses = listen_addresses}, {.option = NULL}};
+    [DOOR_LISTEN] = {.option = "proxy.listen", .addresses = listen_addresses},
+    [DOOR_DURABLE] = {.option = "proxy.durable_listen", .addresses = durable_addresses},
+    [DOOR_COUNT] = {.option = NULL}};
 
 const struct worker_ops proxy_worker_ops = {.role = "proxy",
     .doors = doors,
     .start = proxy_start,
     .accept = proxy_accept,
     .apply = proxy_apply,
+    .report = proxy_report,
     .drain = proxy_drain,
     .stop = proxy_stop};

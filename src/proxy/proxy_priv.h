@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 #include "backend/command.h"
+#include "backend/confirm.h"
 #include "backend/lane.h"
+#include "backend/metrics.h"
 #include "backend/worker.h"
 #include "base/buf.h"
 #include "net/conn.h"
@@ -20,8 +22,17 @@
 #define SESSION_OUT_HIGH   ((size_t)1024 * 1024)
 /* More than that is not kept for a client that does not read while others wait behind it. */
 #define SESSION_OUT_MAX ((size_t)64 * 1024 * 1024)
+/* More than that waits for replicas: its client is not read on. */
+#define SESSION_HELD_HIGH ((size_t)1024 * 1024)
 /* After a large reply, so many reads go over an own lane at once: the next may well be large. */
 #define SESSION_LARGE_READS 8
+
+/* Indices into the doors of proxy.c. */
+enum proxy_door {
+	DOOR_LISTEN,  /* proxy.listen */
+	DOOR_DURABLE, /* proxy.durable_listen */
+	DOOR_COUNT,
+};
 
 struct proxy {
 	uint32_t magic;
@@ -34,7 +45,15 @@ struct proxy {
 	struct resp_limits limits;
 	struct buf inline_buf; /* shared by all scanners */
 	ev_timer idle_timer;
+	struct confirm
+	    *confirms[DOOR_COUNT]; /* owned: how writes that come in there are acknowledged */
 	bool draining;
+	struct {
+		uint64_t accepted, refused;
+		uint64_t idle, slow, violations; /* clients closed for that */
+		uint64_t in_bytes, out_bytes;
+	} stats;
+	uint64_t reported; /* what was counted when it was last reported */
 	struct {
 		size_t max_clients;
 		uint64_t client_timeout_ms;
@@ -61,6 +80,7 @@ enum session_own {
 	OWN_ALWAYS, /* something that is not known may have left state on the connection */
 };
 
+struct holding;
 struct login;
 struct multi;
 struct raw;
@@ -81,19 +101,23 @@ struct session {
 	struct lane *lane; /* ref: the shared one, or NULL until it is needed */
 	struct lane *own;  /* owned, or NULL */
 	struct identity id;
-	struct login *login; /* owned: AUTH, HELLO or SELECT waits for its reply */
-	struct raw *raw;     /* owned: OWN_RAW's state */
-	struct multi *multi; /* owned: OWN_MULTI's, from MULTI on */
-	char *name;          /* owned: CLIENT SETNAME */
-	uint64_t number;     /* CLIENT ID */
+	struct login *login;     /* owned: AUTH, HELLO or SELECT waits for its reply */
+	struct raw *raw;         /* owned: OWN_RAW's state */
+	struct multi *multi;     /* owned: OWN_MULTI's, from MULTI on */
+	struct holding *holding; /* owned: replies that wait for replicas; NULL: none */
+	char *name;              /* owned: CLIENT SETNAME */
+	uint64_t number;         /* CLIENT ID */
 	uint64_t active_ms;
-	unsigned written_at; /* lane_reply.generation of a write that no WAIT has confirmed, or 0 */
+	unsigned written_at; /* lane_reply.process of a write that no WAIT has confirmed, or 0 */
 	uint64_t wait_for;   /* how many replicas the WAIT that is due asked for; 0: none is due */
+	uint16_t asked;      /* the present request's command: metrics_command */
+	uint8_t door;        /* enum proxy_door */
 	uint8_t wait;        /* enum session_wait */
 	uint8_t own_mode;    /* enum session_own */
 	uint8_t large_reads; /* to come, see SESSION_LARGE_READS */
 	bool eof;            /* the client sends no more */
 	bool closing;        /* gone after the replies that are due */
+	bool ending;         /* gone once those that wait for replicas are written */
 	bool watch_lost;     /* EXEC must fail: what was watched is not known any more */
 	bool multi_lost;     /* EXEC must fail: the transaction's connection is gone */
 	bool own_ends;       /* with the reply that is due the own lane is done with */
@@ -102,6 +126,9 @@ struct session {
 	bool multi_asked;    /* the next reply is MULTI's */
 	bool exec_sent;      /* the last request of the own lane is EXEC */
 	bool null_for_reply; /* the next reply is replaced by a null */
+	bool waits_for_aof;  /* the WAIT that is due is WAITAOF */
+	bool info_asked;     /* the next reply is INFO's, for it … */
+	bool wait_counts;    /* … and it says that WAIT is answered by whoever took the writes */
 };
 
 enum dispatch {
@@ -111,11 +138,13 @@ enum dispatch {
 };
 
 /* --- own.c --- */
-/* The reply of WAIT as the client may have it: what it wrote to another master is not confirmed by this one. */
+/* The reply of WAIT or WAITAOF as the client may have it: what it wrote to another master is not confirmed by this one. */
+/* The reply of INFO before it. */
+void session_wait_info(struct session *s, const struct lane_reply *reply);
 struct slice session_wait_answer(struct session *s, const struct lane_reply *reply);
 
 /* --- session.c --- */
-void session_new(struct proxy *p, int fd);
+void session_new(struct proxy *p, int fd, enum proxy_door door);
 void session_close(struct session *s);
 /* Answers as Redis would and closes once the reply is sent. */
 void session_close_with(struct session *s, const char *reply);
@@ -124,6 +153,8 @@ void session_drain(struct session *s);
 void session_reply(struct session *s, const char *reply);
 void session_reply_null(struct session *s);
 void session_replyf(struct session *s, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* The present request is answered without a server. */
+void session_count_local(struct session *s, bool error);
 /* Stops reading until that has come about. */
 enum dispatch session_wait_for(struct session *s, enum session_wait what);
 /* The key of an identity, borrowed from it. */
@@ -192,7 +223,20 @@ void session_raw_room(struct session *s);
 /* For how long nothing has come, for want of a master; 0: all is well. */
 uint64_t session_raw_lost_ms(const struct session *s, uint64_t now_ms);
 void session_raw_fini(struct session *s);
-/* The bytes go to the client. */
+/* The bytes go to the client, behind those that wait for replicas. */
 void session_write(struct session *s, struct slice bytes);
+/* At once. */
+void session_put(struct session *s, struct slice bytes);
+/* Nothing waits for replicas any more. */
+void session_held_are_out(struct session *s);
+
+/* --- durable.c: writes that are acknowledged only when replicas have them --- */
+bool session_is_durable(const struct session *s);
+/* `bytes` wait behind what waits. */
+void session_hold(struct session *s, struct slice bytes);
+/* A write's reply, or a part of it. */
+void session_hold_write(struct session *s, const struct lane_reply *reply);
+bool session_holds_much(const struct session *s);
+void session_holding_fini(struct session *s);
 
 #endif

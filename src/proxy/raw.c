@@ -135,6 +135,17 @@ session_raw_leave(struct session *s)
 	return send_mark(s);
 }
 
+/* Replies are not told apart here, so none of them can be held back. The server itself refuses most in RESP2. */
+static bool
+cannot_be_confirmed(const struct session *s, const struct command *cmd)
+{
+	if (cmd != NULL && (cmd->flags & CMD_PUBSUB) != 0) {
+		return cmd->id == CMD_NONE; /* CLIENT REPLY */
+	}
+	return (s->id.protocol >= 3 || s->raw->monitor) &&
+	       (cmd == NULL || (cmd->flags & (CMD_WRITE | CMD_OWN)) != 0);
+}
+
 enum dispatch
 session_raw_command(struct session *s, const struct command *cmd, const struct resp_request *req)
 {
@@ -153,8 +164,18 @@ session_raw_command(struct session *s, const struct command *cmd, const struct r
 	if (!is_pubsub && session_raw_may_leave(s)) {
 		return session_raw_leave(s);
 	}
+	if (session_is_durable(s) && cannot_be_confirmed(s, cmd)) {
+		d = session_raw_settle(s);
+		if (d == DISPATCH_DONE) {
+			session_reply(s,
+			    "-NOREPLICAS what is written among subscriptions cannot be "
+			    "confirmed: use another connection for it\r\n");
+		}
+		return d;
+	}
 	d = session_forward(s, req->raw, 0);
 	if (d == DISPATCH_DONE) {
+		session_count_local(s, false);
 		s->raw->due += replies_to(s, cmd, req);
 		if (is_pubsub && cmd->id == CMD_MONITOR) {
 			s->raw->monitor = true;

@@ -46,6 +46,7 @@ leave(struct session *s)
 	session_login_answered(s, false);
 	session_raw_fini(s);
 	session_multi_fini(s);
+	session_holding_fini(s);
 	identity_fini(&s->id);
 	free(s->name);
 	s->name = NULL;
@@ -73,8 +74,24 @@ session_close_with(struct session *s, const char *reply)
 		return;
 	}
 	session_reply(s, reply);
-	conn_close_after_flush(&s->conn, CLOSE_FLUSH_MS);
-	leave(s);
+	if (s->conn != NULL && s->holding != NULL) {
+		s->closing = s->ending = true;
+		conn_pause(s->conn, true);
+	} else if (s->conn != NULL) {
+		conn_close_after_flush(&s->conn, CLOSE_FLUSH_MS);
+		leave(s);
+	}
+}
+
+void
+session_held_are_out(struct session *s)
+{
+	if (s->ending) {
+		conn_close_after_flush(&s->conn, CLOSE_FLUSH_MS);
+		leave(s);
+	} else if (s->wait == WAIT_CLIENT && !conn_is_full(s->conn)) {
+		session_read_on(s);
+	}
 }
 
 void
@@ -92,18 +109,33 @@ session_drain(struct session *s)
 
 /* An error of the socket shows at the flush. */
 void
-session_write(struct session *s, struct slice bytes)
+session_put(struct session *s, struct slice bytes)
 {
 	int err = bytes.len >= PROXY_DIRECT_BYTES ? conn_send(s->conn, bytes.ptr, bytes.len)
 						  : conn_write(s->conn, bytes.ptr, bytes.len);
 
+	s->proxy->stats.out_bytes += bytes.len;
 	if (err < 0) {
 		session_close(s);
 	} else if (conn_unsent(s->conn) > SESSION_OUT_MAX) {
+		s->proxy->stats.slow++;
 		log_peer(LOG_INFO, "a client that does not read its replies is closed");
 		session_close(s);
 	} else if (conn_is_full(s->conn)) {
 		requester_set_slow(&s->requester, true);
+	}
+}
+
+void
+session_write(struct session *s, struct slice bytes)
+{
+	if (s->ending) {
+		return; /* its last word was said */
+	}
+	if (s->holding != NULL) {
+		session_hold(s, bytes);
+	} else {
+		session_put(s, bytes);
 	}
 }
 
@@ -122,13 +154,25 @@ session_reply_null(struct session *s)
 void
 session_replyf(struct session *s, const char *fmt, ...)
 {
+	struct buf held;
 	va_list ap;
 
+	buf_init(&held, 0);
 	va_start(ap, fmt);
-	if (buf_vaddf(conn_out(s->conn), fmt, ap) == 0) {
+	if (buf_vaddf(s->holding != NULL ? &held : conn_out(s->conn), fmt, ap) == 0) {
 		conn_flush(s->conn);
 	}
 	va_end(ap);
+	if (buf_len(&held) > 0) {
+		session_write(s, buf_slice(&held));
+	}
+	buf_fini(&held);
+}
+
+void
+session_count_local(struct session *s, bool error)
+{
+	metrics_add_local(backend_metrics(s->proxy->backend), s->asked, error);
 }
 
 void
@@ -161,6 +205,17 @@ after_reply(struct session *s, const struct lane_reply *reply)
 	}
 }
 
+/* Does it say that something is written, where that is to be said only when replicas have it? Within a transaction
+ * nothing is until EXEC, behind which nothing is asked. */
+static bool
+is_acknowledgment(const struct session *s, const struct lane_reply *reply)
+{
+	bool behind = s->requester.unanswered > (reply->last ? 0 : 1);
+
+	return !reply->read && !reply->local && reply->type != '-' && reply->type != '>' &&
+	       !(s->own_mode == OWN_MULTI && (!s->own_ends || behind)) && session_is_durable(s);
+}
+
 static void
 on_reply(void *owner, const struct lane_reply *reply)
 {
@@ -180,13 +235,22 @@ on_reply(void *owner, const struct lane_reply *reply)
 		}
 		return;
 	}
+	if (s->info_asked) {
+		session_wait_info(s, reply);
+		if (reply->last) {
+			after_reply(s, reply);
+		}
+		return;
+	}
 	if (!reply->read && !reply->local && reply->type != '-' && s->written_at == 0) {
-		s->written_at = reply->generation;
+		s->written_at = reply->process;
 	}
 	if (s->login != NULL) {
 		session_write_login(s, reply->raw);
 	} else if (s->wait_for > 0) {
 		session_write(s, session_wait_answer(s, reply));
+	} else if (!s->null_for_reply && is_acknowledgment(s, reply)) {
+		session_hold_write(s, reply);
 	} else if (!s->null_for_reply) {
 		session_write(s, reply->raw);
 	} else if (reply->last) {
@@ -355,7 +419,7 @@ session_forward(struct session *s, struct slice raw, unsigned flags)
 	if (lane_is_full(&s->requester, lane)) {
 		return session_wait_for(s, WAIT_ROOM);
 	}
-	err = lane_send(&s->requester, lane, raw, flags);
+	err = lane_send(&s->requester, lane, raw, flags | (unsigned)s->asked << LANE_COMMAND_SHIFT);
 	if (err < 0) {
 		if (s->requester.unanswered > 0) {
 			return session_wait_for(s, WAIT_REPLIES);
@@ -373,6 +437,7 @@ refuse(struct session *s, const struct command *cmd)
 	if (s->requester.unanswered > 0) {
 		return session_wait_for(s, WAIT_REPLIES);
 	}
+	session_count_local(s, true);
 	session_replyf(s, "-ERR %s is not allowed here; proxy.allow may name it\r\n", cmd->name);
 	return DISPATCH_DONE;
 }
@@ -393,6 +458,7 @@ dispatch(struct session *s, const struct resp_request *req, bool begin)
 	if (session_multi_is_away(s)) {
 		return session_wait_for(s, WAIT_ROOM); /* its replies come first */
 	}
+	s->asked = (uint16_t)metrics_command(cmd);
 	if (cmd == NULL) {
 		if (is_http(req)) {
 			log_peer(LOG_WARN, "a client that speaks HTTP is closed");
@@ -421,6 +487,7 @@ protocol_error(struct session *s, const char *error)
 	if (s->requester.unanswered > 0 && !resp_request_is_streaming(&s->scan)) {
 		return session_wait_for(s, WAIT_REPLIES);
 	}
+	s->proxy->stats.violations++;
 	log_peer(LOG_INFO, "a client is closed: %s", error);
 	session_replyf(s, "-ERR %s\r\n", error);
 	session_close_with(s, "");
@@ -484,14 +551,12 @@ on_data(struct conn *c, void *owner, struct slice in)
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 	size_t at = 0;
 
-	if (s->proxy->conf.client_timeout_ms != 0) {
-		s->active_ms = clock_mono_ms();
-	}
+	s->active_ms = backend_tick(s->proxy->backend) / 1000;
 	while (at < in.len && s->wait == WAIT_NOTHING) {
 		size_t used = 0;
 		enum dispatch d;
 
-		if (conn_is_full(s->conn)) {
+		if (conn_is_full(s->conn) || session_holds_much(s)) {
 			(void)session_wait_for(s, WAIT_CLIENT);
 			break;
 		}
@@ -511,6 +576,7 @@ on_data(struct conn *c, void *owner, struct slice in)
 	if (s->wait != WAIT_NOTHING && in.len - at >= WAITING_BYTES_MAX) {
 		conn_pause(s->conn, true);
 	}
+	s->proxy->stats.in_bytes += at;
 	return at;
 }
 
@@ -550,12 +616,13 @@ static const struct conn_ops conn_ops = {
     .on_data = on_data, .on_room = on_client_room, .on_eof = on_eof, .on_close = on_close};
 
 void
-session_new(struct proxy *p, int fd)
+session_new(struct proxy *p, int fd, enum proxy_door door)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
 	*s = (struct session){.magic = SESSION_MAGIC,
 	    .proxy = p,
+	    .door = (uint8_t)door,
 	    .id = {.protocol = 2},
 	    .number = p->next_id++,
 	    .active_ms = clock_mono_ms()};
@@ -564,6 +631,7 @@ session_new(struct proxy *p, int fd)
 	s->conn = conn_new(p->loop, fd, &conn_ops, s);
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
 	conn_set_limits(s->conn, RESP_REQUEST_HELD + LOOP_SCRATCH_BYTES, SESSION_OUT_HIGH);
+	p->stats.accepted++;
 	list_push(&p->sessions, &s->link);
 	p->session_count++;
 }

@@ -137,7 +137,8 @@ ask(struct session *s, struct login *l, struct slice raw)
 		session_login_answered(s, false);
 		return session_wait_for(s, WAIT_ROOM);
 	}
-	err = lane_send(&s->requester, lane, raw, LANE_READ | LANE_WHOLE);
+	err = lane_send(&s->requester, lane, raw,
+	    LANE_READ | LANE_WHOLE | (unsigned)s->asked << LANE_COMMAND_SHIFT);
 	if (err < 0) {
 		session_login_answered(s, false);
 		session_reply(s, "-MASTERDOWN no master, and too many requests wait for it\r\n");
@@ -356,6 +357,9 @@ session_state_command(struct session *s, const struct command *cmd, const struct
 		name[n] = '\0';
 		session_replyf(s, "-ERR wrong number of arguments for '%s' command\r\n", name);
 		return DISPATCH_DONE;
+	}
+	if (cmd->id == CMD_CLIENT || ends) {
+		session_count_local(s, false);
 	}
 	switch ((enum command_id)cmd->id) {
 	case CMD_AUTH:

@@ -121,8 +121,10 @@ say_how_to_use(struct supervisor *s)
 	for (size_t i = 0; i < s->door_count; i++) {
 		(void)printf("  %-12s %-22s %s\n", unit_kind_name(s->doors[i].kind),
 		    ENDPOINT_TEXT(&s->doors[i].at),
-		    s->doors[i].kind == UNIT_PROXY ? "always leads to the master"
-						   : "Redis over HTTP");
+		    strcmp(s->doors[i].option, "proxy.durable_listen") == 0
+			? "the same; a write counts when replicas have it"
+		    : s->doors[i].kind == UNIT_PROXY ? "always leads to the master"
+						     : "Redis over HTTP");
 	}
 	(void)printf("  %-12s %s\n\n", "data", s->conf->data_dir);
 	(void)printf("From another terminal:\n");
@@ -236,6 +238,9 @@ unit_json(const struct supervisor *s, const struct unit *u)
 	    o, "uptime_ms", json_integer((json_int_t)process_uptime_ms(u->process)));
 	(void)json_object_set_new(o, "lag_bytes", lag_json(s, u));
 	(void)json_object_set_new(o, "modules", loaded_json(u));
+	if (u->stats != NULL) {
+		(void)json_object_set(o, "stats", u->stats);
+	}
 	if (u->at.port != 0) {
 		(void)json_object_set_new(o, "host", json_string(u->at.host));
 	} else {

@@ -65,19 +65,33 @@ is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens != 0;
 }
 
+/* Sets the option of `door` to ours of that name, if we want it to lead there. */
+static bool
+find_wanted(const struct supervisor *s, const char *option, struct door *door)
+{
+	struct door wanted;
+
+	for (size_t i = 0; workers_wanted_door(s, door->kind, i, &wanted); i++) {
+		if (strcmp(wanted.option, option) == 0 && endpoint_equal(&wanted.at, &door->at)) {
+			door->option = wanted.option;
+			return true;
+		}
+	}
+	return false;
+}
+
 void
 rejoin_on_door(struct unit *u, struct channel_msg *msg)
 {
 	struct supervisor *s = u->sup;
-	struct door door = {.kind = u->kind, .option = workers_option(u->kind), .handed = true};
+	struct door door = {.kind = u->kind, .handed = true};
 
 	if (u->heard || msg->arg_count < 2) {
 		return;
 	}
 	if (msg->fd_count < 1 || !is_listening(msg->fds[0]) ||
-	    strcmp(msg->args[0], door.option) != 0 ||
 	    endpoint_parse(msg->args[1], 0, &door.at, NULL) < 0 ||
-	    !workers_want_door(s, u->kind, &door.at)) {
+	    !find_wanted(s, msg->args[0], &door)) {
 		u->strange = true;
 		return;
 	}
@@ -108,13 +122,13 @@ is_bound_to(int fd, const struct endpoint *at)
 static void
 keep_door(struct unit *u, int fd)
 {
-	const struct conf_list *addresses = workers_addresses(u->sup, u->kind);
-	struct door door = {
-	    .kind = u->kind, .option = workers_option(u->kind), .fd = fd, .handed = true};
+	struct door door;
 
-	for (size_t i = 0; i < addresses->count && is_listening(fd); i++) {
-		if (endpoint_parse(addresses->items[i], 0, &door.at, NULL) == 0 &&
-		    !workers_have_door(u->sup, u->kind, &door.at) && is_bound_to(fd, &door.at)) {
+	for (size_t i = 0; is_listening(fd) && workers_wanted_door(u->sup, u->kind, i, &door);
+	     i++) {
+		if (!workers_have_door(u->sup, u->kind, &door.at) && is_bound_to(fd, &door.at)) {
+			door.fd = fd;
+			door.handed = true;
 			workers_add_door(u->sup, &door);
 			return;
 		}

@@ -148,7 +148,7 @@ void
 reload_workers(struct supervisor *s)
 {
 	set_worker_count(
-	    s, UNIT_PROXY, s->conf->proxy_listen.count > 0 ? s->conf->proxy_workers : 0);
+	    s, UNIT_PROXY, workers_are_wanted(s, UNIT_PROXY) ? s->conf->proxy_workers : 0);
 	set_worker_count(s, UNIT_HTTP, s->conf->http_listen.count > 0 ? s->conf->http_workers : 0);
 }
 

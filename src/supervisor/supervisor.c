@@ -262,7 +262,8 @@ make_units(struct supervisor *s)
 	for (unsigned i = 1; i <= s->conf->sentinel_instances; i++) {
 		(void)unit_new(s, UNIT_SENTINEL, i);
 	}
-	for (unsigned i = 1; i <= s->conf->proxy_workers && s->conf->proxy_listen.count > 0; i++) {
+	for (unsigned i = 1; i <= s->conf->proxy_workers && workers_are_wanted(s, UNIT_PROXY);
+	     i++) {
 		(void)unit_new(s, UNIT_PROXY, i);
 	}
 	for (unsigned i = 1; i <= s->conf->http_workers && s->conf->http_listen.count > 0; i++) {

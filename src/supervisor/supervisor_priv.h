@@ -122,6 +122,7 @@ struct unit {
 	bool routes;             /* worker said `route` last, for `route_to` */
 	struct topo_master route_to;
 	char no_route[128]; /* why not, in its words */
+	json_t *stats;      /* owned: what it counted, as it said last; NULL: nothing yet */
 	bool heard;         /* worker from before: said all that it has */
 	bool strange;       /* likewise: it has what we do not want */
 	char version[32];   /* likewise: of which holdfast it is; "" one that we started */
@@ -301,9 +302,11 @@ void workers_prepare_switch(struct supervisor *s, uint64_t ms);
 bool workers_are_prepared(const struct supervisor *s);
 bool workers_route(const struct unit *u);
 /* The addresses of this kind of worker, and the option that names them. */
-const struct conf_list *workers_addresses(const struct supervisor *s, enum unit_kind kind);
-const char *workers_option(enum unit_kind kind);
-bool workers_want_door(const struct supervisor *s, enum unit_kind kind, const struct endpoint *at);
+/* The i-th of the addresses that such workers are to listen on, with its option; false: there are no more. */
+bool workers_wanted_door(
+    const struct supervisor *s, enum unit_kind kind, size_t i, struct door *ret_door);
+/* Is there anything for such workers to listen on? */
+bool workers_are_wanted(const struct supervisor *s, enum unit_kind kind);
 bool workers_have_door(const struct supervisor *s, enum unit_kind kind, const struct endpoint *at);
 void workers_add_door(struct supervisor *s, const struct door *door);
 /* The connection to a worker becomes its channel. */

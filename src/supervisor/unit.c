@@ -240,6 +240,7 @@ unit_free(struct unit **up)
 	channel_close(&u->channel);
 	process_free(&u->process);
 	logfile_free(&u->log);
+	json_decref(u->stats);
 	free(u->dir);
 	free(u->program);
 	free(u->conf_path);

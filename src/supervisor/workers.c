@@ -3,6 +3,7 @@
  * they hear from us over a channel (ipc/channel.h) what to listen on, how to be, and who is master.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,32 +16,44 @@
 #include "net/listener.h"
 #include "supervisor/supervisor_priv.h"
 
-const char *
-workers_option(enum unit_kind kind)
-{
-	return kind == UNIT_PROXY ? "proxy.listen" : "http.listen";
-}
+static const struct {
+	enum unit_kind kind;
+	const char *option;
+	size_t addresses; /* offset of the struct conf_list in struct conf */
+} options[] = {
+    {UNIT_PROXY, "proxy.listen", offsetof(struct conf, proxy_listen)},
+    {UNIT_PROXY, "proxy.durable_listen", offsetof(struct conf, proxy_durable_listen)},
+    {UNIT_HTTP, "http.listen", offsetof(struct conf, http_listen)},
+};
 
-const struct conf_list *
-workers_addresses(const struct supervisor *s, enum unit_kind kind)
+bool
+workers_wanted_door(
+    const struct supervisor *s, enum unit_kind kind, size_t i, struct door *ret_door)
 {
-	return kind == UNIT_PROXY ? &s->conf->proxy_listen : &s->conf->http_listen;
+	for (size_t k = 0; k < ARRAY_LEN(options); k++) {
+		const struct conf_list *list =
+		    (const void *)((const char *)s->conf + options[k].addresses);
+
+		if (options[k].kind != kind) {
+			continue;
+		}
+		if (i < list->count) {
+			*ret_door =
+			    (struct door){.kind = kind, .option = options[k].option, .fd = -1};
+			return endpoint_parse(list->items[i], 0, &ret_door->at, NULL) ==
+			       0; /* verified */
+		}
+		i -= list->count;
+	}
+	return false;
 }
 
 bool
-workers_want_door(const struct supervisor *s, enum unit_kind kind, const struct endpoint *at)
+workers_are_wanted(const struct supervisor *s, enum unit_kind kind)
 {
-	const struct conf_list *addresses = workers_addresses(s, kind);
+	struct door door;
 
-	for (size_t i = 0; i < addresses->count; i++) {
-		struct endpoint wanted;
-
-		if (endpoint_parse(addresses->items[i], 0, &wanted, NULL) == 0 &&
-		    endpoint_equal(&wanted, at)) {
-			return true;
-		}
-	}
-	return false;
+	return workers_wanted_door(s, kind, 0, &door);
 }
 
 bool
@@ -65,23 +78,20 @@ workers_add_door(struct supervisor *s, const struct door *door)
 static int
 bind_doors(struct supervisor *s, enum unit_kind kind, struct errmsg *err)
 {
-	const struct conf_list *addresses = workers_addresses(s, kind);
+	struct door door;
 
-	for (size_t i = 0; i < addresses->count; i++) {
-		struct door door = {.kind = kind, .option = workers_option(kind), .fd = -1};
-		int rc = endpoint_parse(addresses->items[i], 0, &door.at, err);
+	for (size_t i = 0; workers_wanted_door(s, kind, i, &door); i++) {
+		int rc = workers_have_door(s, kind, &door.at)
+			     ? 0
+			     : listener_bind(&door.at, &door.fd, err);
 
-		if (rc == 0 && workers_have_door(s, kind, &door.at)) {
-			continue;
-		}
-		if (rc == 0) {
-			rc = listener_bind(&door.at, &door.fd, err);
-		}
 		if (rc < 0) {
 			errmsg_prefix(err, "%s", door.option);
 			return rc;
 		}
-		workers_add_door(s, &door);
+		if (door.fd >= 0) {
+			workers_add_door(s, &door);
+		}
 	}
 	return 0;
 }
@@ -149,6 +159,9 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 		rejoin_on_unfit(u, msg);
 	} else if (strcmp(msg->verb, "prepared") == 0) {
 		u->prepared = true;
+	} else if (strcmp(msg->verb, "stats") == 0 && msg->arg_count > 0) {
+		json_decref(u->stats);
+		u->stats = json_loads(msg->args[0], JSON_REJECT_DUPLICATES, NULL);
 	}
 }
 
@@ -283,6 +296,8 @@ workers_ended(struct unit *u)
 {
 	rejoin_remove(u->sup->conf->data_dir, u->name); /* one that was killed has left it */
 	channel_close(&u->channel);
+	json_decref(u->stats);
+	u->stats = NULL;
 	u->accepting = u->routes = false;
 }
 

@@ -11,8 +11,11 @@ Chaos: one cluster under a write load, one fault after the other at random, and 
   --only A,B     these faults only, also those of weight 0; --list prints the table; --down-after MS: Sentinel's own
   --keep DIR     where the logs of a failed run go (default: the folder it was started in)
 
-Writers send SET and then WAIT 1 over the proxy: what WAIT has confirmed must never be lost. (But when a master and a
-replica are killed at once, what no other replica had confirmed a moment before may be: it is counted.) After each step:
+  --durability   the proxy waits for a replica (proxy.durability = 1), the writers do not ask for it themselves
+
+Writers send SET and then WAIT 1 over the proxy: what WAIT has confirmed must never be lost, with --durability what was
+answered with OK. (But when a master and a replica are killed at once, what no other replica had confirmed a moment before
+may be: it is counted.) After each step:
   agreed   status, ROLE of every server and every sentinel name one master, and all is ready
   writes   every writer has had a write acknowledged since
   kept     what was acknowledged since the step before is there; every --full-check N steps (25), and at the end, all that was
@@ -51,7 +54,7 @@ SLACK_S = 5
 AGREED_S = 60
 NEVER_SEEN = ("READONLY", "LOADING", "MASTERDOWN")
 # What a client may be told: it may have happened; nobody writes to a full disk; a worker was killed or its link cut.
-MAY_BE_SEEN = ("UNCERTAIN", "MISCONF", "closed", "ConnectionResetError", "BrokenPipeError")
+MAY_BE_SEEN = ("UNCERTAIN", "NOREPLICAS", "MISCONF", "closed", "ConnectionResetError", "BrokenPipeError")
 
 
 class Broken(AssertionError):
@@ -59,14 +62,17 @@ class Broken(AssertionError):
 
 
 class Chaos:
-    def __init__(self, cases, seed, down_after_ms, writers, full_check):
+    def __init__(self, cases, seed, down_after_ms, writers, full_check, durability):
         self.seed, self.step, self.kills, self.full_check = seed, 0, 0, full_check
         options = faults.server_options(cases.folder("bin"))
         options.update({"proxy.hold_ms": HOLD_MS, "sentinel.down_after_ms": down_after_ms,
                         # what is killed every other second is not given up
                         "holdfast.restart_max": 1000, "holdfast.restart_window_s": 1})
+        if durability:
+            options.update({"proxy.durability": 1, "proxy.durability_ms": WAIT_MS})
         self.c = cases(options=options).start()
-        self.load = self.c.load(writers=writers, replicas=1, wait_ms=WAIT_MS, prefix="chaos")
+        self.load = self.c.load(writers=writers, replicas=0 if durability else 1, wait_ms=WAIT_MS, prefix="chaos",
+                                few_copies=durability)
         self.seen_errors = [0] * writers
         self.refused = 0       # connections, so far
         self.may_refuse = False  # the present fault takes the listening sockets with it
@@ -401,7 +407,7 @@ def one_step(x, operations, began, done):
 
 def summary(x, done, began):
     print(f"\n{x.step} steps in {time.monotonic() - began:.0f} s, seed {x.seed}: {x.kills} deaths of a master, "
-          f"{x.load.acked} writes acknowledged by WAIT 1, {x.load.unconfirmed} not confirmed, "
+          f"{x.load.acked} writes acknowledged by a replica, {x.load.unconfirmed} not confirmed, "
           f"{len(x.load.errors)} answered with an error; {x.lost_with_both} were lost with both servers that had them, no other")
     print(f"{'operation':27} times  longest reply ms, median and most")
     for name in sorted({d[0] for d in done}):
@@ -419,7 +425,7 @@ def run(args, operations):
     cases, x, done, failed = Cases(f"chaos-{args.seed}"), None, [], None
     began = time.monotonic()
     try:
-        x = Chaos(cases, args.seed, args.down_after, args.writers, args.full_check)
+        x = Chaos(cases, args.seed, args.down_after, args.writers, args.full_check, args.durability)
         with x.load:
             began = time.monotonic()
             while not is_over(x, args, began):
@@ -442,6 +448,7 @@ def run(args, operations):
 def replay_words(args, x):
     words = [f"--seed {args.seed} --steps {x.step if x is not None else 1} --down-after {args.down_after} "
              f"--writers {args.writers}"]
+    words += ["--durability"] if args.durability else []
     return " ".join(words + ([f"--only {args.only}"] if args.only else []))
 
 
@@ -455,6 +462,7 @@ def parse():
     p.add_argument("--down-after", type=int, default=2000)
     p.add_argument("--writers", type=int, default=3)
     p.add_argument("--full-check", type=int, default=25)
+    p.add_argument("--durability", action="store_true")
     p.add_argument("--keep", default=".")
     p.add_argument("--list", action="store_true")
     args = p.parse_args()

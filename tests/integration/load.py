@@ -15,11 +15,13 @@ from wire import Closed, Wire, WireError
 
 
 class Writer(threading.Thread):
-    def __init__(self, port, prefix, pace_s, value, stop, go_on, replicas=0, wait_ms=1000, pipelined=False):
+    def __init__(self, port, prefix, pace_s, value, stop, go_on, replicas=0, wait_ms=1000, pipelined=False,
+                 few_copies=False):
         super().__init__(daemon=True)
         self.port, self.prefix, self.pace_s, self.value = port, prefix, pace_s, value
         self.stop, self.go_on = stop, go_on
         self.replicas, self.wait_ms, self.pipelined = replicas, wait_ms, pipelined
+        self.all_have_few = few_copies  # nobody says how many copies there are: perhaps one only
         self.acked = []       # (n, monotonic s of the reply)
         self.few_copies = set()  # numbers of those that WAIT confirmed with `replicas` copies and not one more
         self.dropped = 0      # how many of them were found to be there and deleted, see drop_checked()
@@ -57,6 +59,8 @@ class Writer(threading.Thread):
             else:
                 now = time.monotonic()
                 if confirmed:
+                    if self.all_have_few:
+                        self.few_copies.add(n)
                     self.acked.append((n, now))
                     if last is not None and now - last > self.longest_gap_s:
                         self.longest_gap_s, self.gap_end = now - last, now
@@ -94,10 +98,12 @@ class Writer(threading.Thread):
 
 
 class Load:
-    def __init__(self, port, writers=2, pace_s=0.001, value=None, prefix="load", replicas=0, wait_ms=1000):
+    def __init__(self, port, writers=2, pace_s=0.001, value=None, prefix="load", replicas=0, wait_ms=1000,
+                 few_copies=False):
         self.prefix, self.value = prefix, value
         self._stop = threading.Event()
-        self.writers = [Writer(port, f"{prefix}:{i}", pace_s, value, self._stop, None, replicas, wait_ms, i % 2 == 1)
+        self.writers = [Writer(port, f"{prefix}:{i}", pace_s, value, self._stop, None, replicas, wait_ms, i % 2 == 1,
+                               few_copies)
                         for i in range(writers)]
 
     def start(self):

@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	tests/integration/test_bad_input.py \
 	tests/integration/test_cli.py \
 	tests/integration/test_config.py \
+	tests/integration/test_durability.py \
 	tests/integration/test_failover.py \
 	tests/integration/test_http.py \
 	tests/integration/test_instance.py \
@@ -28,5 +29,6 @@ EXTRA_DIST += \
 	tests/integration/test_resume.py \
 	tests/integration/test_rolling.py \
 	tests/integration/test_start.py \
+	tests/integration/test_stats.py \
 	tests/integration/test_supervise.py \
 	tests/integration/test_upgrade.py

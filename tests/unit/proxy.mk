@@ -6,3 +6,6 @@ unit_tests += tests/unit/test_session
 tests_unit_test_session_SOURCES = tests/unit/test_session.c tests/unit/fake_server.c tests/unit/fake_server.h \
 	tests/unit/unit.h
 tests_unit_test_session_LDADD = $(LIBS_PROXY) $(UNIT_LIBS)
+unit_tests += tests/unit/test_held
+tests_unit_test_held_SOURCES = tests/unit/test_held.c tests/unit/unit.h
+tests_unit_test_held_LDADD = $(LIBS_PROXY) $(UNIT_LIBS)

@@ -22,7 +22,8 @@ struct server {
 	bool mute;                /* takes requests and does not answer */
 	struct fake_client *last; /* whom it did not answer last */
 	const char *big;          /* the answer to BIG */
-	char seen[1024];          /* "GET a;SET b;" */
+	const char *run_id;
+	char seen[1024]; /* "GET a;SET b;" */
 	unsigned count;
 };
 
@@ -53,6 +54,8 @@ on_request(void *arg, struct fake_client *c, const redisReply *q)
 		fake_say(c, s->is_master
 				? "*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n"
 				: "*5\r\n$5\r\nslave\r\n$1\r\nx\r\n:1\r\n$1\r\nx\r\n:1\r\n");
+	} else if (strcmp(name, "INFO") == 0) {
+		fake_say(c, "$%zu\r\nrun_id:%s\r\n\r\n", strlen(s->run_id) + 9, s->run_id);
 	} else if (strcmp(name, "AUTH") == 0) {
 		fake_say(c, strcmp(last, "good") == 0 ? "+OK\r\n" : "-WRONGPASS no\r\n");
 	} else if (strcmp(name, "SELECT") == 0 || strcmp(name, "CLIENT") == 0) {
@@ -159,6 +162,8 @@ setup(void **state)
 	memset(&a, 0, sizeof(a));
 	memset(&b, 0, sizeof(b));
 	a.is_master = b.is_master = true;
+	a.run_id = "a";
+	b.run_id = "b";
 	a.fake = fake_new(loop, on_request, &a);
 	b.fake = fake_new(loop, on_request, &b);
 	epoch = 0;

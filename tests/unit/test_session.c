@@ -17,7 +17,10 @@
 struct server {
 	struct fake *fake;
 	bool mute, readonly;
-	char seen[2048]; /* "1 GET a;": with the number of the connection */
+	const char *run_id;
+	bool holds_wait;             /* WAIT is not answered … */
+	struct fake_client *waiting; /* … but here, by the test */
+	char seen[2048];             /* "1 GET a;": with the number of the connection */
 	int next;
 };
 
@@ -40,6 +43,10 @@ on_request(void *arg, struct fake_client *c, const redisReply *q)
 
 	if (strcasecmp(name, "ROLE") == 0) {
 		fake_say(c, "*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n");
+		return;
+	}
+	if (strcasecmp(name, "INFO") == 0) {
+		fake_say(c, "$%zu\r\nrun_id:%s\r\n\r\n", strlen(s->run_id) + 9, s->run_id);
 		return;
 	}
 	if (strcasecmp(name, "PING") == 0 && q->elements == 1) {
@@ -68,6 +75,12 @@ on_request(void *arg, struct fake_client *c, const redisReply *q)
 		fake_say(c, "+QUEUED\r\n");
 	} else if (strcasecmp(name, "EXEC") == 0) {
 		fake_say(c, "*0\r\n");
+	} else if (strcasecmp(name, "WAIT") == 0 && s->holds_wait) {
+		s->waiting = c;
+	} else if (strcasecmp(name, "WAIT") == 0) {
+		fake_say(c, ":2\r\n");
+	} else if (strcasecmp(name, "WAITAOF") == 0) {
+		fake_say(c, "*2\r\n:1\r\n:2\r\n");
 	} else if (strcasecmp(name, "SUBSCRIBE") == 0) {
 		for (size_t i = 1; i < q->elements; i++) {
 			fake_say(c, "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%s\r\n:%zu\r\n",
@@ -101,6 +114,8 @@ setup(void **state)
 	backend = backend_new(loop, topo, &conf);
 	memset(&a, 0, sizeof(a));
 	memset(&b, 0, sizeof(b));
+	a.run_id = "a";
+	b.run_id = "b";
 	a.fake = fake_new(loop, on_request, &a);
 	b.fake = fake_new(loop, on_request, &b);
 	epoch = 0;
@@ -114,7 +129,7 @@ setup(void **state)
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
 	client = ends[0];
-	session_new(&proxy, ends[1]);
+	session_new(&proxy, ends[1], DOOR_LISTEN);
 	got[0] = '\0';
 	hung_up = false;
 	name_master(&a);
@@ -128,6 +143,7 @@ teardown(void **state)
 	list_for_each_safe (item, next, &proxy.sessions) {
 		session_close(CONTAINER_OF(item, struct session, link));
 	}
+	confirm_free(&proxy.confirms[DOOR_LISTEN]);
 	backend_free(&backend);
 	topo_free(&topo);
 	fake_free(&a.fake);
@@ -470,6 +486,219 @@ a_large_request_goes_over_a_connection_of_its_own(void **state)
 	assert_int_equal(session()->own_mode, OWN_NONE);
 }
 
+/* PING goes before WAIT on its connection: by it the server takes all that was written before for waited for. */
+static void
+wait_is_about_what_was_written_over_another_connection(void **state)
+{
+	say("set k 1\r\nwait 1 100\r\nwaitaof 1 1 100\r\nwait 1\r\n");
+	expect("+OK\r\n:2\r\n*2\r\n:1\r\n:2\r\n:2\r\n");
+	assert_string_equal(a.seen, "1 set 1;2 wait 100;2 waitaof 100;2 wait 1;");
+}
+
+/* The server is killed and started again behind the same address: it may have lost the write. */
+static void
+restart_in_place(void)
+{
+	a.run_id = "another";
+	a.seen[0] = '\0';
+	fake_drop_all(a.fake);
+}
+
+static void
+wait_confirms_nothing_that_a_restarted_master_may_have_lost(void **state)
+{
+	say("set k 1\r\n");
+	expect("+OK\r\n");
+	restart_in_place();
+	say("wait 1 100\r\nset k 2\r\nwait 1 100\r\n");
+	expect(":0\r\n+OK\r\n:2\r\n");
+	restart_in_place();
+	say("waitaof 1 1 100\r\n");
+	expect("*2\r\n:1\r\n:2\r\n"); /* it was confirmed before */
+	say("set k 3\r\n");
+	expect("+OK\r\n");
+	restart_in_place();
+	a.run_id = "one more";
+	say("waitaof 1 1 100\r\n");
+	expect("*2\r\n:0\r\n:0\r\n");
+}
+
+/* A connection that broke alone says nothing about the data. */
+static void
+wait_counts_after_a_mere_loss_of_connections(void **state)
+{
+	say("set k 1\r\n");
+	expect("+OK\r\n");
+	fake_drop_all(a.fake);
+	say("wait 1 100\r\n");
+	expect(":2\r\n");
+}
+
+/* ---- durability ---- */
+
+static void
+make_durable(void)
+{
+	proxy.confirms[DOOR_LISTEN] = confirm_new(backend);
+	confirm_configure(proxy.confirms[DOOR_LISTEN], 2, 500);
+	a.holds_wait = true;
+}
+
+static void
+nothing_was_heard(void)
+{
+	hear();
+	assert_string_equal(got, "");
+}
+
+static void
+a_write_is_acknowledged_once_replicas_have_it(void **state)
+{
+	make_durable();
+	say("get 1\r\n");
+	expect("$1\r\n1\r\n"); /* a read waits for nobody */
+	say("set k 1\r\nget 2\r\nclient id\r\nset k 2\r\n");
+	until_seen("WAIT 500");
+	until_seen("set 2");
+	nothing_was_heard();
+	fake_say(a.waiting, ":2\r\n");
+	a.seen[0] = '\0';
+	until_seen("WAIT 500"); /* for what came meanwhile */
+	expect("+OK\r\n$1\r\n2\r\n:42\r\n");
+	fake_say(a.waiting, ":3\r\n");
+	expect("+OK\r\n");
+}
+
+static void
+too_few_replicas_are_told(void **state)
+{
+	make_durable();
+	say("set k 1\r\nget 2\r\nquit\r\n");
+	until_seen("WAIT 500");
+	nothing_was_heard();
+	fake_say(a.waiting, ":1\r\n");
+	expect(
+	    "-NOREPLICAS the master has the write, but not 2 replicas within 500 ms; it may yet be "
+	    "lost\r\n$1\r\n2\r\n+OK\r\n");
+	fake_run_until(loop, is_hung_up, NULL);
+}
+
+static void
+an_error_is_not_waited_for(void **state)
+{
+	make_durable();
+	a.readonly = true;
+	say("foo\r\n");
+	expect("-ERR unknown command 'FOO', with args beginning with: \r\n");
+	assert_null(strstr(a.seen, "WAIT"));
+}
+
+static void
+a_transaction_waits_at_its_end_only(void **state)
+{
+	make_durable();
+	say("multi\r\nappend 1\r\n");
+	expect("+OK\r\n+QUEUED\r\n");
+	say("exec\r\nget 2\r\n");
+	until_seen("WAIT 500");
+	nothing_was_heard();
+	fake_say(a.waiting, ":2\r\n");
+	expect("*0\r\n$1\r\n2\r\n");
+	a.seen[0] = '\0';
+	say("multi\r\nappend 1\r\nexec\r\nget 2\r\n"); /* as one pipeline */
+	until_seen("WAIT 500");
+	expect("+OK\r\n+QUEUED\r\n");
+	fake_say(a.waiting, ":1\r\n");
+	expect(
+	    "-NOREPLICAS the master has the write, but not 2 replicas within 500 ms; it may yet be "
+	    "lost\r\n$1\r\n2\r\n");
+}
+
+/* Killed after it answered the write and before replicas had it. */
+static void
+a_write_whose_master_dies_before_replicas_have_it_is_uncertain(void **state)
+{
+	static const char uncertain[] =
+	    "-UNCERTAIN master lost before 2 replicas had the write; it may or may "
+	    "not be kept\r\n";
+
+	make_durable();
+	say("set k 1\r\n");
+	until_seen("WAIT 500");
+	name_master(&b);
+	fake_drop_all(a.fake);
+	expect(uncertain);
+	say("set k 2\r\n");
+	expect("+OK\r\n");
+	b.holds_wait = true;
+	b.seen[0] = '\0';
+	say("set k 3\r\n");
+	fake_run_until(loop, b_has_seen, (void *)(uintptr_t) "WAIT 500");
+	b.run_id = "another"; /* started again in its place, it answers as if all were well */
+	b.holds_wait = false;
+	fake_drop_all(b.fake);
+	expect(uncertain);
+}
+
+/* A broken connection alone is no reason. */
+static void
+replicas_are_asked_again_when_only_the_connection_broke(void **state)
+{
+	make_durable();
+	say("set k 1\r\n");
+	until_seen("WAIT 500");
+	a.holds_wait = false;
+	fake_drop_all(a.fake);
+	expect("+OK\r\n");
+}
+
+/* A planned switchover: what the old master has carried out is confirmed there. */
+static void
+the_old_master_confirms_what_it_has_written(void **state)
+{
+	make_durable();
+	say("set k 1\r\n");
+	until_seen("WAIT 500");
+	backend_hold(backend, 10000);
+	name_master(&b);
+	say("get 2\r\nset k 3\r\n");
+	fake_run_until(loop, b_has_seen, (void *)(uintptr_t) "WAIT 500");
+	nothing_was_heard();
+	fake_say(a.waiting, ":2\r\n");
+	expect("+OK\r\n$1\r\n2\r\n+OK\r\n");
+}
+
+/* … or, since replicas are not asked while it pauses, its successor does; if it is seen to live on. */
+static void
+the_new_master_confirms_what_the_old_one_has_written(void **state)
+{
+	make_durable();
+	say("set k 1\r\n");
+	until_seen("WAIT 500");
+	backend_hold(backend, 10000);
+	b.holds_wait = true;
+	name_master(&b);
+	fake_say(a.waiting,
+	    "-UNBLOCKED force unblock from blocking operation, instance state changed\r\n");
+	fake_run_until(loop, b_has_seen, (void *)(uintptr_t) "WAIT 500");
+	nothing_was_heard();
+	fake_say(b.waiting, ":2\r\n");
+	expect("+OK\r\n");
+}
+
+static void
+a_master_that_died_while_it_handed_over_has_left_doubt(void **state)
+{
+	make_durable();
+	say("set k 1\r\n");
+	until_seen("WAIT 500");
+	backend_hold(backend, 10000);
+	name_master(&b);
+	fake_drop_all(a.fake);
+	expect("-UNCERTAIN master lost before 2 replicas had the write; it may or may not be "
+	       "kept\r\n");
+}
+
 static void
 a_browser_is_hung_up_on(void **state)
 {
@@ -504,6 +733,18 @@ main(void)
 	    TEST(a_subscriber_may_come_back),
 	    TEST(what_was_asked_before_a_reset_is_answered),
 	    TEST(a_large_request_goes_over_a_connection_of_its_own),
+	    TEST(wait_is_about_what_was_written_over_another_connection),
+	    TEST(wait_confirms_nothing_that_a_restarted_master_may_have_lost),
+	    TEST(wait_counts_after_a_mere_loss_of_connections),
+	    TEST(a_write_is_acknowledged_once_replicas_have_it),
+	    TEST(too_few_replicas_are_told),
+	    TEST(an_error_is_not_waited_for),
+	    TEST(a_transaction_waits_at_its_end_only),
+	    TEST(a_write_whose_master_dies_before_replicas_have_it_is_uncertain),
+	    TEST(replicas_are_asked_again_when_only_the_connection_broke),
+	    TEST(the_old_master_confirms_what_it_has_written),
+	    TEST(the_new_master_confirms_what_the_old_one_has_written),
+	    TEST(a_master_that_died_while_it_handed_over_has_left_doubt),
 	    TEST(a_browser_is_hung_up_on),
 	};
 
