@@ -272,7 +272,7 @@ on_role(void *arg, const redisReply *reply, int error)
 	if (b->not_serving) {
 		step(b, B_NOT_MASTER);
 		set_why(b, "the master is loading its data");
-	} else if (says_master(reply)) {
+	} else if (says_master(reply) || (b->conf.any_role && reply->type == REDIS_REPLY_ARRAY)) {
 		step(b, B_IS_MASTER);
 	} else {
 		if (reply->type == REDIS_REPLY_ERROR) {
@@ -571,7 +571,7 @@ backend_new(struct loop *loop, struct topo *topo, const struct backend_conf *con
 
 	*b = (struct backend){.magic = BACKEND_MAGIC, .loop = loop, .topo = topo, .state = B_NONE};
 	(void)snprintf(b->why, sizeof(b->why), "no master is known yet");
-	b->metrics = metrics_new();
+	b->metrics = conf->metrics != NULL ? conf->metrics : metrics_new();
 	backend_configure(b, conf);
 	list_init(&b->lanes);
 	list_init(&b->spares);
@@ -609,7 +609,9 @@ free_now(void *obj)
 	}
 	free(b->user);
 	free(b->secret);
-	metrics_free(&b->metrics);
+	if (b->conf.metrics == NULL) {
+		metrics_free(&b->metrics);
+	}
 	b->magic = 0;
 	free(b);
 }

@@ -54,7 +54,7 @@ struct backend {
 	struct list watchers; /* struct backend_watcher.link */
 	uint32_t pass;
 	struct backend_stats stats;
-	struct metrics *metrics; /* owned */
+	struct metrics *metrics; /* owned, unless conf.metrics is given */
 	uint64_t now_us;         /* backend_tick's */
 };
 

@@ -295,9 +295,7 @@ configure_backend(struct worker *w)
 	log_setup(level, strcmp(w->conf->holdfast_log_format, "json") == 0, w->name);
 	if (w->backend == NULL) {
 		w->backend = backend_new(w->loop, w->topo, &conf);
-		/* alone there is no user of ours: the user default may ask for ROLE, too */
-		backend_set_secret(
-		    w->backend, w->user, w->supervised ? w->secret : w->conf->redis_password);
+		backend_set_secret(w->backend, w->user, worker_secret(w));
 	} else {
 		backend_configure(w->backend, &conf);
 	}
@@ -398,6 +396,9 @@ on_secret(struct worker *w, struct channel_msg *msg)
 	w->secret = xstrdup(msg->args[1]);
 	if (w->backend != NULL) {
 		backend_set_secret(w->backend, w->user, w->secret);
+	}
+	if (w->started && w->ops->apply != NULL) {
+		w->ops->apply(w->state);
 	}
 }
 
@@ -652,6 +653,25 @@ struct backend *
 worker_backend(const struct worker *w)
 {
 	return w->backend;
+}
+
+struct topo *
+worker_topo(const struct worker *w)
+{
+	return w->topo;
+}
+
+const char *
+worker_user(const struct worker *w)
+{
+	return w->user;
+}
+
+const char *
+worker_secret(const struct worker *w)
+{
+	/* alone there is no user of ours: the user default may ask for ROLE, too */
+	return w->supervised ? w->secret : w->conf->redis_password;
 }
 
 const struct conf *

@@ -69,6 +69,10 @@ int worker_main(const struct worker_args *args, const struct worker_ops *ops);
 
 struct loop *worker_loop(const struct worker *w);
 struct backend *worker_backend(const struct worker *w);
+struct topo *worker_topo(const struct worker *w);
+/* Our own user on the servers, borrowed until the next apply; NULL: none. */
+const char *worker_user(const struct worker *w);
+const char *worker_secret(const struct worker *w);
 /* Borrowed until the next apply. */
 const struct conf *worker_conf(const struct worker *w);
 const char *worker_name(const struct worker *w);

@@ -43,6 +43,12 @@ session_multi_fini(struct session *s)
 	}
 }
 
+static const char *
+null_text(const struct session *s)
+{
+	return s->id.protocol >= 3 ? "_\r\n" : "*-1\r\n";
+}
+
 bool
 session_multi_is_away(const struct session *s)
 {
@@ -88,7 +94,7 @@ in_lost(struct session *s, const struct command *cmd)
 	}
 	if (cmd != NULL && cmd->id == CMD_EXEC) {
 		if (s->multi != NULL && s->multi->watched) {
-			session_reply_null(s);
+			session_reply(s, null_text(s));
 		} else {
 			session_reply(
 			    s, "-EXECABORT Transaction discarded because the master was lost\r\n");
@@ -129,7 +135,14 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 			return session_wait_for(s, WAIT_REPLIES);
 		}
 		raw = (struct slice){(const uint8_t *)discard, sizeof(discard) - 1};
-		s->null_for_reply = true;
+		s->instead = null_text(s);
+	} else if (is_exec && s->multi_dirty) {
+		/* something in it was refused here, of which the server knows nothing */
+		if (s->requester.unanswered > 0) {
+			return session_wait_for(s, WAIT_REPLIES);
+		}
+		raw = (struct slice){(const uint8_t *)discard, sizeof(discard) - 1};
+		s->instead = "-EXECABORT Transaction discarded because of previous errors.\r\n";
 	}
 	d = session_forward(s, raw, 0);
 	if (d == DISPATCH_DONE && s->requester.unanswered > 0 && s->multi != NULL) {
@@ -241,13 +254,15 @@ give_up(struct session *s, const char *exec_reply)
 			session_reply(s, "+OK\r\n");
 		} else if (!s->own_ends || !last) {
 			session_reply(s, "+QUEUED\r\n");
-		} else if (s->null_for_reply) {
-			s->null_for_reply = false;
-			session_reply_null(s);
+		} else if (s->instead != NULL) {
+			const char *instead = s->instead;
+
+			s->instead = NULL;
+			session_reply(s, instead);
 		} else if (!s->exec_sent) {
 			session_reply(s, "+OK\r\n"); /* DISCARD */
 		} else if (exec_reply == NULL) {
-			session_reply_null(s);
+			session_reply(s, null_text(s));
 		} else {
 			session_reply(s, exec_reply);
 		}
@@ -261,7 +276,7 @@ void
 session_multi_lost(struct session *s)
 {
 	struct multi *m = s->multi;
-	bool exec_is_out = s->own_ends && s->exec_sent && !s->null_for_reply && !m->refused;
+	bool exec_is_out = s->own_ends && s->exec_sent && s->instead == NULL && !m->refused;
 
 	if (s->multi_lost) {
 		return;

@@ -144,7 +144,7 @@ session_wait_info(struct session *s, const struct lane_reply *reply)
 		end = memchr(id.ptr, '\r', (size_t)(reply->raw.ptr + reply->raw.len - id.ptr));
 		id.len = end != NULL ? (size_t)(end - id.ptr) : 0;
 	}
-	s->wait_counts = backend_is_process(s->proxy->backend, s->written_at, id) ||
+	s->wait_counts = backend_is_process(s->backend, s->written_at, id) ||
 			 (reply->type == '-' && s->written_at == reply->process); /* may not ask */
 }
 

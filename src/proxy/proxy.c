@@ -10,6 +10,14 @@
 #include "conf/conf.h"
 #include "proxy/proxy_priv.h"
 
+static struct backend_conf
+readers_conf(const struct proxy *p)
+{
+	return (struct backend_conf){.hold_ms = worker_conf(p->worker)->proxy_hold_ms,
+	    .client_name = "holdfast",
+	    .metrics = backend_metrics(p->backend)};
+}
+
 static void
 configure(struct proxy *p)
 {
@@ -27,6 +35,12 @@ configure(struct proxy *p)
 	    p->confirms[DOOR_LISTEN], conf->proxy_durability, conf->proxy_durability_ms);
 	confirm_configure(p->confirms[DOOR_DURABLE],
 	    conf->proxy_durable_listen.count > 0 ? durable : 0, conf->proxy_durability_ms);
+	if (p->readers != NULL) {
+		const struct backend_conf reads = readers_conf(p);
+
+		readers_configure(p->readers, &reads, conf->proxy_max_lag_ms);
+		readers_set_secret(p->readers, worker_user(p->worker), worker_secret(p->worker));
+	}
 	/* what surrounds a value of the largest size is not counted against it */
 	p->limits.total_max = conf->proxy_max_request_bytes + RESP_INLINE_MAX;
 }
@@ -65,8 +79,12 @@ proxy_start(struct worker *w, void **ret_state, struct errmsg *err)
 	    .next_id = 1};
 	list_init(&p->sessions);
 	buf_init(&p->inline_buf, 8 * RESP_INLINE_MAX);
-	for (size_t i = 0; i < DOOR_COUNT; i++) {
-		p->confirms[i] = confirm_new(p->backend);
+	p->confirms[DOOR_LISTEN] = confirm_new(p->backend);
+	p->confirms[DOOR_DURABLE] = confirm_new(p->backend);
+	if (worker_conf(w)->proxy_read_listen.count > 0) {
+		const struct backend_conf conf = readers_conf(p);
+
+		p->readers = readers_new(p->loop, worker_topo(w), &conf);
 	}
 	ev_timer_init(&p->idle_timer, on_idle_timer, 1., 1.);
 	p->idle_timer.data = p;
@@ -82,7 +100,8 @@ proxy_accept(void *state, int fd, unsigned door)
 	static const char full[] = "-ERR max number of clients reached\r\n";
 	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
 
-	if (p->draining || p->session_count >= p->conf.max_clients) {
+	if (p->draining || p->session_count >= p->conf.max_clients ||
+	    (door == DOOR_READ && p->readers == NULL)) {
 		p->stats.refused++;
 		(void)send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
 		(void)close(fd);
@@ -97,6 +116,30 @@ proxy_apply(void *state)
 	configure(OBJ_CAST((struct proxy *)state, PROXY_MAGIC));
 }
 
+static void
+all_stats(const struct proxy *p, struct backend_stats *ret_stats)
+{
+	size_t count = p->readers != NULL ? readers_count(p->readers) : 0;
+	struct backend_stats b;
+
+	backend_stats(p->backend, ret_stats);
+	for (size_t i = 0; i < count; i++) {
+		backend_stats(readers_at(p->readers, i), &b);
+		ret_stats->sent += b.sent;
+		ret_stats->answered += b.answered;
+		ret_stats->sent_again += b.sent_again;
+		ret_stats->uncertain += b.uncertain;
+		ret_stats->expired += b.expired;
+		ret_stats->connects += b.connects;
+		ret_stats->losses += b.losses;
+		ret_stats->in_bytes += b.in_bytes;
+		ret_stats->out_bytes += b.out_bytes;
+		ret_stats->held_bytes += b.held_bytes;
+		ret_stats->held_count += b.held_count;
+		ret_stats->lanes += b.lanes;
+	}
+}
+
 /* Nothing is said while nothing happens. */
 static bool
 proxy_report(void *state, bool anew, struct buf *out)
@@ -106,7 +149,7 @@ proxy_report(void *state, bool anew, struct buf *out)
 	uint64_t counted;
 	int err;
 
-	backend_stats(p->backend, &b);
+	all_stats(p, &b);
 	counted = p->stats.accepted + p->stats.refused + p->stats.in_bytes + p->stats.out_bytes +
 		  p->session_count + b.connects + b.losses +
 		  metrics_total(backend_metrics(p->backend));
@@ -123,10 +166,12 @@ proxy_report(void *state, bool anew, struct buf *out)
 	    U(p->stats.slow), U(p->stats.violations), U(p->stats.in_bytes), U(p->stats.out_bytes));
 	if (err == 0) {
 		err = buf_addf(out,
-		    "\"backend\":{\"lanes\":%zu,\"connects\":%llu,\"losses\":%llu,\"sent\":%llu,"
+		    "\"replicas\":%zu,\"backend\":{\"lanes\":%zu,\"connects\":%llu,\"losses\":%llu,"
+		    "\"sent\":%llu,"
 		    "\"answered\":%llu,\"sent_again\":%llu,\"uncertain\":%llu,\"expired\":%llu,"
 		    "\"held_count\":%zu,\"held_bytes\":%zu,\"in_bytes\":%llu,\"out_bytes\":%llu},",
-		    b.lanes, U(b.connects), U(b.losses), U(b.sent), U(b.answered), U(b.sent_again),
+		    p->readers != NULL ? readers_fit(p->readers) : (size_t)0, b.lanes,
+		    U(b.connects), U(b.losses), U(b.sent), U(b.answered), U(b.sent_again),
 		    U(b.uncertain), U(b.expired), b.held_count, b.held_bytes, U(b.in_bytes),
 		    U(b.out_bytes));
 	}
@@ -172,6 +217,7 @@ proxy_stop(void *state)
 	for (size_t i = 0; i < DOOR_COUNT; i++) {
 		confirm_free(&p->confirms[i]);
 	}
+	readers_free(&p->readers);
 	ev_timer_stop(loop_ev(p->loop), &p->idle_timer);
 	loop_bury(p->loop, free_now, p);
 }
@@ -188,9 +234,16 @@ durable_addresses(const struct conf *conf)
 	return &conf->proxy_durable_listen;
 }
 
+static const struct conf_list *
+read_addresses(const struct conf *conf)
+{
+	return &conf->proxy_read_listen;
+}
+
 static const struct worker_door doors[] = {
     [DOOR_LISTEN] = {.option = "proxy.listen", .addresses = listen_addresses},
     [DOOR_DURABLE] = {.option = "proxy.durable_listen", .addresses = durable_addresses},
+    [DOOR_READ] = {.option = "proxy.read_listen", .addresses = read_addresses},
     [DOOR_COUNT] = {.option = NULL}};
 
 const struct worker_ops proxy_worker_ops = {.role = "proxy",

@@ -9,6 +9,7 @@
 #include "backend/confirm.h"
 #include "backend/lane.h"
 #include "backend/metrics.h"
+#include "backend/readers.h"
 #include "backend/worker.h"
 #include "base/buf.h"
 #include "net/conn.h"
@@ -31,6 +32,7 @@
 enum proxy_door {
 	DOOR_LISTEN,  /* proxy.listen */
 	DOOR_DURABLE, /* proxy.durable_listen */
+	DOOR_READ,    /* proxy.read_listen */
 	DOOR_COUNT,
 };
 
@@ -45,8 +47,9 @@ struct proxy {
 	struct resp_limits limits;
 	struct buf inline_buf; /* shared by all scanners */
 	ev_timer idle_timer;
-	struct confirm
-	    *confirms[DOOR_COUNT]; /* owned: how writes that come in there are acknowledged */
+	/* owned: how writes that come in there are acknowledged; NULL: as they are */
+	struct confirm *confirms[DOOR_COUNT];
+	struct readers *readers; /* owned: for DOOR_READ; NULL: there is none */
 	bool draining;
 	struct {
 		uint64_t accepted, refused;
@@ -95,7 +98,9 @@ struct session {
 	uint32_t magic;
 	struct list link;
 	struct proxy *proxy; /* borrowed (outlives its sessions) */
-	struct conn *conn;   /* owned */
+	struct backend
+	    *backend;      /* borrowed (outlives it): the proxy's, or a place of its readers */
+	struct conn *conn; /* owned */
 	struct requester requester;
 	struct resp_request_scanner scan;
 	struct lane *lane; /* ref: the shared one, or NULL until it is needed */
@@ -105,8 +110,9 @@ struct session {
 	struct raw *raw;         /* owned: OWN_RAW's state */
 	struct multi *multi;     /* owned: OWN_MULTI's, from MULTI on */
 	struct holding *holding; /* owned: replies that wait for replicas; NULL: none */
-	char *name;              /* owned: CLIENT SETNAME */
-	uint64_t number;         /* CLIENT ID */
+	const char *instead; /* borrowed (static): replaces the next reply; NULL: nothing does */
+	char *name;          /* owned: CLIENT SETNAME */
+	uint64_t number;     /* CLIENT ID */
 	uint64_t active_ms;
 	unsigned written_at; /* lane_reply.process of a write that no WAIT has confirmed, or 0 */
 	uint64_t wait_for;   /* how many replicas the WAIT that is due asked for; 0: none is due */
@@ -125,7 +131,7 @@ struct session {
 	bool unknown_asked;  /* the last request is a command that the table does not know */
 	bool multi_asked;    /* the next reply is MULTI's */
 	bool exec_sent;      /* the last request of the own lane is EXEC */
-	bool null_for_reply; /* the next reply is replaced by a null */
+	bool multi_dirty;    /* EXEC must fail: something in it was refused here */
 	bool waits_for_aof;  /* the WAIT that is due is WAITAOF */
 	bool info_asked;     /* the next reply is INFO's, for it … */
 	bool wait_counts;    /* … and it says that WAIT is answered by whoever took the writes */
@@ -151,7 +157,6 @@ void session_close_with(struct session *s, const char *reply);
 /* No more requests; ends when all is answered. */
 void session_drain(struct session *s);
 void session_reply(struct session *s, const char *reply);
-void session_reply_null(struct session *s);
 void session_replyf(struct session *s, const char *fmt, ...) ATTR_PRINTF(2, 3);
 /* The present request is answered without a server. */
 void session_count_local(struct session *s, bool error);

@@ -146,12 +146,6 @@ session_reply(struct session *s, const char *reply)
 }
 
 void
-session_reply_null(struct session *s)
-{
-	session_reply(s, s->id.protocol >= 3 ? "_\r\n" : "*-1\r\n");
-}
-
-void
 session_replyf(struct session *s, const char *fmt, ...)
 {
 	struct buf held;
@@ -172,7 +166,7 @@ session_replyf(struct session *s, const char *fmt, ...)
 void
 session_count_local(struct session *s, bool error)
 {
-	metrics_add_local(backend_metrics(s->proxy->backend), s->asked, error);
+	metrics_add_local(backend_metrics(s->backend), s->asked, error);
 }
 
 void
@@ -249,13 +243,15 @@ on_reply(void *owner, const struct lane_reply *reply)
 		session_write_login(s, reply->raw);
 	} else if (s->wait_for > 0) {
 		session_write(s, session_wait_answer(s, reply));
-	} else if (!s->null_for_reply && is_acknowledgment(s, reply)) {
+	} else if (s->instead == NULL && is_acknowledgment(s, reply)) {
 		session_hold_write(s, reply);
-	} else if (!s->null_for_reply) {
+	} else if (s->instead == NULL) {
 		session_write(s, reply->raw);
 	} else if (reply->last) {
-		s->null_for_reply = false;
-		session_reply_null(s);
+		const char *instead = s->instead;
+
+		s->instead = NULL;
+		session_reply(s, instead);
 	}
 	if (!reply->last && s->large_reads > 0) {
 		s->large_reads = SESSION_LARGE_READS;
@@ -340,7 +336,7 @@ session_lane(struct session *s)
 	if (s->lane == NULL) {
 		struct lane_key key = session_key(&s->id);
 
-		s->lane = lane_shared(s->proxy->backend, &key);
+		s->lane = lane_shared(s->backend, &key);
 	}
 	return s->lane;
 }
@@ -352,7 +348,7 @@ session_take_own(struct session *s, enum session_own mode)
 
 	assert(s->requester.unanswered == 0);
 	if (s->own == NULL) {
-		s->own = lane_own(s->proxy->backend, &key, &s->requester);
+		s->own = lane_own(s->backend, &key, &s->requester);
 	}
 	s->own_mode = (uint8_t)mode;
 	s->own_ends = false;
@@ -370,6 +366,7 @@ session_drop_own(struct session *s, bool clean)
 	s->exec_sent = false;
 	s->multi_asked = false;
 	s->multi_lost = false;
+	s->multi_dirty = false;
 	s->watch_lost = false;
 	s->unknown_asked = false;
 	if (s->own_sticky) {
@@ -419,6 +416,7 @@ session_forward(struct session *s, struct slice raw, unsigned flags)
 	if (lane_is_full(&s->requester, lane)) {
 		return session_wait_for(s, WAIT_ROOM);
 	}
+	flags |= s->door == DOOR_READ ? LANE_READ : 0;
 	err = lane_send(&s->requester, lane, raw, flags | (unsigned)s->asked << LANE_COMMAND_SHIFT);
 	if (err < 0) {
 		if (s->requester.unanswered > 0) {
@@ -431,15 +429,47 @@ session_forward(struct session *s, struct slice raw, unsigned flags)
 
 /* ---- requests ---- */
 
+static const char readonly[] = "-READONLY You can't write against a read only replica.\r\n";
+
+/*
+ * `cmd` NULL: for it writes, or may write, where only reads are. What follows of a request in pieces is thrown away, as
+ * long as no own lane would take it.
+ */
 static enum dispatch
-refuse(struct session *s, const struct command *cmd)
+refuse(struct session *s, const struct command *cmd, bool begin)
 {
 	if (s->requester.unanswered > 0) {
 		return session_wait_for(s, WAIT_REPLIES);
 	}
+	if (s->own_mode == OWN_RAW) {
+		enum dispatch d = session_raw_settle(s);
+
+		if (d != DISPATCH_DONE) {
+			return d;
+		}
+	}
 	session_count_local(s, true);
-	session_replyf(s, "-ERR %s is not allowed here; proxy.allow may name it\r\n", cmd->name);
-	return DISPATCH_DONE;
+	s->multi_dirty = s->own_mode == OWN_MULTI; /* as any error before EXEC */
+	if (cmd == NULL) {
+		session_reply(s, readonly);
+	} else {
+		session_replyf(
+		    s, "-ERR %s is not allowed here; proxy.allow may name it\r\n", cmd->name);
+	}
+	if (begin && s->own != NULL) {
+		session_close_with(s, "");
+		return DISPATCH_CLOSED;
+	}
+	return s->conn != NULL ? DISPATCH_DONE : DISPATCH_CLOSED;
+}
+
+/* Transactions and what else is about the connection are no writes; what they lead to is looked at by itself. */
+static bool
+is_refused_write(const struct session *s, const struct command *cmd)
+{
+	return s->door == DOOR_READ &&
+	       (cmd == NULL ||
+		   (cmd->flags & (CMD_WRITE | CMD_OWN | CMD_SESSION | CMD_PUBSUB)) == CMD_WRITE);
 }
 
 /* A browser was made to talk to us: Redis hangs up on these two, and so do we. */
@@ -465,12 +495,15 @@ dispatch(struct session *s, const struct resp_request *req, bool begin)
 			session_close(s);
 			return DISPATCH_CLOSED;
 		}
-		return session_own_command(s, NULL, req, begin);
+		return is_refused_write(s, NULL) ? refuse(s, NULL, begin)
+						 : session_own_command(s, NULL, req, begin);
+	}
+	if (is_refused_write(s, cmd)) {
+		return refuse(s, NULL, begin);
 	}
 	if ((cmd->flags & CMD_REFUSED) != 0 &&
 	    !command_is_allowed(cmd, s->proxy->conf.allow, s->proxy->conf.allow_count)) {
-		return begin ? (session_close_with(s, "-ERR not allowed here\r\n"), DISPATCH_CLOSED)
-			     : refuse(s, cmd);
+		return refuse(s, cmd, begin);
 	}
 	if ((cmd->flags & CMD_SESSION) != 0 && !begin) {
 		return session_state_command(s, cmd, req);
@@ -551,7 +584,7 @@ on_data(struct conn *c, void *owner, struct slice in)
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 	size_t at = 0;
 
-	s->active_ms = backend_tick(s->proxy->backend) / 1000;
+	s->active_ms = backend_tick(s->backend) / 1000;
 	while (at < in.len && s->wait == WAIT_NOTHING) {
 		size_t used = 0;
 		enum dispatch d;
@@ -623,6 +656,7 @@ session_new(struct proxy *p, int fd, enum proxy_door door)
 	*s = (struct session){.magic = SESSION_MAGIC,
 	    .proxy = p,
 	    .door = (uint8_t)door,
+	    .backend = door == DOOR_READ ? readers_next(p->readers) : p->backend,
 	    .id = {.protocol = 2},
 	    .number = p->next_id++,
 	    .active_ms = clock_mono_ms()};

@@ -129,7 +129,7 @@ ask(struct session *s, struct login *l, struct slice raw)
 	int err;
 
 	if (lane == NULL) {
-		l->lane = lane_shared(s->proxy->backend, &key);
+		l->lane = lane_shared(s->backend, &key);
 		lane = l->lane;
 	}
 	s->login = l;

@@ -123,6 +123,8 @@ say_how_to_use(struct supervisor *s)
 		    ENDPOINT_TEXT(&s->doors[i].at),
 		    strcmp(s->doors[i].option, "proxy.durable_listen") == 0
 			? "the same; a write counts when replicas have it"
+		    : strcmp(s->doors[i].option, "proxy.read_listen") == 0
+			? "reads only, from replicas"
 		    : s->doors[i].kind == UNIT_PROXY ? "always leads to the master"
 						     : "Redis over HTTP");
 	}

@@ -23,6 +23,7 @@ static const struct {
 } options[] = {
     {UNIT_PROXY, "proxy.listen", offsetof(struct conf, proxy_listen)},
     {UNIT_PROXY, "proxy.durable_listen", offsetof(struct conf, proxy_durable_listen)},
+    {UNIT_PROXY, "proxy.read_listen", offsetof(struct conf, proxy_read_listen)},
     {UNIT_HTTP, "http.listen", offsetof(struct conf, http_listen)},
 };
 

@@ -257,6 +257,19 @@ a_transaction_goes_over_a_connection_of_its_own(void **state)
 	assert_string_equal(a.seen, "1 get 1;2 multi;2 append 2;2 exec;1 get 3;");
 }
 
+/* The server knows nothing of it, but EXEC must not go on as if it had not been asked. */
+static void
+what_is_refused_in_a_transaction_ends_it(void **state)
+{
+	say("multi\r\nappend 1\r\nshutdown\r\nappend 2\r\nexec\r\nget 3\r\n");
+	expect("+OK\r\n+QUEUED\r\n-ERR SHUTDOWN is not allowed here; proxy.allow may name "
+	       "it\r\n+QUEUED\r\n"
+	       "-EXECABORT Transaction discarded because of previous errors.\r\n$1\r\n3\r\n");
+	assert_string_equal(a.seen, "1 multi;1 append 1;1 append 2;1 DISCARD;2 get 3;");
+	say("multi\r\nappend 1\r\nexec\r\n");
+	expect("+OK\r\n+QUEUED\r\n*0\r\n");
+}
+
 static void
 an_unknown_command_takes_no_connection_for_good(void **state)
 {
@@ -717,6 +730,7 @@ main(void)
 	    TEST(a_fault_is_told_after_what_was_right),
 	    TEST(who_sends_no_more_still_gets_its_answers),
 	    TEST(a_transaction_goes_over_a_connection_of_its_own),
+	    TEST(what_is_refused_in_a_transaction_ends_it),
 	    TEST(an_unknown_command_takes_no_connection_for_good),
 	    TEST(a_login_is_asked_of_the_server),
 	    TEST(a_transaction_goes_on_at_the_next_master),
