@@ -31,6 +31,7 @@ enum command_id {
 	CMD_HELLO,
 	CMD_SELECT,
 	CMD_CLIENT,
+	CMD_INFO,
 	CMD_RESET,
 	CMD_QUIT,
 	CMD_MULTI,

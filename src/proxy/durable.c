@@ -38,10 +38,16 @@ session_holding_fini(struct session *s)
 	}
 }
 
+size_t
+session_held_bytes(const struct session *s)
+{
+	return s->holding != NULL ? buf_len(&s->holding->held.bytes) : 0;
+}
+
 bool
 session_holds_much(const struct session *s)
 {
-	return s->holding != NULL && buf_len(&s->holding->held.bytes) > SESSION_HELD_HIGH;
+	return session_held_bytes(s) > SESSION_HELD_HIGH;
 }
 
 static void
@@ -126,7 +132,7 @@ session_hold_write(struct session *s, const struct lane_reply *reply)
 	if (h == NULL) {
 		h = s->holding = xcalloc(1, sizeof(*h));
 		h->confirm = s->proxy->confirms[s->door];
-		held_init(&h->held, SESSION_OUT_MAX);
+		held_init(&h->held, s->proxy->conf.max_output_bytes);
 		h->watcher = (struct confirm_watcher){.on_outcome = on_outcome, .arg = s};
 		list_init(&h->watcher.link);
 		confirm_watch(h->confirm, &h->watcher);

@@ -1,6 +1,6 @@
 noinst_LIBRARIES += src/proxy/libproxy.a
 src_proxy_libproxy_a_SOURCES = \
-	src/proxy/durable.c src/proxy/held.c src/proxy/held.h \
+	src/proxy/clients.c src/proxy/durable.c src/proxy/held.c src/proxy/held.h \
 	src/proxy/multi.c src/proxy/own.c \
 	src/proxy/proxy.c src/proxy/proxy.h src/proxy/proxy_priv.h \
 	src/proxy/raw.c \

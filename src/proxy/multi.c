@@ -43,6 +43,12 @@ session_multi_fini(struct session *s)
 	}
 }
 
+int
+session_multi_queued(const struct session *s)
+{
+	return s->multi != NULL && s->own_mode == OWN_MULTI ? (int)s->multi->count - 1 : -1;
+}
+
 static const char *
 null_text(const struct session *s)
 {

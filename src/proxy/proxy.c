@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "proxy/proxy_priv.h"
@@ -27,6 +28,10 @@ configure(struct proxy *p)
 
 	p->conf.max_clients = conf->proxy_max_clients;
 	p->conf.client_timeout_ms = conf->proxy_client_timeout_s * 1000;
+	p->conf.max_output_bytes = conf->proxy_max_output_bytes;
+	p->conf.max_memory_bytes = conf->proxy_max_memory_bytes;
+	p->conf.output_timeout_s = conf->proxy_output_timeout_s;
+	p->conf.max_connects_per_s = conf->proxy_max_connects_per_s;
 	p->conf.allow = (const char *const *)conf->proxy_allow.items;
 	p->conf.allow_count = conf->proxy_allow.count;
 	p->limits = RESP_LIMITS_DEFAULT;
@@ -45,26 +50,88 @@ configure(struct proxy *p)
 	p->limits.total_max = conf->proxy_max_request_bytes + RESP_INLINE_MAX;
 }
 
+/* Something waits for it, and it has taken nothing of that for so long. */
+static bool
+is_stuck(struct session *s)
+{
+	uint32_t sent = (uint32_t)conn_sent_total(s->conn);
+	bool waits = conn_unsent(s->conn) > 0 && sent == s->sent_seen;
+
+	s->stuck_s = waits ? s->stuck_s + 1 : 0;
+	s->sent_seen = sent;
+	return s->proxy->conf.output_timeout_s != 0 && s->stuck_s > s->proxy->conf.output_timeout_s;
+}
+
+static void
+look_at_session(struct proxy *p, struct session *s, uint64_t now)
+{
+	uint64_t hold_ms = MAX(worker_conf(p->worker)->proxy_hold_ms, (uint64_t)1000);
+
+	if (session_raw_lost_ms(s, now) > hold_ms) {
+		session_close(s); /* it would wait for messages that nobody can send */
+	} else if (session_multi_away_ms(s, now) > hold_ms) {
+		session_multi_give_up(s);
+	} else if (is_stuck(s)) {
+		p->stats.slow++;
+		log_peer(LOG_INFO, "a client that does not read its replies is closed");
+		session_close(s);
+	} else if (p->conf.client_timeout_ms != 0 && s->requester.unanswered == 0 &&
+		   s->holding == NULL && s->own_mode != OWN_RAW &&
+		   now - s->active_ms >= p->conf.client_timeout_ms) {
+		p->stats.idle++;
+		session_close(s);
+	}
+}
+
+static size_t
+memory_of(const struct session *s)
+{
+	return conn_unsent(s->conn) + session_held_bytes(s);
+}
+
+/* Those for whom most is kept go, until the rest is little enough. */
+static void
+look_at_memory(struct proxy *p)
+{
+	size_t all = 0;
+
+	list_for_each (item, &p->sessions) {
+		all += memory_of(CONTAINER_OF(item, struct session, link));
+	}
+	while (p->conf.max_memory_bytes != 0 && all > p->conf.max_memory_bytes) {
+		struct session *most = NULL;
+
+		list_for_each (item, &p->sessions) {
+			struct session *s = CONTAINER_OF(item, struct session, link);
+
+			most = most == NULL || memory_of(s) > memory_of(most) ? s : most;
+		}
+		if (most == NULL) {
+			return;
+		}
+		all -= memory_of(most);
+		p->stats.slow++;
+		log_peer(LOG_WARN, "a client is closed: the proxy keeps more than "
+				   "proxy.max_memory_bytes, and most of it for this one");
+		session_close(most);
+	}
+}
+
 static void
 on_idle_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	struct proxy *p = OBJ_CAST((struct proxy *)timer->data, PROXY_MAGIC);
-	uint64_t now = clock_mono_ms(), hold_ms = worker_conf(p->worker)->proxy_hold_ms;
+	uint64_t now = clock_mono_ms();
 
 	list_for_each_safe (item, next, &p->sessions) {
-		struct session *s = CONTAINER_OF(item, struct session, link);
-
-		if (session_raw_lost_ms(s, now) > MAX(hold_ms, (uint64_t)1000)) {
-			session_close(s); /* it would wait for messages that nobody can send */
-		} else if (session_multi_away_ms(s, now) > MAX(hold_ms, (uint64_t)1000)) {
-			session_multi_give_up(s);
-		} else if (p->conf.client_timeout_ms != 0 && s->requester.unanswered == 0 &&
-			   s->holding == NULL && s->own_mode != OWN_RAW &&
-			   now - s->active_ms >= p->conf.client_timeout_ms) {
-			p->stats.idle++;
-			session_close(s);
-		}
+		look_at_session(p, CONTAINER_OF(item, struct session, link), now);
 	}
+	look_at_memory(p);
+	if (p->paused) {
+		p->paused = false;
+		worker_pause_doors(p->worker, false);
+	}
+	p->connects = 0;
 }
 
 static int
@@ -108,6 +175,10 @@ proxy_accept(void *state, int fd, unsigned door)
 		return;
 	}
 	session_new(p, fd, (enum proxy_door)door);
+	if (++p->connects == p->conf.max_connects_per_s) {
+		p->paused = true; /* until the next second */
+		worker_pause_doors(p->worker, true);
+	}
 }
 
 static void

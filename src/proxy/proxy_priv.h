@@ -21,8 +21,6 @@
 /* A reply of at least so many bytes goes to the socket without a copy. */
 #define PROXY_DIRECT_BYTES ((size_t)16 * 1024)
 #define SESSION_OUT_HIGH   ((size_t)1024 * 1024)
-/* More than that is not kept for a client that does not read while others wait behind it. */
-#define SESSION_OUT_MAX ((size_t)64 * 1024 * 1024)
 /* More than that waits for replicas: its client is not read on. */
 #define SESSION_HELD_HIGH ((size_t)1024 * 1024)
 /* After a large reply, so many reads go over an own lane at once: the next may well be large. */
@@ -47,6 +45,8 @@ struct proxy {
 	struct resp_limits limits;
 	struct buf inline_buf; /* shared by all scanners */
 	ev_timer idle_timer;
+	unsigned connects; /* in this second */
+	bool paused;       /* these were too many */
 	/* owned: how writes that come in there are acknowledged; NULL: as they are */
 	struct confirm *confirms[DOOR_COUNT];
 	struct readers *readers; /* owned: for DOOR_READ; NULL: there is none */
@@ -60,6 +60,9 @@ struct proxy {
 	struct {
 		size_t max_clients;
 		uint64_t client_timeout_ms;
+		size_t max_output_bytes, max_memory_bytes;
+		uint64_t output_timeout_s;
+		unsigned max_connects_per_s;
 		const char *const *allow; /* borrowed from the worker's conf */
 		size_t allow_count;
 	} conf;
@@ -84,6 +87,7 @@ enum session_own {
 };
 
 struct holding;
+struct client_filter;
 struct login;
 struct multi;
 struct raw;
@@ -112,7 +116,12 @@ struct session {
 	struct holding *holding; /* owned: replies that wait for replicas; NULL: none */
 	const char *instead; /* borrowed (static): replaces the next reply; NULL: nothing does */
 	char *name;          /* owned: CLIENT SETNAME */
-	uint64_t number;     /* CLIENT ID */
+	char *lib_name, *lib_version; /* owned: CLIENT SETINFO */
+	struct client_filter *filter; /* owned: of the CLIENT LIST or KILL that is due */
+	uint64_t created_ms;
+	uint32_t sent_seen; /* conn_sent_total, its lower half, a second ago … */
+	uint32_t stuck_s;   /* … since when it has not grown, although something waits */
+	uint64_t number;    /* CLIENT ID */
 	uint64_t active_ms;
 	unsigned written_at; /* lane_reply.process of a write that no WAIT has confirmed, or 0 */
 	uint64_t wait_for;   /* how many replicas the WAIT that is due asked for; 0: none is due */
@@ -131,6 +140,8 @@ struct session {
 	bool unknown_asked;  /* the last request is a command that the table does not know */
 	bool multi_asked;    /* the next reply is MULTI's */
 	bool exec_sent;      /* the last request of the own lane is EXEC */
+	bool no_evict;       /* CLIENT NO-EVICT: to be shown only */
+	bool info_due;       /* the next reply is INFO's for the client */
 	bool multi_dirty;    /* EXEC must fail: something in it was refused here */
 	bool waits_for_aof;  /* the WAIT that is due is WAITAOF */
 	bool info_asked;     /* the next reply is INFO's, for it … */
@@ -184,6 +195,20 @@ enum dispatch session_state_command(
 void session_login_answered(struct session *s, bool ok);
 void session_write_login(struct session *s, struct slice raw);
 void identity_fini(struct identity *id);
+/* As Redis demands of names: no blanks, nothing that is not printable. */
+bool session_is_good_name(struct slice name);
+
+/* --- clients.c: the clients as tools see them --- */
+void session_reply_client_info(struct session *s);
+/* CLIENT LIST and KILL: the server is asked whether they are allowed. */
+enum dispatch session_clients_command(struct session *s, const struct resp_request *req);
+void session_clients_answer(struct session *s, const struct lane_reply *reply);
+void session_filter_fini(struct session *s);
+enum dispatch session_unblock_command(struct session *s, const struct resp_request *req);
+/* INFO's reply, with our clients in place of the server's. */
+void session_info_answer(struct session *s, const struct lane_reply *reply);
+/* Does it wait on the server, for others to do something? */
+bool session_is_blocked(const struct session *s);
 
 /* --- own.c: the own lane --- */
 /* `cmd` NULL: not known. `begin`: the first piece of a streamed request. */
@@ -209,6 +234,8 @@ void session_multi_give_up(struct session *s);
 /* The lane may be there again. */
 void session_multi_room(struct session *s);
 void session_multi_fini(struct session *s);
+/* Commands that are queued; -1: there is no transaction. */
+int session_multi_queued(const struct session *s);
 
 /* --- raw.c: subscriptions and MONITOR, where replies are not one for each request --- */
 enum dispatch session_raw_command(
@@ -228,6 +255,9 @@ void session_raw_room(struct session *s);
 /* For how long nothing has come, for want of a master; 0: all is well. */
 uint64_t session_raw_lost_ms(const struct session *s, uint64_t now_ms);
 void session_raw_fini(struct session *s);
+/* Subscriptions of a kind (enum subs_kind), or with SUBS_KINDS of all. */
+size_t session_sub_count(const struct session *s, unsigned kind);
+bool session_is_monitor(const struct session *s);
 /* The bytes go to the client, behind those that wait for replicas. */
 void session_write(struct session *s, struct slice bytes);
 /* At once. */
@@ -242,6 +272,7 @@ void session_hold(struct session *s, struct slice bytes);
 /* A write's reply, or a part of it. */
 void session_hold_write(struct session *s, const struct lane_reply *reply);
 bool session_holds_much(const struct session *s);
+size_t session_held_bytes(const struct session *s);
 void session_holding_fini(struct session *s);
 
 #endif

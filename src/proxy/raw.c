@@ -41,6 +41,23 @@ session_raw_fini(struct session *s)
 	}
 }
 
+size_t
+session_sub_count(const struct session *s, unsigned kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; s->raw != NULL && i < s->raw->subs.count; i++) {
+		n += kind == SUBS_KINDS || s->raw->subs.items[i]->kind == kind;
+	}
+	return n;
+}
+
+bool
+session_is_monitor(const struct session *s)
+{
+	return s->raw != NULL && s->raw->monitor;
+}
+
 uint64_t
 session_raw_lost_ms(const struct session *s, uint64_t now_ms)
 {

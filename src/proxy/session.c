@@ -49,7 +49,10 @@ leave(struct session *s)
 	session_holding_fini(s);
 	identity_fini(&s->id);
 	free(s->name);
-	s->name = NULL;
+	free(s->lib_name);
+	free(s->lib_version);
+	s->name = s->lib_name = s->lib_version = NULL;
+	session_filter_fini(s);
 	list_del(&s->link);
 	p->session_count--;
 	loop_bury(p->loop, free_now, s);
@@ -117,7 +120,7 @@ session_put(struct session *s, struct slice bytes)
 	s->proxy->stats.out_bytes += bytes.len;
 	if (err < 0) {
 		session_close(s);
-	} else if (conn_unsent(s->conn) > SESSION_OUT_MAX) {
+	} else if (conn_unsent(s->conn) > s->proxy->conf.max_output_bytes) {
 		s->proxy->stats.slow++;
 		log_peer(LOG_INFO, "a client that does not read its replies is closed");
 		session_close(s);
@@ -241,6 +244,10 @@ on_reply(void *owner, const struct lane_reply *reply)
 	}
 	if (s->login != NULL) {
 		session_write_login(s, reply->raw);
+	} else if (s->filter != NULL) {
+		session_clients_answer(s, reply);
+	} else if (s->info_due) {
+		session_info_answer(s, reply);
 	} else if (s->wait_for > 0) {
 		session_write(s, session_wait_answer(s, reply));
 	} else if (s->instead == NULL && is_acknowledgment(s, reply)) {
@@ -659,7 +666,8 @@ session_new(struct proxy *p, int fd, enum proxy_door door)
 	    .backend = door == DOOR_READ ? readers_next(p->readers) : p->backend,
 	    .id = {.protocol = 2},
 	    .number = p->next_id++,
-	    .active_ms = clock_mono_ms()};
+	    .created_ms = clock_mono_ms()};
+	s->active_ms = s->created_ms;
 	requester_init(&s->requester, &requester_ops, s);
 	resp_request_init(&s->scan);
 	s->conn = conn_new(p->loop, fd, &conn_ops, s);

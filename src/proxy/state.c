@@ -252,8 +252,8 @@ on_hello(struct session *s, const struct resp_request *req)
 
 /* ---- CLIENT ---- */
 
-static bool
-is_good_name(struct slice name)
+bool
+session_is_good_name(struct slice name)
 {
 	for (size_t i = 0; i < name.len; i++) {
 		if (name.ptr[i] < '!' || name.ptr[i] > '~') {
@@ -263,23 +263,38 @@ is_good_name(struct slice name)
 	return name.len < NAME_BYTES_MAX;
 }
 
+/* CLIENT SETINFO LIB-NAME|LIB-VER text */
 static void
-reply_info(struct session *s)
+on_setinfo(struct session *s, const struct resp_request *req)
 {
-	char peer[ENDPOINT_TEXT_SIZE], line[1024];
-	int n = snprintf(line, sizeof(line),
-	    "id=%llu addr=%s fd=%d name=%.200s age=%llu idle=0 flags=N db=%u sub=0 psub=0 ssub=0 "
-	    "multi=-1 cmd=client|info user=%.100s resp=%u\n",
-	    (unsigned long long)s->number, conn_peer(s->conn, peer), conn_fd(s->conn),
-	    s->name != NULL ? s->name : "",
-	    (unsigned long long)(clock_mono_ms() - s->active_ms) / 1000, s->id.database,
-	    s->id.user != NULL ? s->id.user : "default", s->id.protocol);
-	char type = s->id.protocol >= 3 ? '=' : '$';
+	struct slice name = req->argv[2], value = req->argv[3];
+	char **field = slice_caseeq(name, "LIB-NAME")  ? &s->lib_name
+		       : slice_caseeq(name, "LIB-VER") ? &s->lib_version
+						       : NULL;
 
-	if (type == '=') {
-		session_replyf(s, "=%d\r\ntxt:%s\r\n", n + 4, line);
+	if (field == NULL) {
+		session_replyf(s, "-ERR Unrecognized option '%.*s'\r\n",
+		    session_is_good_name(name) ? (int)name.len : 0, (const char *)name.ptr);
+	} else if (!session_is_good_name(value)) {
+		session_replyf(s,
+		    "-ERR %s cannot contain spaces, newlines or special characters.\r\n",
+		    field == &s->lib_name ? "lib-name" : "lib-ver");
 	} else {
-		session_replyf(s, "$%d\r\n%s\r\n", n, line);
+		free(*field);
+		*field = value.len > 0 ? dup_arg(value) : NULL;
+		session_reply(s, "+OK\r\n");
+	}
+}
+
+/* What the server evicts is its own connections, which are not the client's: there is nothing to keep from it. */
+static void
+on_no_evict(struct session *s, struct slice word)
+{
+	if (slice_caseeq(word, "ON") || slice_caseeq(word, "OFF")) {
+		s->no_evict = slice_caseeq(word, "ON");
+		session_reply(s, "+OK\r\n");
+	} else {
+		session_reply(s, "-ERR syntax error\r\n");
 	}
 }
 
@@ -289,7 +304,7 @@ on_client(struct session *s, const struct resp_request *req)
 	struct slice sub = req->argv[1];
 
 	if (slice_caseeq(sub, "SETNAME")) {
-		if (!is_good_name(req->argv[2])) {
+		if (!session_is_good_name(req->argv[2])) {
 			session_reply(s, "-ERR Client names cannot contain spaces, newlines or "
 					 "special characters.\r\n");
 			return DISPATCH_DONE;
@@ -306,11 +321,30 @@ on_client(struct session *s, const struct resp_request *req)
 	} else if (slice_caseeq(sub, "ID")) {
 		session_replyf(s, ":%llu\r\n", (unsigned long long)s->number);
 	} else if (slice_caseeq(sub, "INFO")) {
-		reply_info(s);
+		session_reply_client_info(s);
+	} else if (slice_caseeq(sub, "LIST") || slice_caseeq(sub, "KILL")) {
+		return session_clients_command(s, req);
+	} else if (slice_caseeq(sub, "UNBLOCK")) {
+		return session_unblock_command(s, req);
+	} else if (slice_caseeq(sub, "NO-EVICT")) {
+		on_no_evict(s, req->argv[2]);
 	} else {
-		session_reply(s, "+OK\r\n"); /* SETINFO */
+		on_setinfo(s, req);
 	}
 	return DISPATCH_DONE;
+}
+
+/* The server's, but its clients are ours. */
+static enum dispatch
+on_info(struct session *s, const struct resp_request *req)
+{
+	enum dispatch d = session_forward(s, req->raw, LANE_READ | LANE_WHOLE);
+
+	if (d == DISPATCH_DONE && s->requester.unanswered > 0) {
+		s->info_due = true;
+		(void)session_wait_for(s, WAIT_REPLIES);
+	}
+	return d;
 }
 
 /* ---- RESET, QUIT ---- */
@@ -327,6 +361,7 @@ on_reset(struct session *s)
 	s->id = (struct identity){.protocol = 2};
 	free(s->name);
 	s->name = NULL;
+	s->no_evict = false;
 	session_reply(s, "+RESET\r\n");
 	return DISPATCH_DONE;
 }
@@ -358,7 +393,9 @@ session_state_command(struct session *s, const struct command *cmd, const struct
 		session_replyf(s, "-ERR wrong number of arguments for '%s' command\r\n", name);
 		return DISPATCH_DONE;
 	}
-	if (cmd->id == CMD_CLIENT || ends) {
+	if ((cmd->id == CMD_CLIENT && !slice_caseeq(req->argv[1], "LIST") &&
+		!slice_caseeq(req->argv[1], "KILL")) ||
+	    ends) {
 		session_count_local(s, false);
 	}
 	switch ((enum command_id)cmd->id) {
@@ -370,6 +407,8 @@ session_state_command(struct session *s, const struct command *cmd, const struct
 		return on_select(s, req);
 	case CMD_CLIENT:
 		return on_client(s, req);
+	case CMD_INFO:
+		return on_info(s, req);
 	case CMD_RESET:
 		return on_reset(s);
 	case CMD_QUIT:

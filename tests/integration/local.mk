@@ -18,6 +18,7 @@ EXTRA_DIST += \
 	tests/integration/test_adopt.py \
 	tests/integration/test_bad_input.py \
 	tests/integration/test_cli.py \
+	tests/integration/test_clients.py \
 	tests/integration/test_config.py \
 	tests/integration/test_durability.py \
 	tests/integration/test_failover.py \

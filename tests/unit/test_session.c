@@ -123,7 +123,8 @@ setup(void **state)
 	    .loop = loop,
 	    .backend = backend,
 	    .next_id = 42,
-	    .limits = RESP_LIMITS_DEFAULT};
+	    .limits = RESP_LIMITS_DEFAULT,
+	    .conf = {.max_clients = 100, .max_output_bytes = (size_t)64 << 20}};
 	list_init(&proxy.sessions);
 	buf_init(&proxy.inline_buf, 0);
 	assert_int_equal(

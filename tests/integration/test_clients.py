@@ -1,0 +1,130 @@
+"""The proxy's clients, as tools see them, and their limits."""
+import re
+import threading
+import time
+
+import pytest
+
+from harness import Wire, WireError, wait_until
+from waiting import PATIENCE
+
+MIB = 1 << 20
+
+
+def listed(wire, *words):
+    """CLIENT LIST as dicts."""
+    lines = wire("CLIENT", "LIST", *words).decode().splitlines()
+    return [dict(field.split("=", 1) for field in line.split(" ")) for line in lines]
+
+
+def test_the_list_has_what_the_servers_own_has(shared):
+    with shared.wire() as w, Wire(shared.status()["master"]["port"]) as there:
+        w("CLIENT", "SETNAME", "me")
+        mine = w("CLIENT", "ID")
+        theirs = listed(there)[0]
+        ours = [one for one in listed(w) if one["id"] == str(mine)][0]
+        assert set(ours) >= set(theirs)
+        assert (ours["name"], ours["cmd"], ours["user"], ours["db"], ours["flags"]) == ("me", "client|list", "default", "0", "N")
+        assert ours["laddr"] == f"127.0.0.1:{shared.ports.proxy}"
+        assert ours["addr"] == "%s:%d" % w.sock.getsockname()
+        info = w("CLIENT", "INFO").decode()
+        assert f"id={mine} " in info and info.endswith("\n") and "cmd=client|info" in info
+        assert "holdfast" not in w("CLIENT", "LIST").decode(), "the links of the proxy are nobody's"
+
+
+def test_what_clients_are_at(shared):
+    with shared.wire() as w, shared.wire() as sub, shared.wire() as blocked, shared.wire() as multi:
+        ids = {x: str(x("CLIENT", "ID")) for x in (sub, blocked, multi)}
+        sub("SUBSCRIBE", "a")
+        sub("PSUBSCRIBE", "b*")
+        blocked.send("BLPOP", "nothing-there", 0)
+        multi("MULTI")
+        multi("SET", "k", 1)
+        wait_until(lambda: {one["id"]: one["flags"] for one in listed(w)}.get(ids[blocked]) == "b", "the blocked client is shown")
+        now = {one["id"]: one for one in listed(w)}
+        assert (now[ids[sub]]["flags"], now[ids[sub]]["sub"], now[ids[sub]]["psub"]) == ("P", "1", "1")
+        assert (now[ids[multi]]["flags"], now[ids[multi]]["multi"], now[ids[multi]]["cmd"]) == ("x", "1", "set")
+        assert {one["id"] for one in listed(w, "TYPE", "pubsub")} == {ids[sub]}
+        assert {one["id"] for one in listed(w, "ID", ids[sub], ids[multi])} == {ids[sub], ids[multi]}
+        info = w("INFO", "clients").decode()
+        assert int(re.search(r"connected_clients:(\d+)\r\n", info).group(1)) == len(now)
+        assert "maxclients:10000\r\n" in info and "blocked_clients:1\r\n" in info
+        assert "# Server" in w("INFO").decode() and "blocked_clients:1\r\n" in w("INFO").decode()
+        with pytest.raises(WireError, match="^ERR Unknown client type 'x'$"):
+            w("CLIENT", "LIST", "TYPE", "x")
+        assert w("CLIENT", "KILL", "ID", ids[sub]) == 1
+        wait_until(sub.is_closed, "the killed client to be closed")
+        assert w("CLIENT", "KILL", "TYPE", "normal") == 2  # not itself
+        wait_until(lambda: blocked.is_closed() and multi.is_closed(), "the others to be closed")
+        with pytest.raises(WireError, match="^ERR No such client$"):
+            w("CLIENT", "KILL", "127.0.0.1:1")
+        assert w("CLIENT", "NO-EVICT", "on") == "OK"
+        assert listed(w)[0]["flags"] == "e"
+        assert w("CLIENT", "SETINFO", "lib-name", "lib") == "OK"
+        assert listed(w)[0]["lib-name"] == "lib"
+        assert w("CLIENT", "KILL", "ADDR", "%s:%d" % w.sock.getsockname(), "SKIPME", "no") == 1
+        wait_until(w.is_closed, "who kills itself to be closed after the answer")
+
+
+def test_who_may_ask_is_for_the_server_to_say(make_cluster):
+    c = make_cluster(options={"redis.password": "secret"}).start()
+    with c.wire() as w, c.wire() as other:
+        for words in (("CLIENT", "LIST"), ("CLIENT", "KILL", "TYPE", "normal")):
+            with pytest.raises(WireError, match="^NOAUTH"):
+                w(*words)
+        w("AUTH", "secret")
+        w("ACL", "SETUSER", "weak", "on", ">pw", "~*", "+@all", "-client|kill", "-client|list")
+        other("AUTH", "weak", "pw")
+        for words in (("CLIENT", "LIST"), ("CLIENT", "KILL", "TYPE", "normal")):
+            with pytest.raises(WireError, match="^NOPERM"):
+                other(*words)
+        assert w("CLIENT", "KILL", "USER", "weak") == 1
+
+
+def test_who_does_not_read_is_closed(make_cluster):
+    c = make_cluster(options={"proxy.output_timeout_s": 1}).start()
+    with c.wire() as w, c.wire() as slow:
+        w("SET", "mb", "x" * MIB)
+        for _ in range(40):
+            slow.send("GET", "mb")
+        wait_until(lambda: len(listed(w)) == 1, "the slow reader to be closed")
+        wait_until(lambda: c.instance("proxy-1")["stats"]["clients"]["slow"] == 1, "it to be counted")
+
+
+def test_what_is_kept_for_all(make_cluster):
+    c = make_cluster(options={"proxy.max_memory_bytes": 2 * MIB, "proxy.output_timeout_s": 0}).start()
+    slow = [c.wire() for _ in range(6)]
+    with c.wire() as w:
+        w("SET", "kb", "x" * 1000)
+        for one in slow:
+            one.sock.setblocking(False)
+            try:
+                while True:
+                    one.sock.send(Wire.pack("GET", "kb") * 1000)
+            except BlockingIOError:
+                pass
+        wait_until(lambda: len(listed(w)) <= 3, "those that keep most to be closed")
+        assert w("GET", "kb") == b"x" * 1000
+    for one in slow:
+        one.close()
+
+
+def test_connects_a_second(make_cluster):
+    c = make_cluster(options={"proxy.max_connects_per_s": 5}).start()
+    came, done = [], threading.Event()
+
+    def connect():
+        with c.wire() as w:
+            w("PING")
+            came.append(time.monotonic())
+            done.wait(60)
+
+    threads = [threading.Thread(target=connect, daemon=True) for _ in range(15)]
+    for t in threads:
+        t.start()
+    wait_until(lambda: len(came) == 15, "all to be let in at last", 60 * PATIENCE)
+    done.set()
+    for t in threads:
+        t.join(60)
+    # five a second: the last have waited for the second second at least
+    assert max(came) - min(came) > 1
