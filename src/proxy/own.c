@@ -225,6 +225,7 @@ session_own_command(
 			return session_wait_for(s, WAIT_REPLIES);
 		}
 		s->own_sticky = true;
+		s->unknown_asked = cmd == NULL;
 		s->own_mode = s->own_mode == OWN_ONCE ? OWN_ALWAYS : s->own_mode;
 	}
 	if (begin) {
@@ -243,9 +244,8 @@ session_own_command(
 	if (d != DISPATCH_DONE) {
 		return d;
 	}
-	if (cmd == NULL) {
+	if (s->unknown_asked) {
 		/* if the server does not know it either, nothing came of it */
-		s->unknown_asked = true;
 		(void)session_wait_for(s, WAIT_REPLIES);
 	}
 	if (mode == OWN_WATCH) {

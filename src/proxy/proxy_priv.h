@@ -137,15 +137,16 @@ struct session {
 	bool multi_lost;     /* EXEC must fail: the transaction's connection is gone */
 	bool own_ends;       /* with the reply that is due the own lane is done with */
 	bool own_sticky;     /* it may not go back */
-	bool unknown_asked;  /* the last request is a command that the table does not know */
-	bool multi_asked;    /* the next reply is MULTI's */
-	bool exec_sent;      /* the last request of the own lane is EXEC */
-	bool no_evict;       /* CLIENT NO-EVICT: to be shown only */
-	bool info_due;       /* the next reply is INFO's for the client */
-	bool multi_dirty;    /* EXEC must fail: something in it was refused here */
-	bool waits_for_aof;  /* the WAIT that is due is WAITAOF */
-	bool info_asked;     /* the next reply is INFO's, for it … */
-	bool wait_counts;    /* … and it says that WAIT is answered by whoever took the writes */
+	bool
+	    unknown_asked; /* the last request is a command that the table does not know, and all that keeps the own lane */
+	bool multi_asked;   /* the next reply is MULTI's */
+	bool exec_sent;     /* the last request of the own lane is EXEC */
+	bool no_evict;      /* CLIENT NO-EVICT: to be shown only */
+	bool info_due;      /* the next reply is INFO's for the client */
+	bool multi_dirty;   /* EXEC must fail: something in it was refused here */
+	bool waits_for_aof; /* the WAIT that is due is WAITAOF */
+	bool info_asked;    /* the next reply is INFO's, for it … */
+	bool wait_counts;   /* … and it says that WAIT is answered by whoever took the writes */
 };
 
 enum dispatch {

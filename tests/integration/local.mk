@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	tests/integration/test_cli.py \
 	tests/integration/test_clients.py \
 	tests/integration/test_config.py \
+	tests/integration/test_differential.py \
 	tests/integration/test_durability.py \
 	tests/integration/test_failover.py \
 	tests/integration/test_http.py \

@@ -258,6 +258,16 @@ a_transaction_goes_over_a_connection_of_its_own(void **state)
 	assert_string_equal(a.seen, "1 get 1;2 multi;2 append 2;2 exec;1 get 3;");
 }
 
+/* SELECT within a transaction takes effect with EXEC, where it is not seen: that session stays where it is. */
+static void
+an_unknown_command_takes_no_connection_away(void **state)
+{
+	say("multi\r\nselect 3\r\nexec\r\nFOO\r\nget 1\r\n");
+	expect("+OK\r\n+OK\r\n*0\r\n-ERR unknown command 'FOO', with args beginning with: "
+	       "\r\n$1\r\n1\r\n");
+	assert_string_equal(a.seen, "1 multi;1 select 3;1 exec;1 FOO;1 get 1;");
+}
+
 /* The server knows nothing of it, but EXEC must not go on as if it had not been asked. */
 static void
 what_is_refused_in_a_transaction_ends_it(void **state)
@@ -732,6 +742,7 @@ main(void)
 	    TEST(who_sends_no_more_still_gets_its_answers),
 	    TEST(a_transaction_goes_over_a_connection_of_its_own),
 	    TEST(what_is_refused_in_a_transaction_ends_it),
+	    TEST(an_unknown_command_takes_no_connection_away),
 	    TEST(an_unknown_command_takes_no_connection_for_good),
 	    TEST(a_login_is_asked_of_the_server),
 	    TEST(a_transaction_goes_on_at_the_next_master),
