@@ -11,6 +11,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_jsontext \
 	tests/fuzz/fuzz_resp_reply \
 	tests/fuzz/fuzz_resp_request \
+	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_status_text \
 	tests/fuzz/fuzz_uri
 
