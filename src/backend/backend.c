@@ -13,23 +13,26 @@
 #include <string.h>
 
 #include "backend/backend_priv.h"
+#include "backend/command.h"
 #include "backend/fsm.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "topo/link.h"
 #include "topo/reply.h"
 
-#define HELD_BYTES_MAX   ((size_t)64 * 1024 * 1024)
-#define HELD_COUNT_MAX   100000
-#define STALL_MS         1000
-#define UNSENT_MAX       ((size_t)1024 * 1024)
-#define ROLE_FIRST_MS    5
-#define ROLE_MOST_MS     250
-#define ROLE_ROUTING_MS  1000
-#define STALL_PROBE_MS   2000
-#define GIVE_UP_LEAST_MS 1000
-#define REAP_MS          5000
-#define IDLE_MS          30000
+#define HELD_BYTES_MAX  ((size_t)64 * 1024 * 1024)
+#define HELD_COUNT_MAX  100000
+#define STALL_MS        1000
+#define UNSENT_MAX      ((size_t)1024 * 1024)
+#define ROLE_FIRST_MS   5
+#define ROLE_MOST_MS    250
+#define ROLE_ROUTING_MS 1000
+#define STALL_PROBE_MS  2000
+/* COMMAND tells 0.1 MB of Redis 7; more breaks the probe. */
+#define COMMANDS_BYTES_MAX ((size_t)16 * 1024 * 1024)
+#define GIVE_UP_LEAST_MS   1000
+#define REAP_MS            5000
+#define IDLE_MS            30000
 /* Beyond the pause, whose end the old master may reach by itself. */
 #define LEAVE_MORE_MS 1000
 
@@ -254,6 +257,62 @@ says_master(const redisReply *r)
 	       strcmp(r->element[0]->str, "master") == 0;
 }
 
+/* ---- what the server knows of its commands ---- */
+
+static void
+learn(const redisReply *one)
+{
+	const redisReply *flags = reply_at(one, 2), *subs = reply_at(one, 9),
+			 *arity = reply_at(one, 1);
+	uint16_t mine = reply_count(subs) > 0 ? CMD_SUBS : 0;
+
+	if (arity == NULL || arity->type != REDIS_REPLY_INTEGER) {
+		return;
+	}
+	for (size_t i = 0; i < reply_count(flags); i++) {
+		mine |= command_flag_of(reply_text(reply_at(flags, i)));
+	}
+	(void)command_learn(reply_text(reply_at(one, 0)), arity->integer, mine);
+}
+
+static void
+on_commands(void *arg, const redisReply *reply, int error)
+{
+	for (size_t i = 0; i < reply_count(reply); i++) {
+		const redisReply *subs = reply_at(reply_at(reply, i), 9);
+
+		learn(reply_at(reply, i));
+		for (size_t k = 0; k < reply_count(subs); k++) {
+			learn(reply_at(subs, k));
+		}
+	}
+}
+
+static void
+on_command_count(void *arg, const redisReply *reply, int error)
+{
+	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
+	uint64_t count;
+
+	if (reply_u64(reply, &count) && count != b->commands &&
+	    link_send(b->probe, 0, on_commands, b, "COMMAND", NULL) == 0) {
+		b->commands = count;
+	}
+}
+
+/* Once for each server process, and not before it has routed for a while: after a failover there is more urgent work.
+ * A successor has as many, as a rule, and need not be asked for them all. */
+static void
+learn_commands(struct backend *b)
+{
+	if (b->state == B_ROUTING && b->role_ms == ROLE_ROUTING_MS && b->learnt != b->process &&
+	    link_send(b->probe, 0, on_command_count, b, "COMMAND", "COUNT", NULL) == 0) {
+		b->learnt = b->process;
+	}
+}
+
+/* ---- ROLE ---- */
+
 static void
 on_role(void *arg, const redisReply *reply, int error)
 {
@@ -273,6 +332,7 @@ on_role(void *arg, const redisReply *reply, int error)
 		step(b, B_NOT_MASTER);
 		set_why(b, "the master is loading its data");
 	} else if (says_master(reply) || (b->conf.any_role && reply->type == REDIS_REPLY_ARRAY)) {
+		learn_commands(b);
 		step(b, B_IS_MASTER);
 	} else {
 		if (reply->type == REDIS_REPLY_ERROR) {
@@ -361,6 +421,7 @@ make_probe(struct backend *b)
 	    .password = b->secret,
 	    .connect_ms = 1000,
 	    .stall_ms = STALL_PROBE_MS,
+	    .reply_max_bytes = COMMANDS_BYTES_MAX,
 	    .retry_min_ms = 2,
 	    .retry_max_ms = 250};
 

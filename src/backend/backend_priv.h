@@ -34,6 +34,8 @@ struct backend {
 	unsigned generation; /* of the master's address: wires of an older one are cut */
 	unsigned process;    /* counts the server processes that were master, by their run_id */
 	char run_id[48];     /* of the last of them; empty: it does not tell */
+	unsigned learnt;     /* the process that was last asked for its commands … */
+	uint64_t commands;   /* … and how many it had */
 	bool not_serving;    /* PING said LOADING */
 	bool role_asked, role_stale; /* ROLE is on its way; something happened since */
 	uint64_t role_ms;            /* to the next question */

@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 static const struct command table[] = {
 #define CMD(name, arity, flags, id) {name, arity, flags, id},
 #include "backend/commands.def"
@@ -12,12 +14,21 @@ static const struct command table[] = {
 
 /* Open addressing over the whole names; built at first use. */
 #define SLOTS    2048
-#define NAME_MAX 32
+#define NAME_MAX 64
 
-_Static_assert(ARRAY_LEN(table) < SLOTS / 2, "the hash table is too full");
+_Static_assert(
+    ARRAY_LEN(table) + COMMANDS_LEARNT_MAX < SLOTS * 3 / 4, "the hash table is too full");
 
-static uint16_t slots[SLOTS]; /* index + 1 */
+static uint16_t slots[SLOTS]; /* index + 1 into the table, or behind it into what was learnt */
 static bool built;
+static struct command *learnt[COMMANDS_LEARNT_MAX]; /* owned, as their names, for good */
+static size_t learnt_count;
+
+static const struct command *
+row(size_t i)
+{
+	return i < ARRAY_LEN(table) ? &table[i] : learnt[i - ARRAY_LEN(table)];
+}
 
 /* FNV-1a of the upper case name. */
 static uint32_t
@@ -34,16 +45,22 @@ hash(uint32_t h, struct slice s)
 #define HASH_SEED 2166136261u
 
 static void
+enter(size_t i)
+{
+	uint32_t h = hash(HASH_SEED, slice_str(row(i)->name));
+
+	while (slots[h % SLOTS] != 0) {
+		h++;
+	}
+	slots[h % SLOTS] = (uint16_t)(i + 1);
+}
+
+static void
 build(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-		uint32_t h = hash(HASH_SEED, slice_str(table[i].name));
-
 		assert(strlen(table[i].name) <= NAME_MAX);
-		while (slots[h % SLOTS] != 0) {
-			h++;
-		}
-		slots[h % SLOTS] = (uint16_t)(i + 1);
+		enter(i);
 	}
 	built = true;
 }
@@ -76,7 +93,7 @@ find(struct slice word, struct slice sub)
 		h = hash(hash(h, SLICE_LIT(" ")), sub);
 	}
 	for (; slots[h % SLOTS] != 0; h++) {
-		const struct command *cmd = &table[slots[h % SLOTS] - 1];
+		const struct command *cmd = row(slots[h % SLOTS] - 1u);
 
 		if (name_eq(cmd->name, word, sub)) {
 			return cmd;
@@ -102,6 +119,66 @@ command_find(const struct slice *argv, size_t argc)
 		cmd = sub != NULL ? sub : cmd;
 	}
 	return cmd;
+}
+
+uint16_t
+command_flag_of(struct slice word)
+{
+	static const struct {
+		const char *word;
+		uint16_t flag;
+	} words[] = {{"write", CMD_WRITE}, {"readonly", CMD_READ}, {"blocking", CMD_BLOCKING},
+	    {"pubsub", CMD_OWN}};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (slice_eq(word, words[i].word)) {
+			return words[i].flag;
+		}
+	}
+	return 0;
+}
+
+/* "ft.search" and "ft.config|get" as the table writes them. */
+static char *
+table_name(struct slice name)
+{
+	char *text = xstrndup((const char *)name.ptr, name.len);
+
+	for (char *c = text; *c != '\0'; c++) {
+		*c = *c == '|' ? ' ' : (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+	}
+	return text;
+}
+
+bool
+command_learn(struct slice name, int64_t arity, uint16_t flags)
+{
+	const uint8_t *bar = memchr(name.ptr, '|', name.len);
+	struct slice word = name, sub = {NULL, 0};
+	struct command *cmd;
+
+	if (!built) {
+		build();
+	}
+	if (bar != NULL) {
+		word.len = (size_t)(bar - name.ptr);
+		sub = (struct slice){bar + 1, name.len - word.len - 1};
+	}
+	if (name.len == 0 || name.len > NAME_MAX || learnt_count == COMMANDS_LEARNT_MAX ||
+	    arity < INT8_MIN || arity > INT8_MAX || arity == 0 ||
+	    memchr(name.ptr, '\0', name.len) != NULL || find(word, sub) != NULL) {
+		return false;
+	}
+	if ((flags & (CMD_READ | CMD_WRITE)) == 0) {
+		flags |= CMD_WRITE; /* it does not say: it is not to be sent twice */
+	}
+	cmd = xcalloc(1, sizeof(*cmd));
+	cmd->name = table_name(name);
+	cmd->arity = (int8_t)arity;
+	cmd->flags = flags;
+	learnt[learnt_count++] = cmd;
+	enter(ARRAY_LEN(table) + learnt_count - 1);
+	return true;
 }
 
 size_t

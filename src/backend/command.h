@@ -13,6 +13,8 @@
 #include "base/defs.h"
 #include "base/slice.h"
 
+#define COMMANDS_LEARNT_MAX 1024
+
 enum command_flag {
 	CMD_READ = 1 << 0,     /* changes nothing: may be sent again after a failover */
 	CMD_WRITE = 1 << 1,    /* may change data or settings */
@@ -46,6 +48,7 @@ enum command_id {
 	CMD_UNSUBSCRIBE,
 	CMD_PUNSUBSCRIBE,
 	CMD_SUNSUBSCRIBE,
+	CMD_WAIT,
 	CMD_ID_COUNT,
 };
 
@@ -58,6 +61,16 @@ struct command {
 
 /* The row, or NULL when the table does not know it. `argv[0]` is the name. */
 const struct command *command_find(const struct slice *argv, size_t argc);
+/*
+ * What a server's COMMAND tells of one that the table does not have: a module's, or a later Redis'. `name` is in lower
+ * case as there, "container|sub" of a subcommand; flags as command_flag_of gives them. Known for the rest of the process:
+ * should the server forget it, it will say so itself. One that is known is left as it is; beyond COMMANDS_LEARNT_MAX
+ * they stay unknown. True when it was taken.
+ */
+bool command_learn(struct slice name, int64_t arity, uint16_t flags);
+/* One of the flags in COMMAND's reply ("write", "readonly", "blocking" …) as enum command_flag; 0: it says nothing here. */
+uint16_t command_flag_of(struct slice word);
+/* Rows of the table; what was learnt is not among them. */
 size_t command_count(void);
 const struct command *command_at(size_t i);
 

@@ -74,7 +74,9 @@ metrics_free(struct metrics **mp)
 unsigned
 metrics_command(const struct command *cmd)
 {
-	return cmd != NULL ? (unsigned)(cmd - command_at(0)) + 1 : 0;
+	const struct command *first = command_at(0);
+
+	return cmd >= first && cmd < first + command_count() ? (unsigned)(cmd - first) + 1 : 0;
 }
 
 static struct record *

@@ -26,7 +26,7 @@ struct metrics;
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics **m);
 
-/* By which requests name their command (LANE_COMMAND_SHIFT). NULL: one that the table does not know. */
+/* By which requests name their command (LANE_COMMAND_SHIFT). NULL, or not in the table: 0. */
 unsigned metrics_command(const struct command *cmd);
 /* One was answered after so many µs. */
 void metrics_add(struct metrics *m, unsigned command, bool error, uint64_t latency_us);

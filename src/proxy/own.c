@@ -11,7 +11,7 @@
 static bool
 blocks(const struct command *cmd, const struct resp_request *req)
 {
-	if (cmd->name[0] != 'X') {
+	if (strncmp(cmd->name, "XREAD", 5) != 0) {
 		return true;
 	}
 	for (size_t i = 1; i < req->kept; i++) {
@@ -201,7 +201,7 @@ session_own_command(
 {
 	unsigned flags = cmd != NULL && (cmd->flags & CMD_READ) != 0 ? LANE_READ : 0;
 	enum session_own mode = mode_for(cmd, req, begin);
-	bool is_wait = cmd != NULL && cmd->name[0] == 'W' && (cmd->flags & CMD_BLOCKING) != 0;
+	bool is_wait = cmd != NULL && cmd->id == CMD_WAIT;
 	enum dispatch d;
 
 	if (s->own == NULL && mode == OWN_NONE && s->large_reads > 0 && flags == LANE_READ) {

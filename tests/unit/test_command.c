@@ -65,6 +65,47 @@ every_row_is_found_and_reads_or_writes(void **state)
 }
 
 static void
+what_a_server_has_beyond_that_is_learnt(void **state)
+{
+	uint16_t read = command_flag_of(slice_str("readonly")),
+		 write = command_flag_of(slice_str("write"));
+
+	assert_true(command_learn(slice_str("ft.search"), -3, read));
+	assert_int_equal(find("FT.Search", NULL)->flags, CMD_READ);
+	assert_int_equal(find("ft.search", NULL)->arity, -3);
+	assert_true(command_learn(slice_str("ft.config"), -2, CMD_SUBS));
+	assert_true(command_learn(slice_str("ft.config|get"), -3, read));
+	assert_string_equal(find("ft.config", "GET")->name, "FT.CONFIG GET");
+	assert_int_equal(
+	    find("ft.config", "set")->flags, CMD_SUBS | CMD_WRITE); /* it does not say */
+	assert_true(command_learn(slice_str("config|newer"), 2, read));
+	assert_string_equal(find("config", "newer")->name, "CONFIG NEWER");
+	/* what the table says stands */
+	assert_false(command_learn(slice_str("get"), 2, write));
+	assert_int_equal(find("get", NULL)->flags, CMD_READ);
+	assert_false(command_learn(slice_str("ft.search"), -3, write));
+	assert_false(command_learn(SLICE_LIT("a\0b"), 1, read));
+	assert_false(command_learn(slice_str(""), 1, read));
+	assert_false(command_learn(slice_str("x"), 1000, read));
+}
+
+static void
+there_is_an_end_to_what_is_learnt(void **state)
+{
+	char name[24];
+	size_t taken = 0;
+
+	for (size_t i = 0; i < (size_t)2 * COMMANDS_LEARNT_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "module.%zu", i);
+		taken += command_learn(slice_str(name), -1, CMD_READ);
+	}
+	assert_in_range(taken, COMMANDS_LEARNT_MAX / 2, COMMANDS_LEARNT_MAX);
+	assert_non_null(find("MODULE.17", NULL));
+	assert_null(find("MODULE.2047", NULL));
+	assert_non_null(find("ZSCORE", NULL));
+}
+
+static void
 what_changes_data_is_no_read(void **state)
 {
 	static const char *const writes[] = {"SET", "DEL", "INCR", "BLPOP", "XREADGROUP", "EVAL",
@@ -99,6 +140,8 @@ main(void)
 	    cmocka_unit_test(every_row_is_found_and_reads_or_writes),
 	    cmocka_unit_test(what_changes_data_is_no_read),
 	    cmocka_unit_test(what_is_dangerous_needs_to_be_allowed),
+	    cmocka_unit_test(what_a_server_has_beyond_that_is_learnt),
+	    cmocka_unit_test(there_is_an_end_to_what_is_learnt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

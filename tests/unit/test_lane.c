@@ -8,6 +8,7 @@
 #include <hiredis/hiredis.h>
 
 #include "backend/backend.h"
+#include "backend/command.h"
 #include "backend/lane.h"
 #include "base/buf.h"
 #include "fake_server.h"
@@ -54,6 +55,14 @@ on_request(void *arg, struct fake_client *c, const redisReply *q)
 		fake_say(c, s->is_master
 				? "*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n"
 				: "*5\r\n$5\r\nslave\r\n$1\r\nx\r\n:1\r\n$1\r\nx\r\n:1\r\n");
+	} else if (strcmp(name, "COMMAND") == 0) {
+		fake_say(c, strcmp(last, "COUNT") == 0
+				? ":1\r\n"
+				: "*1\r\n*10\r\n$7\r\nmod.cfg\r\n:-2\r\n*0\r\n:0\r\n:0\r\n:0\r\n*"
+				  "0\r\n*0\r\n*0\r\n"
+				  "*1\r\n*10\r\n$11\r\nmod.cfg|get\r\n:3\r\n*2\r\n+readonly\r\n+"
+				  "fast\r\n:0\r\n:0\r\n:0\r\n"
+				  "*0\r\n*0\r\n*0\r\n*0\r\n");
 	} else if (strcmp(name, "INFO") == 0) {
 		fake_say(c, "$%zu\r\nrun_id:%s\r\n\r\n", strlen(s->run_id) + 9, s->run_id);
 	} else if (strcmp(name, "AUTH") == 0) {
@@ -822,6 +831,28 @@ a_reply_that_broke_off_is_not_mended(void **state)
 	lane_release(&lane);
 }
 
+static bool
+is_learnt(void *arg)
+{
+	const struct slice words[] = {slice_str("MOD.CFG"), slice_str("get")};
+	const struct command *cmd = command_find(words, 2);
+
+	return cmd != NULL && strcmp(cmd->name, "MOD.CFG GET") == 0;
+}
+
+/* A module's commands, too: whether they only read, and so may be sent again. */
+static void
+what_commands_there_are_is_asked_of_the_server(void **state)
+{
+	const struct slice words[] = {slice_str("mod.cfg"), slice_str("get")};
+
+	name_master(&a);
+	fake_run_until(loop, is_learnt, NULL);
+	assert_int_equal(command_find(words, 2)->flags, CMD_READ);
+	assert_int_equal(command_find(words, 2)->arity, 3);
+	assert_int_equal(command_find(words, 1)->flags, CMD_SUBS | CMD_WRITE);
+}
+
 int
 main(void)
 {
@@ -848,6 +879,7 @@ main(void)
 	    TEST(a_slow_reader_alone_has_all_the_time),
 	    TEST(a_large_reply_is_asked_for_again_elsewhere),
 	    TEST(a_reply_that_broke_off_is_not_mended),
+	    TEST(what_commands_there_are_is_asked_of_the_server),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

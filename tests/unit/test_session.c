@@ -45,6 +45,10 @@ on_request(void *arg, struct fake_client *c, const redisReply *q)
 		fake_say(c, "*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n");
 		return;
 	}
+	if (strcasecmp(name, "COMMAND") == 0) {
+		fake_say(c, "-NOPERM no\r\n");
+		return;
+	}
 	if (strcasecmp(name, "INFO") == 0) {
 		fake_say(c, "$%zu\r\nrun_id:%s\r\n\r\n", strlen(s->run_id) + 9, s->run_id);
 		return;
