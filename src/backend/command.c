@@ -197,13 +197,24 @@ command_at(size_t i)
 bool
 command_is_allowed(const struct command *cmd, const char *const *allowed, size_t count)
 {
-	size_t word = strcspn(cmd->name, " ");
-
 	for (size_t i = 0; i < count; i++) {
-		if (strcasecmp(allowed[i], cmd->name) == 0 ||
-		    (strlen(allowed[i]) == word && strncasecmp(allowed[i], cmd->name, word) == 0)) {
+		if (command_is_named(cmd, allowed[i])) {
 			return true;
 		}
 	}
 	return false;
+}
+
+bool
+command_is_named(const struct command *cmd, const char *words)
+{
+	size_t container = strcspn(cmd->name, " "), len = strlen(words);
+
+	if (strncasecmp(words, cmd->name, container) != 0 || len == container) {
+		return len == container && strncasecmp(words, cmd->name, len) == 0;
+	}
+	/* a list in the configuration is separated by blanks, so Redis' own "CONFIG|SET" is how it is written there */
+	return (words[container] == '|' || words[container] == ' ') &&
+	       cmd->name[container] == ' ' &&
+	       strcasecmp(words + container + 1, cmd->name + container + 1) == 0;
 }

@@ -74,8 +74,10 @@ uint16_t command_flag_of(struct slice word);
 size_t command_count(void);
 const struct command *command_at(size_t i);
 
-/* A set of commands that are let through although CMD_REFUSED ("DEBUG", "MODULE", "CONFIG
- * REWRITE"). A container's name allows all its subcommands. */
+/* Is this its name, as in "GET" or "CONFIG|REWRITE", or that of the container it is in? */
+bool command_is_named(const struct command *cmd, const char *words);
+/* A set of commands that are let through although CMD_REFUSED ("DEBUG", "MODULE",
+ * "CONFIG|REWRITE"). A container's name allows all its subcommands. */
 bool command_is_allowed(const struct command *cmd, const char *const *allowed, size_t count);
 
 #endif

@@ -4,6 +4,9 @@
 #include <ev.h>
 #include <hiredis/hiredis.h>
 #include <jansson.h>
+#include <msgpack.h>
+#include <openssl/crypto.h>
+#include <wslay/wslayver.h>
 #ifdef HAVE_LLHTTP
 #include <llhttp.h>
 #else
@@ -41,6 +44,9 @@ cli_version(int argc, char **argv)
 		(void)printf("sqlite       %s\n", store_library_version());
 		(void)printf("jansson      %s\n", jansson_version_str());
 		print_http_parser();
+		(void)printf("msgpack-c    %s\n", msgpack_version());
+		(void)printf("wslay        %s (when built)\n", WSLAY_VERSION);
+		(void)printf("openssl      %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
 		code = CLI_OK;
 	}
 	cli_opts_fini(&opts);

@@ -237,6 +237,23 @@ verify_open(const struct conf *conf, const struct conf_settings *s)
 	}
 }
 
+/* A user without a password would be anybody. */
+static void
+verify_acls(const struct conf *conf, const struct conf_settings *s)
+{
+	for (size_t i = 0; i < conf->acl_count; i++) {
+		const struct conf_acl *acl = &conf->acls[i];
+
+		if ((acl->user == NULL) != (acl->password == NULL)) {
+			conf_faults_add(s->faults,
+			    "acl-%s: has a %s and no %s: set both, or none for a rule that is for "
+			    "everyone",
+			    acl->name, acl->user != NULL ? "user" : "password",
+			    acl->user != NULL ? "password" : "user");
+		}
+	}
+}
+
 static bool
 hosts_include(const struct conf_list *hosts, const char *address)
 {
@@ -356,6 +373,7 @@ conf_verify(const struct conf *conf, const struct conf_settings *s)
 {
 	verify_overlaps(conf, s);
 	verify_open(conf, s);
+	verify_acls(conf, s);
 	verify_address(conf, s);
 	verify_numbers(conf, s);
 	verify_modules(conf, s);

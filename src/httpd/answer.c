@@ -11,6 +11,7 @@
 #include "httpd/format.h"
 #include "httpd/route.h"
 #include "httpd/session.h"
+#include "httpd/ws.h"
 
 #define ALLOW "GET,POST,PUT,OPTIONS,HEAD"
 
@@ -26,6 +27,9 @@ respond(struct exchange *x, unsigned status, struct slice type, struct slice bod
 
 	if (err == 0 && status == 405) {
 		err = http_response_header(&r, "Allow", SLICE_LIT(ALLOW));
+	}
+	if (err == 0 && status == 426) {
+		err = http_response_header(&r, "Sec-WebSocket-Version", SLICE_LIT("13"));
 	}
 	if (err == 0) {
 		err = http_response_body(&r, false, body.len);
@@ -48,6 +52,10 @@ answer_error(struct exchange *x, unsigned status, const char *why)
 	struct buf body;
 	int err = 0;
 
+	if (x->session->ws != NULL) {
+		x->session->broken = ws_answer_error(x->session->ws, status, why) < 0;
+		return;
+	}
 	buf_init(&body, 0);
 	if (why[0] != '\0') {
 		err = buf_add_str(&body, "{\"error\":");
@@ -144,6 +152,31 @@ answer_ready(struct exchange *x)
 		buf_clear(&body);
 	}
 	respond(x, ready ? 200 : 503, json_type, buf_slice(&body));
+	buf_fini(&body);
+}
+
+/* A page of no origin that http.cors_origin names is let in here either. */
+void
+answer_crossdomain(struct exchange *x)
+{
+	const char *origin = x->httpd->rules.cors_origin;
+	const char *host =
+	    origin != NULL && strstr(origin, "://") != NULL ? strstr(origin, "://") + 3 : origin;
+	struct buf body;
+	int err;
+
+	buf_init(&body, 0);
+	err = buf_add_str(&body, "<?xml version=\"1.0\"?>\n<cross-domain-policy>\n");
+	if (err == 0 && host != NULL && strpbrk(host, "<>&\"") == NULL) {
+		err = buf_addf(&body, "<allow-access-from domain=\"%s\" />\n", host);
+	}
+	if (err == 0) {
+		err = buf_add_str(&body, "</cross-domain-policy>\n");
+	}
+	if (err < 0) {
+		buf_clear(&body);
+	}
+	respond(x, 200, SLICE_LIT("application/xml"), buf_slice(&body));
 	buf_fini(&body);
 }
 

@@ -13,6 +13,7 @@ void answer_options(struct exchange *x);
 /* Routes (routes.def). */
 void answer_health(struct exchange *x);
 void answer_ready(struct exchange *x);
+void answer_crossdomain(struct exchange *x);
 void answer_root(struct exchange *x);
 void answer_reserved(struct exchange *x);
 void answer_nothing_here(struct exchange *x);

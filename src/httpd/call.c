@@ -6,6 +6,7 @@
 #include "backend/lane.h"
 #include "http/response.h"
 #include "http/uri.h"
+#include "httpd/hub.h"
 
 #define ARGV_KEPT 16 /* arguments that the command table may look at */
 
@@ -77,12 +78,22 @@ take_separator(struct call *call, struct slice value, struct http_fault *fault)
 	return 0;
 }
 
+static int
+take_encoding(struct call *call, struct slice value, struct http_fault *fault)
+{
+	if (!slice_eq(value, "base64")) {
+		return refuse(fault, 400, "enc takes base64");
+	}
+	call->wish.base64 = true;
+	return 0;
+}
+
 /* What of a query has a meaning; everything else is ignored, as Webdis does. */
 static const struct {
 	const char *name;
 	int (*take)(struct call *call, struct slice value, struct http_fault *fault);
-} params[] = {
-    {"type", take_type}, {"jsonp", take_jsonp}, {"callback", take_jsonp}, {"sep", take_separator}};
+} params[] = {{"type", take_type}, {"jsonp", take_jsonp}, {"callback", take_jsonp},
+    {"sep", take_separator}, {"enc", take_encoding}};
 
 static int
 read_query(struct call *call, struct slice query, struct buf *text, struct http_fault *fault)
@@ -310,7 +321,66 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 }
 
 int
-call_admit(struct call *call, const char *const *allowed, size_t allowed_count,
+call_read_resp(struct slice resp, uint32_t database, enum render_kind kind, struct buf *text,
+    struct call *ret_call)
+{
+	struct resp_cursor c = {resp};
+	struct resp_item item;
+	struct slice argv[ARGV_KEPT];
+	size_t n = 0;
+	int err;
+
+	*ret_call = (struct call){.database = database, .wish.kind = kind};
+	(void)resp_cursor_next(&c, &item);
+	ret_call->argc = (size_t)item.number;
+	while (n < ARGV_KEPT && resp_cursor_next(&c, &item)) {
+		argv[n++] = item.str;
+	}
+	ret_call->command = command_find(argv, n);
+	ret_call->wish.shape = shape_of(argv[0], ret_call->argc);
+	buf_clear(text);
+	err = buf_add_slice(text, argv[0]);
+	ret_call->wish.command = buf_slice(text);
+	return err;
+}
+
+/* Without a channel it is answered once, with an error. */
+static int
+admit_stream(struct call *call, bool session, struct http_fault *fault)
+{
+	enum hub_kind kind;
+	bool subscribes;
+
+	if (hub_kind_of(call->command->id, &kind, &subscribes) && (subscribes || session)) {
+		call->way = call->argc > 1 ? CALL_STREAM : CALL_OWN;
+		return 0;
+	}
+	*fault = (struct http_fault){403,
+	    "this command is about the state of a connection, and over HTTP each request stands "
+	    "alone; use a "
+	    "WebSocket for subscriptions that change, or connect to the proxy"};
+	return -EACCES;
+}
+
+/* What a WebSocket may do with the state of its connection. */
+static bool
+is_session_command(const struct command *c)
+{
+	switch (c->id) {
+	case CMD_SELECT:
+	case CMD_MULTI:
+	case CMD_EXEC:
+	case CMD_DISCARD:
+	case CMD_WATCH:
+	case CMD_UNWATCH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int
+call_admit(struct call *call, const char *const *allowed, size_t allowed_count, bool session,
     struct http_fault *ret_fault)
 {
 	const struct command *c = call->command;
@@ -327,10 +397,11 @@ call_admit(struct call *call, const char *const *allowed, size_t allowed_count,
 		return -EACCES;
 	}
 	if (c->flags & CMD_PUBSUB) {
-		*ret_fault = (struct http_fault){501, "commands whose replies go on, such as "
-						      "subscriptions, are not available over HTTP "
-						      "yet; connect to the proxy"};
-		return -EACCES;
+		return admit_stream(call, session, ret_fault);
+	}
+	if (session && is_session_command(c)) {
+		call->way = CALL_SESSION;
+		return 0;
 	}
 	if (c->flags & (CMD_SESSION | CMD_OWN)) {
 		*ret_fault = (struct http_fault){403,

@@ -26,8 +26,10 @@
 #define CALL_TAIL_MIN ((size_t)64 * 1024)
 
 enum call_way {
-	CALL_SHARED, /* over the connection that all requests share */
-	CALL_OWN,    /* over one of its own: it may wait on the server, or is not known */
+	CALL_SHARED,  /* over the connection that all requests share */
+	CALL_STREAM,  /* a subscription: answered without an end */
+	CALL_SESSION, /* over the one that a WebSocket keeps while it has state on the server */
+	CALL_OWN,     /* over one of its own: it may wait on the server, or is not known */
 };
 
 struct call {
@@ -51,11 +53,16 @@ struct call {
 int call_read(const struct http_request *req, uint32_t default_database, struct buf *resp,
     struct buf *text, struct call *ret_call, struct http_fault *ret_fault) ATTR_WARN_UNUSED;
 
+/* The same for a command that stands in `resp` already, alone; `kind` is the form of its answer. */
+int call_read_resp(struct slice resp, uint32_t database, enum render_kind kind, struct buf *text,
+    struct call *ret_call) ATTR_WARN_UNUSED;
+
 /*
  * Is the command fit for HTTP? Sets way and lane_flags, or says why not: -EACCES with the fault to
- * answer. `allowed`: names of proxy.allow.
+ * answer. `allowed`: names of proxy.allow. `session`: of a WebSocket, where commands about the state of a
+ * connection have a meaning.
  */
-int call_admit(struct call *call, const char *const *allowed, size_t allowed_count,
+int call_admit(struct call *call, const char *const *allowed, size_t allowed_count, bool session,
     struct http_fault *ret_fault) ATTR_WARN_UNUSED;
 
 #endif

@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "httpd/answer.h"
 #include "httpd/session.h"
+#include "httpd/stream.h"
+#include "httpd/ws.h"
 
 #define SPARES_MAX 256
 #define TEXT_KEPT  ((size_t)4096)       /* of memory that a spare may keep */
@@ -58,6 +60,12 @@ release_lane(struct exchange *x, bool clean)
 	if (x->home != NULL) {
 		x->lane = NULL;
 		httpd_home_leave(&x->home);
+	} else if (x->borrows) {
+		x->lane = NULL;
+		x->borrows = false;
+		if (x->ends_state) {
+			session_state_over(x->session, clean);
+		}
 	} else if (lane_is_own(x->lane) && clean && x->call.command != NULL) {
 		lane_return(&x->lane);
 	} else {
@@ -77,6 +85,7 @@ exchange_free(struct exchange **xp)
 	}
 	h = x->httpd;
 	release_lane(x, false);
+	stream_free(&x->stream);
 	drop_kept(x);
 	buf_fini(&x->request);
 	buf_fini(&x->body);
@@ -178,7 +187,22 @@ exchange_respond(
 	return err;
 }
 
-/* A whole reply, and it is our turn: straight into the output. */
+/* A whole reply, and it is our turn: a WebSocket's message. */
+static int
+render_message(struct exchange *x, struct slice raw)
+{
+	struct buf *out = &x->httpd->scratch;
+	struct render render;
+	int err;
+
+	buf_clear(out);
+	render_init(&render, &x->call.wish, out);
+	err = render_feed(&render, raw, true);
+	render_fini(&render);
+	return err < 0 ? err : ws_answer(x->session->ws, buf_slice(out));
+}
+
+/* … or straight into the output. */
 static int
 render_now(struct exchange *x, struct slice raw, unsigned status)
 {
@@ -283,7 +307,8 @@ exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_fi
 		drop_kept(x);
 	}
 	if (x->failed == 0 && is_first && reply->first && reply->last) {
-		int err = render_now(x, reply->raw, x->status);
+		int err = x->session->ws != NULL ? render_message(x, reply->raw)
+						 : render_now(x, reply->raw, x->status);
 
 		if (err < 0) {
 			fail(x, err);
@@ -339,6 +364,10 @@ pump_kept(struct exchange *x)
 	struct kept_reply *k = x->kept;
 	struct conn *c = x->session->conn;
 
+	if (x->session->ws != NULL) {
+		x->session->broken = ws_answer(x->session->ws, buf_slice(&k->body)) < 0;
+		return true;
+	}
 	if (!k->began && begin_kept(x)) {
 		return true;
 	}
@@ -366,6 +395,8 @@ exchange_pump(struct exchange *x)
 			return true;
 		}
 		return x->kept == NULL || pump_kept(x);
+	case EXCHANGE_STREAMING:
+		return x->stream == NULL && stream_begin(x);
 	case EXCHANGE_WAITING:
 	case EXCHANGE_SENDING:
 	case EXCHANGE_SENT:

@@ -26,6 +26,7 @@
 
 struct route;
 struct session;
+struct stream;
 
 #define EXCHANGE_MAGIC 0x58434847U
 
@@ -35,7 +36,8 @@ enum exchange_state {
 	EXCHANGE_SENDING,  /* … and on its way in pieces */
 	EXCHANGE_SENT,     /* the reply is to come */
 	EXCHANGE_REPLYING, /* a part of it came */
-	EXCHANGE_REPLIED,  /* it is whole, in `kept`; what was sent of it is consumed */
+	EXCHANGE_STREAMING, /* it goes on without an end: `stream`, once it is the first of the queue */
+	EXCHANGE_REPLIED, /* it is whole, in `kept`; what was sent of it is consumed */
 };
 
 /* A reply that is kept until the client takes it. */
@@ -69,9 +71,14 @@ struct exchange {
 	struct home_lane *home; /* one of its users; NULL: none */
 	struct buf request;     /* owned: RESP that is not sent yet */
 	struct buf body;        /* owned: bytes of a large last argument, then CRLF */
+	bool borrows;           /* `lane` is the session's, for CALL_SESSION */
+	bool ends_state;        /* behind it nothing of the session is left on that lane */
 	bool pieces;            /* it is large: sent bit by bit over an own lane */
 	bool piece_sent, end_sent;
-	uint64_t give_up_ms;     /* SENDING: still no connection then: 503 */
+	uint64_t give_up_ms;     /* SENDING, STREAMING: nothing has begun by then: 503 */
+	struct stream *stream;   /* owned; NULL: none, or not begun */
+	bool wants_events;       /* Accept: text/event-stream */
+	bool old_version;        /* HTTP/1.0: it knows no chunks */
 	struct kept_reply *kept; /* owned; NULL while nothing is kept */
 	unsigned status;         /* of the response to a reply */
 	unsigned failed;         /* the status to answer instead of the reply */
@@ -99,6 +106,8 @@ void exchange_find_lane(struct exchange *x);
 bool exchange_send_now(struct exchange *x, struct slice raw);
 /* Sends what may be sent of a session's queue. True when one could not be and has an answer of ours now. */
 bool exchange_send_waiting(struct session *s);
+/* Does it wait for a connection, until give_up_ms? */
+bool exchange_may_expire(const struct exchange *x);
 /* Gives up a large request that found no connection in time; true when there was one. */
 bool exchange_expire(struct session *s);
 /* Instead of the reply. Nothing happens when the response is on its way already. */

@@ -6,7 +6,7 @@
 
 #include "base/slice.h"
 
-enum render_kind { RENDER_JSON, RENDER_RAW, RENDER_BARE };
+enum render_kind { RENDER_JSON, RENDER_RAW, RENDER_BARE, RENDER_MSGPACK };
 
 struct format {
 	const char *extension;

@@ -97,6 +97,8 @@ settle(struct httpd *h)
 	    .max_headers = HTTP_MAX_HEADERS};
 	h->held_max = MAX((size_t)c->http_max_request_bytes * HELD_FACTOR, HELD_MIN);
 	gather_hosts(h);
+	acl_free(&h->acl);
+	h->acl = acl_new(c->acls, c->acl_count);
 	httpd_home_leave(&h->home);
 	h->home = make_home(h);
 }
@@ -139,6 +141,9 @@ start(struct worker *w, void **ret_state, struct errmsg *err)
 	h->own_name = xstrdup(name);
 	list_init(&h->sessions);
 	list_init(&h->spares);
+	list_init(&h->hubs);
+	buf_init(&h->rendered, 0);
+	buf_init(&h->scratch, 0);
 	buf_init(&h->resp, 0);
 	settle(h);
 	h->watch =
@@ -225,6 +230,9 @@ stop(void *state)
 	backend_unwatch(&h->watch);
 	httpd_home_leave(&h->home);
 	buf_fini(&h->resp);
+	buf_fini(&h->rendered);
+	buf_fini(&h->scratch);
+	acl_free(&h->acl);
 	free(h->hosts);
 	free(h->own_name);
 	h->magic = 0;

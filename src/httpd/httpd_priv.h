@@ -12,6 +12,8 @@
 #include "base/list.h"
 #include "http/reader.h"
 #include "httpd/access.h"
+#include "httpd/acl.h"
+#include "httpd/render.h"
 #include "net/loop.h"
 
 #define HTTPD_MAGIC 0x48545044U
@@ -35,6 +37,7 @@ struct httpd {
 	struct loop *loop;         /* borrowed */
 	struct backend *backend;   /* borrowed */
 	struct http_limits limits; /* the readers keep a pointer */
+	struct acl *acl;           /* owned; NULL: everybody may all */
 	struct access_rules rules; /* its names are in `hosts` */
 	const char **hosts;        /* owned array */
 	char *own_name;            /* owned: this host's */
@@ -43,9 +46,15 @@ struct httpd {
 	size_t session_count;
 	struct list spares; /* struct exchange.link: ready for use */
 	size_t spare_count;
-	struct buf resp;             /* owned: the request that is being read, as RESP */
-	struct http_request request; /* scratch for the same */
-	size_t held_bytes;           /* bodies and replies that are held for all clients together */
+	struct list hubs;                 /* struct hub.link: end by themselves */
+	uint64_t said;                    /* messages that hubs handed out … */
+	uint64_t said_rendered;           /* … and the one that `rendered` is, … */
+	struct render_wish rendered_wish; /* … in this form, whose slices may be gone */
+	struct buf rendered;              /* owned */
+	struct buf scratch;               /* owned: one message of a WebSocket */
+	struct buf resp;                  /* owned: the request that is being read, as RESP */
+	struct http_request request;      /* scratch for the same */
+	size_t held_bytes; /* bodies and replies that are held for all clients together */
 	size_t held_max;
 	uint64_t started_ms;
 	struct backend_watcher watch;

@@ -4,16 +4,7 @@
 #include <string.h>
 
 #include "base/jsontext.h"
-
-/* What a level of the reply is written as. */
-enum mode {
-	MODE_ARRAY,
-	MODE_MAP,   /* object; elements are key, value, key … */
-	MODE_TUPLE, /* object with names from the shape */
-	MODE_PLACE, /* object with names by type */
-	MODE_PAIRS, /* object; each element is an array of two … */
-	MODE_PAIR,  /* … which writes no brackets of its own */
-};
+#include "http/base64.h"
 
 static void
 put(struct jsonout *j, const void *bytes, size_t len)
@@ -51,7 +42,7 @@ put_int(struct jsonout *j, int64_t value)
 }
 
 static void
-comma(struct jsonout *j, struct jsonout_frame *f)
+comma(struct jsonout *j, struct walk_frame *f)
 {
 	if (f->wrote) {
 		PUT(j, ",");
@@ -59,115 +50,67 @@ comma(struct jsonout *j, struct jsonout_frame *f)
 	f->wrote = true;
 }
 
-static struct jsonout_frame *
-top(struct jsonout *j)
-{
-	return j->depth > 0 ? &j->frames[j->depth - 1] : NULL;
-}
-
-static bool
-is_key_place(const struct jsonout_frame *f)
-{
-	return (f->mode == MODE_MAP && f->at % 2 == 0) || (f->mode == MODE_PAIR && f->at == 0);
-}
-
-static const char *
-place_name(const struct jsonout_frame *f, enum resp_type type)
-{
-	return f->at == 0                     ? "name"
-	       : type == RESP_INT             ? "hash"
-	       : resp_type_is_aggregate(type) ? "coords"
-					      : "dist";
-}
-
 /* What stands between the elements: commas and names. False: this element is left out. */
 static bool
 begin_element(struct jsonout *j, enum resp_type type)
 {
-	struct jsonout_frame *f = top(j);
+	struct walk_frame *f = walk_top(&j->walk);
 
 	if (f == NULL) {
 		return true;
 	}
-	switch ((enum mode)f->mode) {
-	case MODE_ARRAY:
+	if (walk_leaves_out(f, type)) {
+		return false;
+	}
+	switch ((enum walk_mode)f->mode) {
+	case WALK_ARRAY:
 		comma(j, f);
 		break;
-	case MODE_MAP:
+	case WALK_MAP:
 		if (f->at % 2 == 0) {
 			comma(j, f);
 		}
 		break;
-	case MODE_TUPLE:
-		if (f->at >= f->shape->field_count || (type == RESP_NULL && f->shape->skip_null)) {
-			return false;
-		}
+	case WALK_TUPLE:
+	case WALK_PLACE:
 		comma(j, f);
-		put_name(j, f->shape->fields[f->at].name);
+		put_name(j, walk_name(f, type));
 		break;
-	case MODE_PLACE:
-		comma(j, f);
-		put_name(j, place_name(f, type));
-		break;
-	case MODE_PAIRS:
+	case WALK_PAIRS:
 		comma(j, f);
 		if (!resp_type_is_aggregate(type)) {
 			PUT(j, "\"\":"); /* no pair: still valid JSON */
 		}
 		break;
-	case MODE_PAIR:
+	case WALK_PAIR:
 		break;
 	}
 	return true;
 }
 
-static const struct shape *
-shape_of_element(struct jsonout *j)
-{
-	const struct jsonout_frame *f = top(j);
-
-	if (f == NULL) {
-		return j->shape;
-	}
-	switch ((enum mode)f->mode) {
-	case MODE_ARRAY:
-		return f->shape->kind == SHAPE_LIST ? f->shape->of : &shape_plain;
-	case MODE_MAP:
-	case MODE_PAIR:
-		return f->shape->of != NULL ? f->shape->of : &shape_plain;
-	case MODE_TUPLE:
-		return f->at < f->shape->field_count ? f->shape->fields[f->at].of : &shape_plain;
-	case MODE_PAIRS:
-		return f->shape;
-	case MODE_PLACE:
-		break;
-	}
-	return &shape_plain;
-}
-
 static void
-close_frame(struct jsonout *j, const struct jsonout_frame *f)
+close_frame(struct jsonout *j, const struct walk_frame *f)
 {
-	switch ((enum mode)f->mode) {
-	case MODE_ARRAY:
+	switch ((enum walk_mode)f->mode) {
+	case WALK_ARRAY:
 		PUT(j, "]");
 		break;
-	case MODE_MAP:
+	case WALK_MAP:
 		if (f->at % 2 != 0) {
 			PUT(j, "null"); /* a key without its value */
 		}
 		PUT(j, "}");
 		break;
-	case MODE_PAIR:
+	case WALK_PAIR:
 		if (f->at == 0) {
 			PUT(j, "\"\":null");
 		} else if (f->at == 1) {
 			PUT(j, "null");
 		}
 		break;
-	case MODE_TUPLE:
-	case MODE_PLACE:
-	case MODE_PAIRS:
+	case WALK_TUPLE:
+	case WALK_PLACE:
+	case WALK_PAIRS:
 		PUT(j, "}");
 		break;
 	}
@@ -177,86 +120,56 @@ close_frame(struct jsonout *j, const struct jsonout_frame *f)
 static void
 end_element(struct jsonout *j)
 {
-	struct jsonout_frame *f;
+	struct walk_frame *f;
 
-	while ((f = top(j)) != NULL) {
+	while ((f = walk_top(&j->walk)) != NULL) {
 		f->at++;
 		if (--f->left > 0) {
 			return;
 		}
 		close_frame(j, f);
-		j->depth--;
+		j->walk.depth--;
 	}
 }
 
 static void
 open_frame(struct jsonout *j, enum resp_type type, uint64_t count)
 {
-	const struct jsonout_frame *in = top(j);
-	const struct shape *shape = shape_of_element(j);
-	struct jsonout_frame *f = &j->frames[j->depth];
-	enum mode mode = MODE_ARRAY;
+	const struct walk_frame *f = walk_open(&j->walk, type, count);
 
-	if (j->depth == ARRAY_LEN(j->frames) || type == RESP_ATTRIBUTE) {
-		j->err = j->err != 0 ? j->err : -EBADMSG;
+	if (f == NULL) {
+		j->err = -EBADMSG;
 		return;
 	}
-	if (type == RESP_MAP) {
-		count *= 2;
+	if (f->mode != WALK_PAIR) {
+		put(j, f->mode == WALK_ARRAY ? "[" : "{", 1);
 	}
-	if (in != NULL && in->mode == MODE_PAIRS) {
-		mode = MODE_PAIR;
-	} else if (type == RESP_MAP) {
-		mode = MODE_MAP;
-		shape = shape->kind == SHAPE_MAP ? shape : &shape_plain;
-	} else if (shape->kind == SHAPE_MAP) {
-		mode = MODE_MAP;
-	} else if (shape->kind == SHAPE_TUPLE) {
-		mode = MODE_TUPLE;
-	} else if (shape->kind == SHAPE_PLACE) {
-		mode = MODE_PLACE;
-	} else if (shape->kind == SHAPE_PAIRS) {
-		mode = MODE_PAIRS;
-	}
-	if (mode != MODE_PAIR) {
-		put(j, mode == MODE_ARRAY ? "[" : "{", 1);
-	}
-	*f = (struct jsonout_frame){.shape = shape, .left = count, .mode = (uint8_t)mode};
-	if (count == 0) {
+	if (f->left == 0) {
 		close_frame(j, f);
+		j->walk.depth--;
 		end_element(j);
-	} else {
-		j->depth++;
 	}
-}
-
-/* A pair of more than two, or a map's element that is no string where the name should be. */
-static bool
-is_out_of_place(struct jsonout *j)
-{
-	const struct jsonout_frame *f = top(j);
-
-	return f != NULL && f->mode == MODE_PAIR && f->at >= 2;
 }
 
 static void
 begin_string(struct jsonout *j, enum resp_type type, bool wanted)
 {
-	const struct jsonout_frame *f = top(j);
+	const struct walk_frame *f = walk_top(&j->walk);
 
 	j->carried = 0;
+	j->encodes = j->base64 && (type == RESP_BULK || type == RESP_VERBATIM);
 	j->bracket = j->collects = j->is_key = false;
 	j->skips = !wanted;
 	if (!wanted) {
 		return;
 	}
-	if (f != NULL && is_key_place(f)) {
+	if (walk_is_key_place(f)) {
 		j->is_key = true;
 	} else if (type == RESP_ERROR || (type == RESP_SIMPLE && f == NULL)) {
 		j->bracket = true;
 		put(j, type == RESP_ERROR ? "[false," : "[true,", type == RESP_ERROR ? 7 : 6);
-	} else if (type == RESP_BULK && f == NULL && j->shape->kind == SHAPE_INFO) {
-		j->collects = true;
+	} else if (type == RESP_BULK && f == NULL && j->walk.shape->kind == SHAPE_INFO) {
+		j->collects = true; /* text of the server's own */
 		return;
 	}
 	PUT(j, "\"");
@@ -265,8 +178,8 @@ begin_string(struct jsonout *j, enum resp_type type, bool wanted)
 static void
 put_scalar(struct jsonout *j, enum resp_type type, int64_t number)
 {
-	const struct jsonout_frame *f = top(j);
-	bool is_key = f != NULL && is_key_place(f);
+	const struct walk_frame *f = walk_top(&j->walk);
+	bool is_key = walk_is_key_place(f);
 
 	if (is_key) {
 		PUT(j, "\"");
@@ -292,20 +205,14 @@ on_item(void *arg, enum resp_type type, int64_t number)
 	if (j->err != 0) {
 		return;
 	}
-	if (is_out_of_place(j)) {
+	if (walk_is_out_of_place(walk_top(&j->walk))) {
 		j->err = -EBADMSG;
 		return;
 	}
 	wanted = begin_element(j, type);
 	if (resp_type_is_aggregate(type)) {
-		const struct jsonout_frame *f = top(j);
-
 		if (!wanted) {
 			j->err = -EBADMSG; /* more fields than the shape knows, and deep ones */
-			return;
-		}
-		if (f != NULL && is_key_place(f)) {
-			j->err = -EBADMSG;
 			return;
 		}
 		open_frame(j, type, (uint64_t)number);
@@ -342,6 +249,25 @@ put_escaped(struct jsonout *j, struct slice s)
 	}
 }
 
+/* Three bytes are four characters; one or two that are left wait for the next run. */
+static void
+put_base64(struct jsonout *j, struct slice s)
+{
+	while (j->carried > 0 && j->carried < 3 && s.len > 0) {
+		j->carry[j->carried++] = *s.ptr++;
+		s.len--;
+	}
+	if (j->carried == 3) {
+		j->err = base64_add(j->out, (struct slice){j->carry, 3});
+		j->carried = 0;
+	}
+	if (j->err == 0 && j->carried == 0) {
+		j->carried = s.len % 3;
+		j->err = base64_add(j->out, (struct slice){s.ptr, s.len - j->carried});
+		memcpy(j->carry, s.ptr + s.len - j->carried, j->carried);
+	}
+}
+
 static void
 on_bytes(void *arg, struct slice bytes)
 {
@@ -353,6 +279,10 @@ on_bytes(void *arg, struct slice bytes)
 	}
 	if (j->collects) {
 		j->err = buf_add_slice(&j->scratch, bytes);
+		return;
+	}
+	if (j->encodes) {
+		put_base64(j, bytes);
 		return;
 	}
 	while (j->carried > 0 && bytes.len > 0) {
@@ -372,36 +302,23 @@ on_bytes(void *arg, struct slice bytes)
 	}
 }
 
-/* "# Comment", "key:value" lines → object. */
+/* "key:value" lines → object. */
 static void
 put_info(struct jsonout *j)
 {
-	struct slice text = buf_slice(&j->scratch);
+	struct slice text = buf_slice(&j->scratch), key, value;
 	bool wrote = false;
 
 	PUT(j, "{");
-	while (text.len > 0) {
-		const uint8_t *lf = memchr(text.ptr, '\n', text.len), *colon;
-		struct slice line = {text.ptr, lf != NULL ? (size_t)(lf - text.ptr) : text.len};
-
-		text.ptr += line.len + (lf != NULL);
-		text.len -= line.len + (lf != NULL);
-		if (line.len > 0 && line.ptr[line.len - 1] == '\r') {
-			line.len--;
-		}
-		colon = line.len > 0 ? memchr(line.ptr, ':', line.len) : NULL;
-		if (colon == NULL || line.ptr[0] == '#' || j->err != 0) {
-			continue;
-		}
+	while (j->err == 0 && walk_info_next(&text, &key, &value)) {
 		if (wrote) {
 			PUT(j, ",");
 		}
 		wrote = true;
 		PUT(j, "\"");
-		put_escaped(j, (struct slice){line.ptr, (size_t)(colon - line.ptr)});
+		put_escaped(j, key);
 		PUT(j, "\":\"");
-		put_escaped(
-		    j, (struct slice){colon + 1, (size_t)(line.ptr + line.len - colon) - 1});
+		put_escaped(j, value);
 		PUT(j, "\"");
 	}
 	PUT(j, "}");
@@ -416,7 +333,11 @@ on_end(void *arg)
 		put_info(j);
 		buf_fini(&j->scratch);
 	} else if (!j->skips) {
-		put_escaped(j, (struct slice){j->carry, j->carried});
+		if (!j->encodes) {
+			put_escaped(j, (struct slice){j->carry, j->carried});
+		} else if (j->err == 0) {
+			j->err = base64_add(j->out, (struct slice){j->carry, j->carried});
+		}
 		PUT(j, "\"");
 		if (j->is_key) {
 			PUT(j, ":");
@@ -430,11 +351,12 @@ on_end(void *arg)
 }
 
 void
-jsonout_init(struct jsonout *j, struct buf *out, const struct shape *shape)
+jsonout_init(struct jsonout *j, struct buf *out, const struct shape *shape, bool base64)
 {
-	memset(j, 0, offsetof(struct jsonout, frames));
+	memset(j, 0, offsetof(struct jsonout, walk.frames));
 	j->out = out;
-	j->shape = shape;
+	j->walk.shape = shape;
+	j->base64 = base64;
 	buf_init(&j->scratch, 0);
 }
 

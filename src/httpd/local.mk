@@ -1,15 +1,23 @@
 noinst_LIBRARIES += src/httpd/libhttpd.a
 src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/access.c src/httpd/access.h \
+	src/httpd/acl.c src/httpd/acl.h \
 	src/httpd/answer.c src/httpd/answer.h \
 	src/httpd/call.c src/httpd/call.h \
 	src/httpd/exchange.c src/httpd/exchange.h \
 	src/httpd/format.c src/httpd/format.h src/httpd/formats.def \
 	src/httpd/httpd.c src/httpd/httpd.h src/httpd/httpd_priv.h \
+	src/httpd/hub.c src/httpd/hub.h \
+	src/httpd/jsonin.c src/httpd/jsonin.h \
 	src/httpd/jsonout.c src/httpd/jsonout.h \
+	src/httpd/msgout.c src/httpd/msgout.h \
 	src/httpd/render.c src/httpd/render.h \
 	src/httpd/request.c src/httpd/request.h \
 	src/httpd/route.c src/httpd/route.h src/httpd/routes.def \
 	src/httpd/send.c \
 	src/httpd/session.c src/httpd/session.h \
-	src/httpd/shape.c src/httpd/shape.h src/httpd/shapes.def
+	src/httpd/session_ws.c \
+	src/httpd/shape.c src/httpd/shape.h src/httpd/shapes.def \
+	src/httpd/stream.c src/httpd/stream.h \
+	src/httpd/walk.c src/httpd/walk.h \
+	src/httpd/ws.c src/httpd/ws.h

@@ -75,7 +75,7 @@ begin_json(struct render *r)
 {
 	const struct render_wish *w = r->wish;
 
-	jsonout_init(&r->json, r->out, w->shape);
+	jsonout_init(&r->json, r->out, w->shape, w->base64);
 	if (w->jsonp.len > 0) {
 		put(r, w->jsonp);
 		put(r, SLICE_LIT("("));
@@ -105,6 +105,9 @@ render_init(struct render *r, const struct render_wish *wish, struct buf *out)
 	resp_reader_init(&r->reader, 0);
 	if (wish->kind == RENDER_JSON) {
 		begin_json(r);
+	} else if (wish->kind == RENDER_MSGPACK) {
+		msgout_init(&r->msg, out, wish->shape);
+		msgout_begin(&r->msg, wish->command);
 	}
 }
 
@@ -113,13 +116,31 @@ render_fini(struct render *r)
 {
 	if (r->wish->kind == RENDER_JSON) {
 		jsonout_fini(&r->json);
+	} else if (r->wish->kind == RENDER_MSGPACK) {
+		msgout_fini(&r->msg);
 	}
+}
+
+static enum resp_reader_status
+feed(struct render *r, struct slice raw, size_t *ret_used)
+{
+	enum resp_reader_status status;
+
+	if (r->wish->kind == RENDER_JSON) {
+		status = resp_reader_feed(&r->reader, raw, &jsonout_ops, &r->json, ret_used);
+		r->err = r->err != 0 ? r->err : r->json.err;
+	} else if (r->wish->kind == RENDER_MSGPACK) {
+		status = resp_reader_feed(&r->reader, raw, &msgout_ops, &r->msg, ret_used);
+		r->err = r->err != 0 ? r->err : r->msg.err;
+	} else {
+		status = resp_reader_feed(&r->reader, raw, &bare_ops, r, ret_used);
+	}
+	return status;
 }
 
 int
 render_feed(struct render *r, struct slice raw, bool last)
 {
-	bool json = r->wish->kind == RENDER_JSON;
 	enum resp_reader_status status, expected = last ? RESP_READER_DONE : RESP_READER_MORE;
 	size_t used;
 
@@ -130,15 +151,11 @@ render_feed(struct render *r, struct slice raw, bool last)
 		put(r, raw);
 		return r->err;
 	}
-	status = resp_reader_feed(&r->reader, raw, json ? &jsonout_ops : &bare_ops,
-	    json ? (void *)&r->json : (void *)r, &used);
-	if (json && r->err == 0) {
-		r->err = r->json.err;
-	}
+	status = feed(r, raw, &used);
 	if (r->err == 0 && (status != expected || (last && used != raw.len))) {
 		r->err = -EBADMSG;
 	}
-	if (r->err == 0 && last && json) {
+	if (r->err == 0 && last && r->wish->kind == RENDER_JSON) {
 		end_json(r);
 	}
 	return r->err;

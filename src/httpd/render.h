@@ -12,16 +12,18 @@
 #include "base/slice.h"
 #include "httpd/format.h"
 #include "httpd/jsonout.h"
+#include "httpd/msgout.h"
 #include "httpd/shape.h"
 #include "resp/reader.h"
 
 /* What is to be made of the reply; slices are borrowed and outlive the render. */
 struct render_wish {
 	enum render_kind kind;
-	const struct shape *shape; /* JSON only */
-	struct slice command;      /* JSON: the object's key */
+	const struct shape *shape; /* JSON and MSGPACK */
+	struct slice command;      /* likewise: the object's key */
 	struct slice jsonp;        /* JSON: wrapped in a call of this function; empty: not */
 	struct slice separator;    /* BARE: between the elements of an array */
+	bool base64;               /* JSON: strings of data are given so */
 };
 
 /* Embedded; large, so not wiped as a whole. */
@@ -33,7 +35,10 @@ struct render {
 	uint64_t at; /* BARE: elements seen */
 	bool skips;  /* BARE: the present string is not an element of the outer array */
 	struct resp_reader reader;
-	struct jsonout json;
+	union {
+		struct jsonout json;
+		struct msgout msg;
+	};
 };
 
 void render_init(struct render *r, const struct render_wish *wish, struct buf *out);

@@ -8,6 +8,7 @@
 #include "httpd/exchange.h"
 #include "httpd/route.h"
 #include "httpd/session.h"
+#include "httpd/ws.h"
 
 /* Larger requests travel in pieces over a connection of their own, so that nobody waits behind them. */
 #define PIECES_FROM ((size_t)1024 * 1024)
@@ -66,6 +67,57 @@ request_is_welcome(struct httpd *h, const struct http_request *req, struct http_
 	return check(h, req, route_find(req->target), ret_fault);
 }
 
+static const struct acl_address *
+peer_of(struct session *s)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+
+	if (!s->peer_known) {
+		s->peer = acl_address_of(conn_peer(s->conn, text));
+		s->peer_known = true;
+	}
+	return &s->peer;
+}
+
+/* 0, or -EACCES with the fault: an access rule forbids the command. */
+static int
+check_rules(struct exchange *x, struct slice authorization, struct http_fault *fault)
+{
+	const struct httpd *h = x->httpd;
+	uint8_t text[ACL_CREDENTIALS_MAX];
+	struct acl_client client = {0};
+	bool allowed;
+
+	if (h->acl == NULL) {
+		return 0;
+	}
+	client.address = peer_of(x->session);
+	(void)acl_basic(authorization, text, &client);
+	allowed = acl_allows(h->acl, &client, x->call.wish.command, x->call.command);
+	explicit_bzero(text, sizeof(text));
+	if (allowed) {
+		return 0;
+	}
+	*fault = (struct http_fault){403, "an access rule (acl-NAME) forbids this command to you"};
+	return -EACCES;
+}
+
+static bool
+accepts_events(const struct http_request *req)
+{
+	const struct http_header *accept = http_header_find(req, "accept");
+
+	return accept != NULL && http_token_in(accept->value, "text/event-stream");
+}
+
+static struct slice
+authorization_of(const struct http_request *req)
+{
+	const struct http_header *header = http_header_find(req, "authorization");
+
+	return header != NULL ? header->value : (struct slice){0};
+}
+
 static void
 answer_locally(struct exchange *x, void (*answer)(struct exchange *x), struct http_fault fault)
 {
@@ -74,28 +126,25 @@ answer_locally(struct exchange *x, void (*answer)(struct exchange *x), struct ht
 	x->fault = fault;
 }
 
-/* The command stands in h->resp: keeps what the exchange needs of it. */
+/* The command stands in h->resp: on its way, or kept until it may go. */
 static int
-take_command(struct exchange *x, struct http_request *req)
+dispatch(struct exchange *x)
 {
 	struct httpd *h = x->httpd;
-	int err = exchange_take(x, req);
+	int err;
 
 	x->state = EXCHANGE_WAITING;
 	x->status = 200;
-	if (err == 0 && x->call.tail.len > 0) {
-		err = http_reader_take_body(&x->session->reader, req, &x->body);
-		x->call.tail = buf_slice(&x->body);
+	if (x->call.way == CALL_STREAM) {
+		x->state = EXCHANGE_STREAMING;
+		return buf_add_slice(&x->request, buf_slice(&h->resp));
 	}
-	if (err < 0) {
-		return err;
-	}
-	x->session->unsent++; /* until it is sent */
 	x->pieces = x->call.tail.len > 0 || buf_len(&h->resp) > PIECES_FROM;
 	if (x->pieces) {
-		x->call.way = CALL_OWN;
+		x->call.way = x->call.way == CALL_SESSION ? CALL_SESSION : CALL_OWN;
 		x->request = h->resp;
 		buf_init(&h->resp, 0);
+		x->session->unsent++; /* until it is sent */
 		return 0;
 	}
 	if (x->call.way == CALL_SHARED) {
@@ -104,7 +153,53 @@ take_command(struct exchange *x, struct http_request *req)
 			return 0;
 		}
 	}
-	return buf_add_slice(&x->request, buf_slice(&h->resp));
+	err = buf_add_slice(&x->request, buf_slice(&h->resp));
+	if (err == 0) {
+		x->session->unsent++;
+	}
+	return err;
+}
+
+/* The same, and what the answer will need of the request is kept. */
+static int
+take_command(struct exchange *x, struct http_request *req)
+{
+	int err = exchange_take(x, req);
+
+	if (err == 0 && x->call.tail.len > 0) {
+		err = http_reader_take_body(&x->session->reader, req, &x->body);
+		x->call.tail = buf_slice(&x->body);
+	}
+	return err < 0 ? err : dispatch(x);
+}
+
+int
+request_from_message(struct exchange *x, enum render_kind kind, struct http_fault *ret_fault)
+{
+	struct httpd *h = x->httpd;
+	struct session *s = x->session;
+	int err = call_read_resp(buf_slice(&h->resp), s->database, kind, &x->text, &x->call);
+
+	if (err == 0) {
+		err = check_rules(x, buf_slice(&s->authorization), ret_fault);
+	} else {
+		*ret_fault = (struct http_fault){503, "out of memory"};
+	}
+	if (err == 0) {
+		/* subscriptions are the WebSocket's own business */
+		err = call_admit(&x->call, (const char *const *)h->conf->proxy_allow.items,
+		    h->conf->proxy_allow.count, true, ret_fault);
+	}
+	return err;
+}
+
+void
+request_dispatch(struct exchange *x)
+{
+	session_note_state(x);
+	if (dispatch(x) < 0) {
+		answer_locally(x, answer_fault, (struct http_fault){503, "out of memory"});
+	}
 }
 
 void
@@ -116,6 +211,8 @@ request_begin(struct exchange *x, struct http_request *req)
 	int err;
 
 	x->verb = req->verb;
+	x->old_version = req->minor == 0;
+	x->wants_events = accepts_events(req);
 	x->old_keep_alive = req->minor == 0 && req->keep_alive;
 	x->wants_cors = access_wants_cors(&h->rules, req);
 	if (!check(h, req, route, &fault)) {
@@ -124,6 +221,10 @@ request_begin(struct exchange *x, struct http_request *req)
 	}
 	if (req->verb == HTTP_VERB_OPTIONS) {
 		answer_locally(x, answer_options, fault);
+		return;
+	}
+	if (ws_is_asked(h, req)) {
+		ws_prepare(x, req);
 		return;
 	}
 	if (is_default_root(h, route, req)) {
@@ -136,8 +237,15 @@ request_begin(struct exchange *x, struct http_request *req)
 	buf_clear(&h->resp);
 	err = call_read(req, h->conf->http_database, &h->resp, &x->text, &x->call, &fault);
 	if (err == 0) {
+		err = check_rules(x, authorization_of(req), &fault);
+	}
+	if (err == 0) {
 		err = call_admit(&x->call, (const char *const *)h->conf->proxy_allow.items,
-		    h->conf->proxy_allow.count, &fault);
+		    h->conf->proxy_allow.count, false, &fault);
+	}
+	if (err == 0 && x->call.way == CALL_STREAM && req->verb == HTTP_VERB_HEAD) {
+		fault = (struct http_fault){405, "a subscription has no end, and so no HEAD"};
+		err = -EBADMSG;
 	}
 	if (err == 0) {
 		err = take_command(x, req);

@@ -4,6 +4,7 @@
 #include "httpd/answer.h"
 #include "httpd/exchange.h"
 #include "httpd/session.h"
+#include "httpd/stream.h"
 
 #define PIECE_BYTES ((size_t)256 * 1024)
 
@@ -123,6 +124,32 @@ begin_pieces(struct exchange *x)
 	session_renew(x->session);
 }
 
+/* A lane of its own, or the session's. False: what went another way must be answered first. */
+static bool
+take_lane(struct exchange *x)
+{
+	struct session *s = x->session;
+	struct lane_key key = httpd_lane_key(x->httpd, x->call.database);
+	bool keeps = x->call.way == CALL_SESSION;
+
+	if (keeps && s->state_lane != NULL) {
+		x->lane = s->state_lane;
+		x->borrows = true;
+		return true;
+	}
+	if (s->requester.unanswered > 0 || s->state_lane != NULL) {
+		return false;
+	}
+	x->lane = lane_own(x->httpd->backend, &key, &s->requester);
+	if (keeps) {
+		/* its state dies with its link: nothing may be sent again */
+		lane_set_pinned(x->lane, true);
+		s->state_lane = x->lane;
+		x->borrows = true;
+	}
+	return true;
+}
+
 /* One exchange; 1 when it must wait, and so all behind it. */
 static int
 send_one(struct exchange *x)
@@ -130,13 +157,8 @@ send_one(struct exchange *x)
 	struct session *s = x->session;
 	int err;
 
-	if (x->lane == NULL) {
-		struct lane_key key = httpd_lane_key(x->httpd, x->call.database);
-
-		if (s->requester.unanswered > 0) {
-			return 1;
-		}
-		x->lane = lane_own(x->httpd->backend, &key, &s->requester);
+	if (x->lane == NULL && !take_lane(x)) {
+		return 1;
 	}
 	if (x->state == EXCHANGE_WAITING && !may_go(s, x)) {
 		return 1;
@@ -197,16 +219,28 @@ exchange_send_waiting(struct session *s)
 }
 
 bool
+exchange_may_expire(const struct exchange *x)
+{
+	return (x->state == EXCHANGE_SENDING && !x->piece_sent) ||
+	       (x->state == EXCHANGE_STREAMING && x->stream != NULL &&
+		   !stream_has_begun(x->stream));
+}
+
+bool
 exchange_expire(struct session *s)
 {
 	list_for_each (item, &s->queue) {
 		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
 
-		if (x->state == EXCHANGE_SENDING && !x->piece_sent &&
-		    clock_mono_ms() >= x->give_up_ms) {
-			fail_unsent(x, "there is no master at the moment; try again");
+		if (!exchange_may_expire(x) || clock_mono_ms() < x->give_up_ms) {
+			continue;
+		}
+		if (x->state == EXCHANGE_STREAMING) {
+			stream_refuse(x, "there is no master at the moment; try again");
 			return true;
 		}
+		fail_unsent(x, "there is no master at the moment; try again");
+		return true;
 	}
 	return false;
 }

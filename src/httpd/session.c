@@ -17,6 +17,8 @@
 #include "httpd/httpd.h"
 #include "httpd/request.h"
 #include "httpd/route.h"
+#include "httpd/stream.h"
+#include "httpd/ws.h"
 
 #define QUEUE_MAX       64 /* requests of one client that wait for answers */
 #define QUEUE_RESUME    32 /* … when we read on */
@@ -30,6 +32,7 @@ enum session_state {
 	SESSION_IDLE,      /* nothing asked */
 	SESSION_READING,   /* a request is arriving */
 	SESSION_SERVING,   /* requests wait for their answers; more may arrive */
+	SESSION_WEBSOCKET, /* no HTTP any more: messages both ways */
 	SESSION_CLOSING,   /* the same, but no more is read; then the end */
 	SESSION_LINGERING, /* all is sent, we said so; what still comes is thrown away */
 	SESSION_GONE,
@@ -40,6 +43,7 @@ enum session_event {
 	SESSION_BYTES,    /* a part of a request */
 	SESSION_REQUEST,  /* a whole one was queued */
 	SESSION_ANSWERED, /* the queue is empty */
+	SESSION_UPGRADED, /* to a WebSocket */
 	SESSION_FINAL,    /* the last of the queue is the last of this connection */
 	SESSION_SENT,     /* the client's socket took everything */
 	SESSION_EOF,      /* the client sends no more */
@@ -49,9 +53,9 @@ enum session_event {
 };
 
 static const char *const state_names[] = {
-    "idle", "reading", "serving", "closing", "lingering", "gone"};
+    "idle", "reading", "serving", "websocket", "closing", "lingering", "gone"};
 static const char *const event_names[] = {
-    "bytes", "request", "answered", "final", "sent", "eof", "late", "drop"};
+    "bytes", "request", "answered", "upgraded", "final", "sent", "eof", "late", "drop"};
 _Static_assert(ARRAY_LEN(state_names) == SESSION_STATES, "a name for each state");
 _Static_assert(ARRAY_LEN(event_names) == SESSION_EVENTS, "a name for each event");
 
@@ -84,8 +88,9 @@ blocks(void *obj)
 	list_for_each (item, &s->queue) {
 		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
 
-		if (!exchange_is_answered(x) && x->call.command != NULL &&
-		    (x->call.command->flags & CMD_BLOCKING) != 0) {
+		if (x->state == EXCHANGE_STREAMING ||
+		    (!exchange_is_answered(x) && x->call.command != NULL &&
+			(x->call.command->flags & CMD_BLOCKING) != 0)) {
 			return true;
 		}
 	}
@@ -119,6 +124,13 @@ saw_eof(void *obj)
 	return session_of(obj)->eof;
 }
 
+/* Asks whether it still lives; false when it was asked already and kept silent. */
+static bool
+is_alive(void *obj)
+{
+	return ws_ask_alive(session_of(obj));
+}
+
 static void begin_closing(void *obj);
 static void say_goodbye(void *obj);
 static void refuse_late(void *obj);
@@ -141,6 +153,14 @@ static const struct fsm_row rows[] = {
     {SESSION_SERVING, SESSION_REQUEST, NULL, NULL, FSM_SAME, "pipelined"},
     {SESSION_SERVING, SESSION_ANSWERED, is_amid, NULL, SESSION_READING, "the next is half here"},
     {SESSION_SERVING, SESSION_ANSWERED, NULL, NULL, SESSION_IDLE, "all answered"},
+    {SESSION_SERVING, SESSION_UPGRADED, NULL, NULL, SESSION_WEBSOCKET, "101"},
+    {SESSION_WEBSOCKET, SESSION_REQUEST, NULL, NULL, FSM_SAME, "asked"},
+    {SESSION_WEBSOCKET, SESSION_ANSWERED, NULL, NULL, FSM_SAME, "all answered"},
+    {SESSION_WEBSOCKET, SESSION_FINAL, NULL, NULL, SESSION_CLOSING, "one side said close"},
+    {SESSION_WEBSOCKET, SESSION_EOF, NULL, end_session, SESSION_GONE, "gone without a close"},
+    {SESSION_WEBSOCKET, SESSION_LATE, is_stuck, end_session, SESSION_GONE, "it does not read"},
+    {SESSION_WEBSOCKET, SESSION_LATE, is_alive, note_time, FSM_SAME, "a ping asks it"},
+    {SESSION_WEBSOCKET, SESSION_LATE, NULL, end_session, SESSION_GONE, "it does not answer"},
     {SESSION_CLOSING, SESSION_ANSWERED, NULL, begin_closing, FSM_SAME, "wait for the socket"},
     {SESSION_SERVING, SESSION_FINAL, NULL, NULL, SESSION_CLOSING, "no more after these"},
     {SESSION_CLOSING, SESSION_FINAL, NULL, NULL, FSM_SAME, "closing already"},
@@ -234,7 +254,7 @@ session_renew(struct session *s)
 
 	if (s->state == SESSION_LINGERING) {
 		ms = LINGER_MS;
-	} else if (x != NULL && x->state == EXCHANGE_SENDING && !x->piece_sent) {
+	} else if (x != NULL && exchange_may_expire(x)) {
 		uint64_t hold = MAX(s->httpd->conf->proxy_hold_ms, (uint64_t)1);
 
 		ms = ms == 0 ? hold : MIN(ms, hold);
@@ -260,6 +280,11 @@ free_now(void *obj)
 	struct session *s = obj;
 
 	http_reader_fini(&s->reader);
+	ws_free(&s->ws);
+	if (s->authorization.data != NULL) {
+		explicit_bzero(s->authorization.data, s->authorization.cap);
+	}
+	buf_fini(&s->authorization);
 	s->magic = 0;
 	free(s);
 }
@@ -272,12 +297,16 @@ end_session(void *obj)
 
 	ev_timer_stop(loop_ev(s->httpd->loop), &s->timer);
 	conn_close(&s->conn);
+	if (s->ws != NULL) {
+		ws_leave(s->ws);
+	}
 	requester_fini(&s->requester);
 	while ((item = list_shift(&s->queue)) != NULL) {
 		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
 
 		exchange_free(&x);
 	}
+	lane_release(&s->state_lane);
 	s->queued = 0;
 	s->httpd->held_bytes -= s->held;
 	s->held = 0;
@@ -290,6 +319,15 @@ void
 session_kill(struct session *s)
 {
 	tell(s, SESSION_DROP);
+}
+
+void
+session_abort(struct session *s)
+{
+	const struct linger at_once = {.l_onoff = 1};
+
+	(void)setsockopt(conn_fd(s->conn), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	session_kill(s);
 }
 
 /* The queue is empty and nothing follows: when the socket has all of it we say so. */
@@ -330,6 +368,10 @@ session_account(struct session *s)
 {
 	struct httpd *h = s->httpd;
 	size_t held = http_reader_held(&s->reader) + s->pending_in;
+
+	if (s->streams || s->ws != NULL) {
+		held += conn_unsent(s->conn) + (s->ws != NULL ? ws_held(s->ws) : 0);
+	}
 
 	s->kept = 0;
 	list_for_each (item, &s->queue) {
@@ -441,6 +483,7 @@ take_request(struct session *s, struct http_request *req)
 	bool last = !req->keep_alive;
 
 	request_begin(x, req);
+	last = last || x->state == EXCHANGE_STREAMING;
 	x->last = last;
 	list_push(&s->queue, &x->link);
 	s->queued++;
@@ -491,10 +534,11 @@ note_partial(struct session *s)
 	}
 }
 
-static bool
-takes_requests(const struct session *s)
+bool
+session_takes_more(const struct session *s)
 {
-	return s->state < SESSION_CLOSING && s->queued < QUEUE_MAX && !session_is_full(s);
+	return s->state < SESSION_CLOSING && !s->upgrading && s->queued < QUEUE_MAX &&
+	       !session_is_full(s);
 }
 
 static size_t
@@ -510,7 +554,14 @@ on_data(struct conn *c, void *owner, struct slice in)
 		tell(s, SESSION_LATE);
 		return in.len;
 	}
-	while (got != HTTP_GOT_NOTHING && takes_requests(s)) {
+	if (s->state == SESSION_WEBSOCKET) {
+		done = ws_take(s, in);
+		if (s->state == SESSION_WEBSOCKET && !session_account(s) && ws_held(s->ws) > 0) {
+			ws_close(s, WS_TRY_AGAIN, "too many large messages at once; try again");
+		}
+		return s->state < SESSION_CLOSING ? done : in.len;
+	}
+	while (got != HTTP_GOT_NOTHING && s->ws == NULL && session_takes_more(s)) {
 		got = http_reader_next(
 		    &s->reader, (struct slice){in.ptr + done, in.len - done}, &used, req, &fault);
 		done += used;
@@ -531,7 +582,9 @@ on_data(struct conn *c, void *owner, struct slice in)
 		s->pending_in = 0;
 		return in.len;
 	}
-	if (got != HTTP_GOT_NOTHING) {
+	if (s->ws != NULL) {
+		conn_show_again(c); /* what came behind the upgrade */
+	} else if (got != HTTP_GOT_NOTHING) {
 		conn_pause(c, true);
 	} else {
 		note_partial(s);
@@ -615,7 +668,69 @@ on_lane_room(void *owner)
 	session_go_on(session_of(owner));
 }
 
-static const struct requester_ops requester_ops = {.on_reply = on_reply, .on_room = on_lane_room};
+/*
+ * A pinned lane lost its link: what was on its way there may have happened or not, and what the session had there is
+ * gone.
+ */
+static void
+on_lane_lost(void *owner, struct lane *lane, unsigned dropped)
+{
+	struct session *s = session_of(owner);
+	struct lane_reply reply = {
+	    .raw = SLICE_LIT("-UNCERTAIN master lost before it answered; the write may or may not "
+			     "have happened\r\n"),
+	    .first = true,
+	    .last = true,
+	    .type = '-',
+	    .local = true};
+
+	(void)lane;
+	list_for_each (item, &s->queue) {
+		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
+
+		if (dropped > 0 && !exchange_is_answered(x) && x->state >= EXCHANGE_SENDING &&
+		    x->state <= EXCHANGE_REPLYING) {
+			exchange_on_reply(x, &reply, false);
+		}
+	}
+	if (s->state_lane != NULL && s->ws != NULL) {
+		ws_close(s, WS_RESTART, "the master was lost, and this connection's state with it");
+	} else if (dropped > 0) {
+		session_go_on(s);
+	}
+}
+
+static const struct requester_ops requester_ops = {
+    .on_reply = on_reply, .on_room = on_lane_room, .on_lost = on_lane_lost};
+
+/* ---- WebSockets ---- */
+
+void
+session_upgraded(struct session *s)
+{
+	s->upgrading = false;
+	s->database = s->httpd->conf->http_database;
+	tell(s, SESSION_UPGRADED);
+}
+
+void
+session_queue(struct session *s, struct exchange *x)
+{
+	list_push(&s->queue, &x->link);
+	s->queued++;
+	tell(s, SESSION_REQUEST);
+}
+
+void
+session_finish(struct session *s)
+{
+	tell(s, SESSION_FINAL);
+	if (s->queued == 0) {
+		tell(s, SESSION_ANSWERED);
+	} else {
+		session_go_on(s);
+	}
+}
 
 /* ---- beginning ---- */
 
@@ -627,6 +742,7 @@ session_open(struct httpd *h, int fd)
 	*s = (struct session){.magic = SESSION_MAGIC, .httpd = h, .state = SESSION_IDLE};
 	list_init(&s->queue);
 	list_init(&s->link);
+	buf_init(&s->authorization, 0);
 	list_push(&h->sessions, &s->link);
 	h->session_count++;
 	http_reader_init(&s->reader, &h->limits);
@@ -634,6 +750,8 @@ session_open(struct httpd *h, int fd)
 	ev_init(&s->timer, on_timer);
 	s->timer.data = s;
 	s->conn = conn_new(h->loop, fd, &conn_ops, s);
+	/* a subscriber that vanished would be kept for ever, since it is never asked anything */
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
 	conn_set_limits(
 	    s->conn, h->limits.line_bytes + h->limits.head_bytes + IN_SLACK_BYTES, OUT_HIGH_BYTES);
 	session_renew(s);
@@ -644,7 +762,15 @@ session_wind_up(struct session *s)
 {
 	if (s->state == SESSION_IDLE || s->state == SESSION_READING) {
 		tell(s, SESSION_DROP);
-	} else if (s->state == SESSION_SERVING) {
+		return;
+	}
+	if (s->state == SESSION_SERVING) {
 		tell(s, SESSION_FINAL);
+	}
+	if (s->state == SESSION_WEBSOCKET) {
+		ws_close(s, WS_GOING_AWAY, "this process is stopping");
+	} else if (s->streams) {
+		stream_end(first_of(s));
+		session_go_on(s);
 	}
 }

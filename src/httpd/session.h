@@ -26,6 +26,7 @@
 #define SESSION_MAGIC 0x48534553U
 
 struct exchange;
+struct ws;
 
 struct session {
 	uint32_t magic;
@@ -41,14 +42,24 @@ struct session {
 	    *lane; /* borrowed from the exchange that was sent last: where unanswered ones are */
 	struct requester requester;
 	struct ev_timer timer;
-	double due;           /* when the state's time is over, in ev_now's seconds; 0: never */
-	uint64_t sent_before; /* conn_sent_total when that was last looked at */
-	uint64_t body_before; /* bytes of a body when its time began anew */
-	size_t kept;          /* bytes of replies that wait for the client to read */
-	size_t lingered;      /* bytes thrown away at the end */
-	size_t pending_in;    /* bytes that the conn keeps for us */
-	size_t held;          /* our part of httpd.held_bytes */
-	bool owes_continue;   /* "100 Continue" when the answers before it are out */
+	double due;              /* when the state's time is over, in ev_now's seconds; 0: never */
+	uint64_t sent_before;    /* conn_sent_total when that was last looked at */
+	uint64_t body_before;    /* bytes of a body when its time began anew */
+	size_t kept;             /* bytes of replies that wait for the client to read */
+	size_t lingered;         /* bytes thrown away at the end */
+	size_t pending_in;       /* bytes that the conn keeps for us */
+	size_t held;             /* our part of httpd.held_bytes */
+	struct acl_address peer; /* asked for when there are rules */
+	bool peer_known;
+	bool streams; /* the first of the queue is a stream that has begun */
+	/* WebSockets */
+	struct ws *ws;                     /* owned; NULL: HTTP is spoken */
+	bool upgrading;                    /* what follows is not HTTP any more */
+	struct buf authorization;          /* owned: the header of the upgrade */
+	uint32_t database;                 /* SELECT */
+	struct lane *state_lane;           /* owned: while there is state of ours on the server */
+	bool in_multi, watching, selected; /* what will be there when all that was asked is done */
+	bool owes_continue;                /* "100 Continue" when the answers before it are out */
 	bool eof;
 	bool broken; /* a response could not be written: it ends */
 };
@@ -59,6 +70,8 @@ void session_open(struct httpd *h, int fd);
 void session_wind_up(struct session *s);
 /* Ends it at once. */
 void session_kill(struct session *s);
+/* The same for one that does not read, however much waits for it: that is thrown away in the kernel, too. */
+void session_abort(struct session *s);
 
 /* Sends what may be sent, answers what can be answered. May end the session. */
 void session_go_on(struct session *s);
@@ -70,5 +83,20 @@ bool session_is_last(const struct session *s, const struct exchange *x);
 bool session_is_full(const struct session *s);
 /* Counts what the session holds; false when all clients together hold too much. */
 bool session_account(struct session *s);
+
+/* ---- WebSockets ---- */
+
+/* The upgrade is answered. */
+void session_upgraded(struct session *s);
+/* Takes the exchange over as the last of the queue. May end the session. */
+void session_queue(struct session *s, struct exchange *x);
+/* Not too much is asked, or waits for the client. */
+bool session_takes_more(const struct session *s);
+/* Nothing more is read; what was asked is answered, then it ends. May end it at once. */
+void session_finish(struct session *s);
+/* A command about the connection's state: decides how it travels, and remembers what it will have done. */
+void session_note_state(struct exchange *x);
+/* Nothing is left on the state lane once all is answered; `clean`: it may serve others. */
+void session_state_over(struct session *s, bool clean);
 
 #endif

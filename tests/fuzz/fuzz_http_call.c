@@ -55,7 +55,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(err == 0 || (err == -EBADMSG && fault.status == 400 && fault.why != NULL));
 	if (err == 0) {
 		check_command(&resp, &call);
-		err = call_admit(&call, NULL, 0, &fault);
+		err = call_admit(&call, NULL, 0, false, &fault);
 		assert(err == 0 || (err == -EACCES && fault.status > 400));
 	}
 	buf_fini(&resp);

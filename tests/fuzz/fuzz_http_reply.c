@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <jansson.h>
+#include <msgpack.h>
 
 #include "httpd/render.h"
 
@@ -53,7 +54,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	reply = (struct slice){data + 2, size - 2};
 	wish.command = slice_str(commands[data[0] % ARRAY_LEN(commands)].name);
 	wish.shape = shape_of(wish.command, commands[data[0] % ARRAY_LEN(commands)].argc);
-	wish.kind = (data[0] & 0x80) != 0 ? RENDER_BARE : RENDER_JSON;
+	wish.kind = (data[0] & 0x80) != 0   ? RENDER_BARE
+		    : (data[0] & 0x40) != 0 ? RENDER_MSGPACK
+					    : RENDER_JSON;
+	wish.base64 = (data[0] & 0x20) != 0;
 	buf_init(&whole, 0);
 	buf_init(&pieces, 0);
 	err = render_all(reply, reply.len, &wish, &whole);
@@ -63,6 +67,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(buf_len(&whole) == buf_len(&pieces));
 		assert(buf_len(&whole) == 0 ||
 		       memcmp(buf_slice(&whole).ptr, buf_slice(&pieces).ptr, buf_len(&whole)) == 0);
+	}
+	if (err == 0 && wish.kind == RENDER_MSGPACK) {
+		msgpack_unpacked doc;
+		size_t used = 0;
+
+		msgpack_unpacked_init(&doc);
+		assert(msgpack_unpack_next(&doc, (const char *)buf_slice(&whole).ptr,
+			   buf_len(&whole), &used) == MSGPACK_UNPACK_SUCCESS &&
+		       used == buf_len(&whole));
+		msgpack_unpacked_destroy(&doc);
 	}
 	if (err == 0 && wish.kind == RENDER_JSON) {
 		json_t *doc = json_loadb((const char *)buf_slice(&whole).ptr, buf_len(&whole),

@@ -6,6 +6,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_ctl \
 	tests/fuzz/fuzz_endpoint \
 	tests/fuzz/fuzz_http_call \
+	tests/fuzz/fuzz_http_json \
 	tests/fuzz/fuzz_http_reply \
 	tests/fuzz/fuzz_http_request \
 	tests/fuzz/fuzz_jsontext \
@@ -13,7 +14,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz_resp_request \
 	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_status_text \
-	tests/fuzz/fuzz_uri
+	tests/fuzz/fuzz_uri \
+	tests/fuzz/fuzz_websocket
 
 fuzz_replays = $(fuzz_targets:=.replay)
 SUFFIXES += .replay

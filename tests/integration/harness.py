@@ -34,9 +34,9 @@ import procs
 from load import Load
 from ports import Ports
 from waiting import NotYet, wait_until
-from wire import Closed, Http, Wire, WireError
+from wire import Closed, Http, WebSocket, Wire, WireError
 
-__all__ = ["SERVER", "Cluster", "Closed", "Http", "Load", "NotYet", "Ports", "Wire", "WireError", "binary", "procs",
+__all__ = ["SERVER", "Cluster", "Closed", "Http", "Load", "NotYet", "Ports", "WebSocket", "Wire", "WireError", "binary", "procs",
            "wait_until", "wrapper"]
 
 HERE = Path(__file__).resolve().parent

@@ -24,6 +24,9 @@ EXTRA_DIST += \
 	tests/integration/test_durability.py \
 	tests/integration/test_failover.py \
 	tests/integration/test_http.py \
+	tests/integration/test_http_stream.py \
+	tests/integration/test_webdis_parity.py \
+	tests/integration/test_websocket.py \
 	tests/integration/test_instance.py \
 	tests/integration/test_keeper.py \
 	tests/integration/test_leftover.py \

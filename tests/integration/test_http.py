@@ -1,4 +1,5 @@
 """The HTTP front end: Webdis' ways, binary safety, order, bad requests, slow clients, foreign pages, a failover."""
+import base64
 import hashlib
 import http.client
 import json
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from harness import Closed, Http, wait_until
+from harness import Closed, Http, WebSocket, wait_until
 
 MB = 1 << 20
 HOST = b"Host: localhost\r\n"
@@ -167,6 +168,31 @@ def test_a_large_value_there_and_back(shared, web):
     assert len(web.get("/GET/big").json["GET"]) > 0
 
 
+def test_msgpack_and_base64(web):
+    value = bytes(range(256))
+    web.request("PUT", "/SET/k", value)
+    reply = web.get("/GET/k.msg")
+    assert reply.headers["content-type"] == "application/x-msgpack"
+    assert reply.body == b"\x81\xa3GET\xc5\x01\x00" + value
+    assert web.get("/MGET/k/none.msg").body == b"\x81\xa4MGET\x92\xc5\x01\x00" + value + b"\xc0"
+    web.request("PUT", "/SET/k", "ä" * 20)
+    assert web.get("/GET/k.msg").body == b"\x81\xa3GET\xd9\x28" + "ä".encode() * 20
+    # larger than what comes in one piece
+    value = os.urandom(2 * MB)
+    web.request("PUT", "/SET/k", value)
+    reply = web.get("/GET/k.msg")
+    assert reply.body == b"\x81\xa3GET\xc6" + len(value).to_bytes(4, "big") + value
+    reply = web.get("/GET/k?enc=base64")
+    assert base64.b64decode(reply.json["GET"], validate=True) == value
+    assert web.get("/GET/k?enc=rot13").status == 400
+
+
+def test_crossdomain(web):
+    reply = web.get("/crossdomain.xml")
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/xml")
+    assert b"<cross-domain-policy>" in reply.body and b"allow-access-from" not in reply.body
+
+
 # --- the connection ---
 
 def test_pipelined_requests_are_answered_in_order(web):
@@ -263,8 +289,8 @@ def test_bad_requests_end_that_client_alone(shared, web, status, data):
 
 def test_commands_that_do_not_fit(web):
     for path, status in (("/SHUTDOWN", 403), ("/REPLICAOF/NO/ONE", 403), ("/DEBUG/SLEEP/1", 403), ("/CONFIG/REWRITE", 403),
-                         ("/MULTI", 403), ("/SELECT/1", 403), ("/CLIENT/SETNAME/x", 403), ("/SUBSCRIBE/c", 501),
-                         ("/MONITOR", 501), ("/", 404), ("/ui/", 404), ("/api/v1/status", 404), ("/metrics", 404),
+                         ("/MULTI", 403), ("/SELECT/1", 403), ("/CLIENT/SETNAME/x", 403), ("/UNSUBSCRIBE/c", 403),
+                         ("/MONITOR", 403), ("/", 404), ("/ui/", 404), ("/api/v1/status", 404), ("/metrics", 404),
                          ("/GET/%zz", 400), ("/7", 400)):
         reply = web.get(path)
         assert reply.status == status, path
@@ -312,6 +338,7 @@ def test_a_named_site_is_welcome(make_cluster):
         reply = h.get("/")
         assert (reply.status, reply.headers["content-type"], reply.body) == (200, "text/html", b"<p>hello")
         assert h.request("POST", "/", "PING").status == 200
+        assert b'<allow-access-from domain="app.example" />' in h.get("/crossdomain.xml").body
 
 
 def test_reload(make_cluster):
@@ -328,6 +355,50 @@ def test_reload(make_cluster):
         wait_until(lambda: h.get("/GET/k").json == {"GET": None}, "the other database")
         assert h.get("/2/GET/k", headers={"Origin": "https://app.example"}).json == {"GET": "two"}
         assert h.request("PUT", "/SET/k", b"x" * 4096).status == 413
+
+
+# --- access rules ---
+
+def basic(user, password):
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def test_access_rules(make_cluster):
+    # sections in the order of the file
+    rules = {"acl-all.disabled": "*", "acl-here.cidr": "127.0.0.0/8", "acl-here.enabled": "GET, PING, CONFIG|GET, SUBSCRIBE",
+             "acl-there.cidr": "10.0.0.0/8", "acl-there.enabled": "*",
+             "acl-bob.user": "bob", "acl-bob.password": "pass:word", "acl-bob.enabled": "*", "acl-bob.disabled": "FLUSHALL"}
+    cluster = make_cluster(options=rules).start()
+    with cluster.http() as h:
+        for path, status in (("/GET/k", 200), ("/get/k", 200), ("/SET/k/v", 403), ("/GETSET/k/v", 403), ("/CONFIG/GET/maxmemory", 200),
+                             ("/CONFIG/SET/maxmemory/0", 403), ("/NOSUCH", 403), ("/healthz", 200)):
+            assert h.get(path).status == status, path
+        assert h.request("POST", "/", "SET/k/v").status == 403
+        assert h.request("PUT", "/SET/k", b"v").status == 403
+        for who, status in ((basic("bob", "pass:word"), 200), (basic("bob", "pass"), 403), (basic("eve", "pass:word"), 403),
+                            ({"Authorization": "Basic ????"}, 403), ({"Authorization": "Bearer x"}, 403)):
+            assert h.get("/SET/k/v", headers=who).status == status, who
+        assert h.get("/FLUSHALL", headers=basic("bob", "pass:word")).status == 403
+        assert h.get("/GET/k").json == {"GET": "v"}
+    with WebSocket(cluster.ports.http) as w:
+        assert w("SET", "k", "w") == {"message": "Forbidden", "error": True, "http_status": 403}
+        assert w("PSUBSCRIBE", "x")["http_status"] == 403
+        assert w("SUBSCRIBE", "x") == {"SUBSCRIBE": ["subscribe", "x", 1]}
+    with WebSocket(cluster.ports.http, headers=basic("bob", "pass:word")) as w:
+        assert w("SET", "k", "w") == {"SET": [True, "OK"]}
+    # a reload takes effect on the next request
+    cluster.options["acl-here.enabled"] = "SET"
+    cluster.write_options()
+    cluster.cli("reload")
+    with cluster.http() as h:
+        wait_until(lambda: h.get("/GET/k").status == 403, "the new rules")
+        assert h.get("/SET/k/v").status == 200
+    assert "pass:word" not in cluster.log("http-1") + cluster.run.err + cluster.cli("status", "--json").stdout
+
+
+def test_a_rule_with_half_of_the_credentials_is_refused(make_cluster):
+    done = make_cluster(options={"acl-bob.user": "bob", "acl-bob.enabled": "*"}).cli("check", "-s", "acl-bob.user=bob", check=False)
+    assert done.returncode == 78 and "acl-bob: has a user and no password" in done.stderr
 
 
 # --- limits ---
@@ -368,7 +439,7 @@ def test_limits(strict):
     before = http_memory(strict)
     for status, head in ((413, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000000\r\n\r\n"),
                          (413, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n3b9aca00\r\n"),
-                         (414, b"GET /GET/"), (431, b"GET /GET/k HTTP/1.1\r\nA: ")):
+                         (400, b"GET /GET/"), (431, b"GET /GET/k HTTP/1.1\r\nA: ")):
         sent, answer = flood(port, head, 1000 * MB)
         assert sent < 100 * MB, f"a flood of {sent} bytes was taken"
         assert status_of(answer) == status

@@ -4,9 +4,13 @@ Clients that do exactly what they are told: no pool, no silent reconnect, no ret
 redis-py opens a new connection behind one's back; whether *this* connection went on is what many
 tests ask. Both classes are also used to send what no client library would.
 """
+import base64
+import hashlib
 import json
+import os
 import re
 import socket
+import struct
 
 
 class WireError(Exception):
@@ -109,6 +113,98 @@ class Wire:
         self.close()
 
 
+class WebSocket:
+    """One WebSocket client (RFC 6455) without any help: frames are what the test says."""
+
+    CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+
+    def __init__(self, port, path="/", headers=None, timeout=30.0):
+        self.http = Http(port, timeout=timeout)
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.reply = self.http.get(path, headers={
+            "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key,
+            **(headers or {})})
+        self.messages = []
+        if self.reply.status == 101:
+            digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+            assert self.reply.headers["sec-websocket-accept"] == base64.b64encode(digest).decode()
+
+    @staticmethod
+    def frame(opcode, payload, fin=True, mask=b"\x01\x02\x03\x04", rsv=0):
+        head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
+        bit = 0x80 if mask else 0
+        if len(payload) < 126:
+            head += bytes([bit | len(payload)])
+        elif len(payload) < 65536:
+            head += struct.pack(">BH", bit | 126, len(payload))
+        else:
+            head += struct.pack(">BQ", bit | 127, len(payload))
+        if mask:
+            payload = bytes(b ^ m for b, m in zip(payload, (mask * (len(payload) // 4 + 1))[:len(payload)]))
+        return head + (mask or b"") + payload
+
+    def send_frame(self, *args, **kw):
+        self.http.send_raw(self.frame(*args, **kw))
+
+    def send(self, message):
+        """A list goes as JSON, bytes go as they are in a binary frame."""
+        if isinstance(message, bytes):
+            self.send_frame(self.BINARY, message)
+        else:
+            self.send_frame(self.TEXT, json.dumps(message).encode())
+
+    def frame_in(self):
+        """(opcode, payload) of the next frame; a server's are whole and not masked."""
+        head = self.http._take(2)
+        assert head[0] & 0x80 and not head[1] & 0x80, head
+        size = head[1]
+        if size == 126:
+            size = struct.unpack(">H", self.http._take(2))[0]
+        elif size == 127:
+            size = struct.unpack(">Q", self.http._take(8))[0]
+        return head[0] & 15, self.http._take(size)
+
+    def next(self):
+        """The next message: JSON as a document, binary as bytes; pings are answered."""
+        while True:
+            opcode, payload = self.frame_in()
+            if opcode == self.TEXT:
+                try:
+                    return json.loads(payload)
+                except ValueError:
+                    return payload
+            if opcode == self.BINARY:
+                return payload
+            if opcode == self.PING:
+                self.send_frame(self.PONG, payload)
+            if opcode == self.CLOSE:
+                raise Closed(f"close {self.code(payload)}")
+
+    @staticmethod
+    def code(payload):
+        return struct.unpack(">H", payload[:2])[0] if len(payload) >= 2 else None
+
+    def closed_with(self):
+        """The code of the close frame that comes; messages before it are passed over."""
+        while True:
+            opcode, payload = self.frame_in()
+            if opcode == self.CLOSE:
+                return self.code(payload)
+
+    def __call__(self, *args):
+        self.send(list(args))
+        return self.next()
+
+    def close(self):
+        self.http.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 class HttpReply:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -194,6 +290,22 @@ class Http:
 
     def get(self, path, **kw):
         return self.request("GET", path, **kw)
+
+    def open_stream(self, path, headers=None):
+        """The head of a response that goes on; next_chunk gives what follows."""
+        lines = [f"GET {path} HTTP/1.1", f"Host: {self.host}:{self.port}"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        self.send_raw("\r\n".join(lines).encode() + b"\r\n\r\n")
+        head = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        status = int(head[0].split(" ")[1])
+        return HttpReply(status, {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in head[1:])}, b"")
+
+    def next_chunk(self):
+        """The bytes of one chunk; b"" is the last."""
+        size = int(self._until(b"\r\n"), 16)
+        data = self._take(size)
+        assert self._take(2) == b"\r\n"
+        return data
 
     def close(self):
         if self.sock:

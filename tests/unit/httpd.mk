@@ -4,6 +4,10 @@ tests_unit_test_httpd_access_SOURCES = tests/unit/test_httpd_access.c tests/unit
 tests_unit_test_httpd_access_LDADD = $(LIBS_HTTPD) $(UNIT_LIBS)
 EXTRA_DIST += tests/unit/golden/http_session.fsm
 
+unit_tests += tests/unit/test_httpd_acl
+tests_unit_test_httpd_acl_SOURCES = tests/unit/test_httpd_acl.c
+tests_unit_test_httpd_acl_LDADD = $(LIBS_HTTPD) $(UNIT_LIBS)
+
 unit_tests += tests/unit/test_httpd_call
 tests_unit_test_httpd_call_SOURCES = tests/unit/test_httpd_call.c
 tests_unit_test_httpd_call_LDADD = $(LIBS_HTTPD) $(UNIT_LIBS)

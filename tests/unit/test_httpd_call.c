@@ -258,7 +258,7 @@ admit(struct fixture *f, const char *target, const char *allowed)
 	const char *const names[] = {allowed};
 
 	assert_int_equal(read_call(f, HTTP_VERB_GET, target, (struct slice){0}, false), 0);
-	if (call_admit(&f->call, names, allowed != NULL, &f->fault) < 0) {
+	if (call_admit(&f->call, names, allowed != NULL, false, &f->fault) < 0) {
 		assert_true(strlen(f->fault.why) > 0);
 		return f->fault.status;
 	}
@@ -321,10 +321,10 @@ state_of_a_connection_has_no_place_here(void **state)
 			fail_msg("%s is let through", all[i]);
 		}
 	}
-	assert_int_equal(admit(f, "/SUBSCRIBE/c", NULL), 501);
-	assert_int_equal(admit(f, "/PSUBSCRIBE/c", NULL), 501);
-	assert_int_equal(admit(f, "/MONITOR", NULL), 501);
-	assert_int_equal(admit(f, "/CLIENT/REPLY/OFF", NULL), 501);
+	assert_int_equal(admit(f, "/SUBSCRIBE/c", NULL), 0);
+	assert_int_equal(admit(f, "/PSUBSCRIBE/c", NULL), 0);
+	assert_int_equal(admit(f, "/MONITOR", NULL), 403);
+	assert_int_equal(admit(f, "/CLIENT/REPLY/OFF", NULL), 403);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -66,6 +66,21 @@ json_wish(const char *command, size_t argc)
 	    .kind = RENDER_JSON, .command = name, .shape = shape_of(name, argc)};
 }
 
+static struct render_wish
+msg_wish(const char *command, size_t argc)
+{
+	struct render_wish w = json_wish(command, argc);
+
+	w.kind = RENDER_MSGPACK;
+	return w;
+}
+
+#define MSG(command, argc, reply, body)                                                            \
+	do {                                                                                       \
+		struct render_wish w_ = msg_wish(command, argc);                                   \
+		assert_renders(SLICE_LIT(reply), &w_, SLICE_LIT(body));                            \
+	} while (0)
+
 #define JSON(command, argc, reply, body)                                                           \
 	do {                                                                                       \
 		struct render_wish w_ = json_wish(command, argc);                                  \
@@ -269,10 +284,73 @@ a_full_buffer_is_an_error_not_a_crash(void **state)
 	}
 }
 
+static void
+test_msgpack(void **state)
+{
+	(void)state;
+	MSG("GET", 2, "$5\r\nworld\r\n", "\x81\xa3GET\xa5world");
+	MSG("GET", 2, "$-1\r\n", "\x81\xa3GET\xc0");
+	MSG("INCR", 2, ":-42\r\n", "\x81\xa4INCR\xd0\xd6");
+	MSG("SET", 3, "+OK\r\n", "\x81\xa3SET\x92\xc3\xa2OK");
+	MSG("FOO", 1, "-ERR no\r\n",
+	    "\x81\xa3"
+	    "FOO\x92\xc2\xa6"
+	    "ERR no");
+	MSG("LRANGE", 4, "*3\r\n$1\r\na\r\n*0\r\n$0\r\n\r\n",
+	    "\x81\xa6LRANGE\x93\xa1"
+	    "a\x90\xa0");
+	MSG("HGETALL", 2, "*2\r\n$1\r\nf\r\n$1\r\nv\r\n",
+	    "\x81\xa7HGETALL\x81\xa1"
+	    "f\xa1v");
+	MSG("XPENDING", 3, "*4\r\n:0\r\n$-1\r\n$-1\r\n*-1\r\n", "\x81\xa8XPENDING\x81\xa4msgs\x00");
+	MSG("XREAD", 4,
+	    "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n",
+	    "\x81\xa5XREAD\x81\xa1s\x91\x82\xa2id\xa3"
+	    "1-1\xa3msg\x81\xa1"
+	    "f\xa1v");
+	MSG("INFO", 1, "$17\r\n# Server\r\na:1\r\nb:\r\n",
+	    "\x81\xa4INFO\x82\xa1"
+	    "a\xa1"
+	    "1\xa1"
+	    "b\xa0");
+}
+
+static void
+test_msgpack_strings_that_are_no_text(void **state)
+{
+	(void)state;
+	/* a str for UTF-8, a bin for all else, whatever its length */
+	MSG("GET", 2, "$2\r\n\xff\x00\r\n", "\x81\xa3GET\xc4\x02\xff\x00");
+	MSG("GET", 2, "$32\r\n0123456789012345678901234567890\xff\r\n",
+	    "\x81\xa3GET\xc4\x20"
+	    "0123456789012345678901234567890\xff");
+	MSG("GET", 2, "$32\r\n012345678901234567890123456789\xc3\xa4\r\n",
+	    "\x81\xa3GET\xd9\x20"
+	    "012345678901234567890123456789\xc3\xa4");
+}
+
+static void
+test_base64(void **state)
+{
+	struct render_wish w = json_wish("LRANGE", 4);
+
+	(void)state;
+	w.base64 = true;
+	assert_renders(SLICE_LIT("*5\r\n$0\r\n\r\n$1\r\n\xff\r\n$2\r\nab\r\n$3\r\nabc\r\n:7\r\n"),
+	    &w, SLICE_LIT("{\"LRANGE\":[\"\",\"/w==\",\"YWI=\",\"YWJj\",7]}"));
+	assert_renders(SLICE_LIT("-ERR x\r\n"), &w, SLICE_LIT("{\"LRANGE\":[false,\"ERR x\"]}"));
+	w.shape = shape_of(SLICE_LIT("HGETALL"), 2);
+	assert_renders(SLICE_LIT("*2\r\n$4\r\nabcd\r\n$7\r\n1234567\r\n"), &w,
+	    SLICE_LIT("{\"LRANGE\":{\"YWJjZA==\":\"MTIzNDU2Nw==\"}}"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_msgpack),
+	    cmocka_unit_test(test_msgpack_strings_that_are_no_text),
+	    cmocka_unit_test(test_base64),
 	    cmocka_unit_test(json_of_plain_replies),
 	    cmocka_unit_test(json_of_arrays),
 	    cmocka_unit_test(json_is_valid_whatever_the_bytes),

@@ -1,0 +1,216 @@
+#include "httpd/acl.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "base/mem.h"
+#include "http/base64.h"
+
+#define MAPPED_BITS 96 /* before the IPv4 address in its IPv6 form */
+
+struct rule {
+	const struct conf_acl *conf; /* borrowed */
+	bool any_address;
+	struct acl_address network;
+	unsigned bits;
+};
+
+struct acl {
+	size_t count;
+	struct rule rules[];
+};
+
+/* ---- addresses ---- */
+
+static bool
+read_address(const char *text, struct acl_address *ret)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct acl_address a = {.known = true};
+
+	if (inet_pton(AF_INET6, text, a.bytes) != 1) {
+		memcpy(a.bytes, mapped, sizeof(mapped));
+		if (inet_pton(AF_INET, text, a.bytes + sizeof(mapped)) != 1) {
+			return false;
+		}
+	}
+	*ret = a;
+	return true;
+}
+
+struct acl_address
+acl_address_of(const char *peer)
+{
+	const char *colon = strrchr(peer, ':');
+	struct acl_address a = {0};
+	char host[INET6_ADDRSTRLEN];
+	size_t len = colon != NULL ? (size_t)(colon - peer) : 0;
+
+	if (len > 1 && peer[0] == '[') {
+		peer++;
+		len -= 2;
+	}
+	if (len > 0 && len < sizeof(host)) {
+		memcpy(host, peer, len);
+		host[len] = '\0';
+		(void)read_address(host, &a);
+	}
+	return a;
+}
+
+static bool
+is_within(const struct acl_address *a, const struct rule *r)
+{
+	unsigned whole = r->bits / 8, rest = r->bits % 8;
+
+	return a->known && memcmp(a->bytes, r->network.bytes, whole) == 0 &&
+	       (rest == 0 || (a->bytes[whole] ^ r->network.bytes[whole]) >> (8 - rest) == 0);
+}
+
+/* "ADDRESS/BITS" or "ADDRESS", as the configuration has checked it. */
+static void
+read_network(struct rule *r, const char *cidr)
+{
+	const char *slash = strchr(cidr, '/');
+	char *host = slash != NULL ? xstrndup(cidr, (size_t)(slash - cidr)) : xstrdup(cidr);
+	bool v4 = strchr(host, ':') == NULL;
+	uint64_t bits = v4 ? 32 : 128;
+
+	(void)read_address(host, &r->network);
+	if (slash != NULL) {
+		(void)slice_to_u64(slice_str(slash + 1), &bits);
+	}
+	r->bits = (unsigned)bits + (v4 ? MAPPED_BITS : 0);
+	free(host);
+}
+
+/* ---- rules ---- */
+
+struct acl *
+acl_new(const struct conf_acl *rules, size_t count)
+{
+	struct acl *acl;
+
+	if (count == 0) {
+		return NULL;
+	}
+	acl = xcalloc(1, sizeof(*acl) + count * sizeof(acl->rules[0]));
+	acl->count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct rule *r = &acl->rules[i];
+
+		r->conf = &rules[i];
+		r->any_address = rules[i].cidr == NULL;
+		if (!r->any_address) {
+			read_network(r, rules[i].cidr);
+		}
+	}
+	return acl;
+}
+
+void
+acl_free(struct acl **acl)
+{
+	free(*acl);
+	*acl = NULL;
+}
+
+/* In a time that says nothing about where they differ. */
+static bool
+is_secret(struct slice given, const char *secret)
+{
+	size_t len = secret != NULL ? strlen(secret) : 0;
+
+	return given.len == len && (len == 0 || CRYPTO_memcmp(given.ptr, secret, len) == 0);
+}
+
+static bool
+is_user(const struct rule *r, const struct acl_client *c)
+{
+	return r->conf->user != NULL && c->has_user && slice_eq(c->user, r->conf->user) &&
+	       is_secret(c->password, r->conf->password);
+}
+
+static bool
+is_for(const struct rule *r, const struct acl_client *c)
+{
+	return (r->any_address || is_within(c->address, r)) &&
+	       (r->conf->user == NULL || is_user(r, c));
+}
+
+static bool
+names(const struct conf_list *list, struct slice name, const struct command *row)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *item = list->items[i];
+
+		if (strcmp(item, "*") == 0 || slice_caseeq(name, item) ||
+		    (row != NULL && command_is_named(row, item))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+acl_allows(const struct acl *acl, const struct acl_client *client, struct slice name,
+    const struct command *row)
+{
+	bool allowed = true;
+
+	for (size_t i = 0; acl != NULL && i < acl->count; i++) {
+		const struct rule *r = &acl->rules[i];
+
+		if (!is_for(r, client)) {
+			continue;
+		}
+		if (names(&r->conf->enabled, name, row)) {
+			allowed = true;
+		}
+		if (names(&r->conf->disabled, name, row)) {
+			allowed = false;
+		}
+	}
+	return allowed;
+}
+
+bool
+acl_knows(const struct acl *acl, const struct acl_client *client)
+{
+	for (size_t i = 0; acl != NULL && i < acl->count; i++) {
+		if (is_user(&acl->rules[i], client)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+acl_basic(struct slice header, uint8_t *text, struct acl_client *client)
+{
+	static const char scheme[] = "Basic ";
+	const uint8_t *colon;
+	ssize_t len;
+
+	if (header.len < sizeof(scheme) - 1 ||
+	    strncasecmp((const char *)header.ptr, scheme, sizeof(scheme) - 1) != 0) {
+		return false;
+	}
+	header.ptr += sizeof(scheme) - 1;
+	header.len -= sizeof(scheme) - 1;
+	if (header.len / 4 * 3 > ACL_CREDENTIALS_MAX) {
+		return false;
+	}
+	len = base64_decode(header, text);
+	colon = len > 0 ? memchr(text, ':', (size_t)len) : NULL;
+	if (colon == NULL) {
+		return false;
+	}
+	client->has_user = true;
+	client->user = (struct slice){text, (size_t)(colon - text)};
+	client->password = (struct slice){colon + 1, (size_t)(text + len - colon) - 1};
+	return true;
+}
