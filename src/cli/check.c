@@ -65,9 +65,11 @@ cli_check(int argc, char **argv)
 {
 	struct conf_sources sources = {.env = environ};
 	struct cli_opts opts;
-	int code = cli_opts_parse(argc, argv, "cds", 0, 0, &opts);
+	int code = cli_opts_parse(argc, argv, "cdsI", 0, 0, &opts);
 
-	if (code < 0) {
+	if (code < 0 && opts.webdis != NULL) {
+		code = check_webdis(opts.webdis);
+	} else if (code < 0) {
 		sources.file = opts.config;
 		sources.sets = opts.set.items;
 		sources.set_count = opts.set.count;

@@ -19,6 +19,9 @@ void check_listeners(const struct conf *conf, struct conf_faults *faults);
 /* Can the data folder be made and written, and is there room? */
 void check_folders(const struct conf *conf, struct conf_faults *faults);
 
+/* Prints a configuration of Webdis as ours. The exit code, after the error was said. */
+int check_webdis(const char *path);
+
 /*
  * Runs `PATH --version` for at most 5 s. 0 with the version as in "7.0.15" in *ret_version (64 bytes), or a negative
  * errno with the reason. Blocks.

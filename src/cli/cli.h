@@ -35,7 +35,7 @@ struct cli_list {
 
 /* What a subcommand was told. Strings are borrowed from argv. */
 struct cli_opts {
-	const char *config, *dir, *to, *user, *worker; /* NULL: not given */
+	const char *config, *dir, *to, *user, *worker, *webdis; /* NULL: not given */
 	struct cli_list set, sentinel;
 	bool json, watch, follow, trial, rolling;
 	bool has_lines;

@@ -21,6 +21,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/status.c src/cli/status_text.c src/cli/status_text.h \
 	src/cli/upgrade.c \
 	src/cli/version.c \
+	src/cli/webdis.c \
 	src/cli/worker.c src/cli/worker.h
 
 # Says what commands.def, options.def and the events say; tests/lint/check_man.py compares.

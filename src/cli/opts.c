@@ -143,6 +143,9 @@ take(const char *cmd, int letter, const char *value, struct cli_opts *o)
 	case 'S':
 		list_add(&o->sentinel, value);
 		break;
+	case 'I':
+		o->webdis = value;
+		break;
 	case 'Y':
 		o->trial = true;
 		break;

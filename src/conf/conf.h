@@ -173,6 +173,9 @@ int conf_data_dir(
 int conf_to_ini(const struct conf *conf, struct buf *out) ATTR_WARN_UNUSED;
 int conf_from_ini(struct slice text, struct conf **ret_conf, struct errmsg *err) ATTR_WARN_UNUSED;
 
+/* The value as it may stand in a file: in double quotes where it needs them. 0 or -ENOBUFS. */
+int conf_value_quote(const char *value, struct buf *out) ATTR_WARN_UNUSED;
+
 /* ---- reload ---- */
 
 enum conf_target {

@@ -99,8 +99,6 @@ void conf_value_copy(const struct conf_opt *opt, void *to, const void *from);
 void conf_value_free(const struct conf_opt *opt, void *field);
 /* The option's unit or form, for people: "milliseconds", "yes or no", … */
 const char *conf_value_form(const struct conf_opt *opt);
-/* The value as it may stand in a file: in double quotes where it needs them. 0 or -ENOBUFS. */
-int conf_value_quote(const char *value, struct buf *out) ATTR_WARN_UNUSED;
 
 /*
  * readfile.c: the whole of a regular file into `bytes`, which has room for max + 1. 0, or a negative errno with the

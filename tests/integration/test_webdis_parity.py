@@ -11,7 +11,7 @@ import pytest
 from harness import Http, wait_until
 
 WEBDIS = shutil.which("webdis")
-pytestmark = pytest.mark.skipif(WEBDIS is None, reason="webdis is not installed (Debian: webdis): answers are not compared with it")
+needs_webdis = pytest.mark.skipif(WEBDIS is None, reason="webdis is not installed (Debian: webdis): answers are not compared with it")
 
 # In order; each goes on from the one before it. Debian builds webdis without MessagePack.
 SAME = [
@@ -54,6 +54,7 @@ def essence(reply):
     return reply.status, kind, reply.body, reply.headers.get("etag")
 
 
+@needs_webdis
 def test_the_same_answers(pair, shared):
     ours, theirs = pair
     differ = []
@@ -67,3 +68,57 @@ def test_the_same_answers(pair, shared):
         if want != got:
             differ.append(f"{path}: webdis {want}, we {got}")
     assert not differ, "\n".join(differ)
+
+
+# --- its configuration ---
+
+CONF = {
+    "redis_host": "127.0.0.1", "redis_port": 6379, "redis_auth": "pass \"word\"", "http_host": "127.0.0.1", "http_port": "$WEB_PORT",
+    "threads": 5, "pool_size": 20, "daemonize": True, "websockets": True, "database": 3,
+    "acl": [{"disabled": ["*"]}, {"ip": "127.0.0.0/8", "enabled": ["GET", "PING"]},
+            {"http_basic_auth": "bob:se:cret", "enabled": ["*"], "disabled": ["FLUSHALL"]}],
+    "verbosity": 3, "logfile": "/dev/null", "default_root": "/GET/index.html", "http_max_request_size": 1048576, "surprise": 1,
+}
+
+
+def test_its_configuration_becomes_ours(make_cluster):
+    cluster = make_cluster()
+    path = cluster.case / "webdis.json"
+    path.write_text(json.dumps(CONF))
+    done = cluster.cli("check", "--webdis", path, env={"WEB_PORT": str(cluster.ports.http)})
+    ini = done.stdout
+    assert "; surprise: not known" in ini and "cors_origin" in ini
+    keep = "\n".join(f"[{k.split('.')[0]}]\n{k.split('.')[1]} = {v}" for k, v in cluster.options.items() if not k.startswith("http."))
+    cluster.ini.write_text(ini + "\n" + keep + "\n")
+    cluster.start()
+    with cluster.http() as h:
+        assert h.get("/PING").json == {"PING": [True, "PONG"]}
+        assert h.get("/SET/k/v").status == 403
+        bob = {"Authorization": "Basic Ym9iOnNlOmNyZXQ="}
+        assert h.get("/SET/k/v", headers=bob).json == {"SET": [True, "OK"]}
+        assert h.get("/FLUSHALL", headers=bob).status == 403
+        assert h.get("/3/GET/k").json == {"GET": "v"}
+        assert h.request("PUT", "/SET/k", b"x" * 1048577, headers=bob).status == 413
+    assert cluster.proxy(password='pass "word"', db=3).get("k") == b"v"
+
+
+@pytest.mark.parametrize("text, said", [("{", "webdis.json:1"), ("[]", "no JSON object"), ('{"http_port": "$NO_SUCH_VARIABLE"}', "http_port"),
+                                        ('{"acl": [{"http_basic_auth": "x"}]}', "user:password"), ('{"acl": [{"enabled": [1]}]}', "list of commands")])
+def test_a_configuration_that_is_none(make_cluster, text, said):
+    cluster = make_cluster()
+    path = cluster.case / "webdis.json"
+    path.write_text(text)
+    done = cluster.cli("check", "--webdis", path, check=False)
+    assert done.returncode == 78 and said in done.stderr and done.stdout == ""
+
+
+def test_debians_own_configuration(make_cluster):
+    cluster = make_cluster()
+    path = cluster.case / "webdis.json"
+    path.write_text('{"redis_host": "127.0.0.1", "redis_auth": null, "http_host": "127.0.0.1", "http_port": 7379, "threads": 2, "database": 0,'
+                    '"acl": [{"disabled": ["DEBUG"]}, {"http_basic_auth": "user:password", "enabled": ["DEBUG"]}], "verbosity": 3}')
+    ini = cluster.cli("check", "--webdis", path).stdout
+    assert "allow = DEBUG" in ini and "allow_open" not in ini and "websockets = no" in ini
+    cluster.ini.write_text(ini)
+    assert cluster.cli("check", "-c", cluster.ini, "-s", f"http.listen=127.0.0.1:{cluster.ports.http}", "-s", f"redis.port={cluster.ports.redis}",
+                       "-s", f"sentinel.port={cluster.ports.sentinel}", "-s", f"proxy.listen=127.0.0.1:{cluster.ports.proxy}").returncode == 0
