@@ -189,18 +189,25 @@ acl_knows(const struct acl *acl, const struct acl_client *client)
 }
 
 bool
-acl_basic(struct slice header, uint8_t *text, struct acl_client *client)
+acl_credentials(struct slice header, uint8_t *text, struct acl_client *client)
 {
-	static const char scheme[] = "Basic ";
+	static const char *const schemes[] = {"Basic ", "Bearer "};
+	size_t scheme = 0;
 	const uint8_t *colon;
 	ssize_t len;
 
-	if (header.len < sizeof(scheme) - 1 ||
-	    strncasecmp((const char *)header.ptr, scheme, sizeof(scheme) - 1) != 0) {
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		size_t n = strlen(schemes[i]);
+
+		if (header.len >= n && strncasecmp((const char *)header.ptr, schemes[i], n) == 0) {
+			scheme = n;
+		}
+	}
+	if (scheme == 0) {
 		return false;
 	}
-	header.ptr += sizeof(scheme) - 1;
-	header.len -= sizeof(scheme) - 1;
+	header.ptr += scheme;
+	header.len -= scheme;
 	if (header.len / 4 * 3 > ACL_CREDENTIALS_MAX) {
 		return false;
 	}

@@ -44,9 +44,9 @@ bool acl_knows(const struct acl *acl, const struct acl_client *client);
 /* Of "ADDRESS:PORT" or "[v6]:PORT", else not known. */
 struct acl_address acl_address_of(const char *peer);
 /*
- * The value of an Authorization header: "Basic" with user and password, decoded into `text` of
+ * The value of an Authorization header: "Basic" or "Bearer" with user:password in base64, decoded into `text` of
  * ACL_CREDENTIALS_MAX bytes, which the slices point to. False when it is none.
  */
-bool acl_basic(struct slice header, uint8_t *text, struct acl_client *client);
+bool acl_credentials(struct slice header, uint8_t *text, struct acl_client *client);
 
 #endif

@@ -88,12 +88,45 @@ take_encoding(struct call *call, struct slice value, struct http_fault *fault)
 	return 0;
 }
 
+static int
+take_flag(struct slice value, bool *ret_flag, struct http_fault *fault)
+{
+	if (!slice_eq(value, "0") && !slice_eq(value, "1")) {
+		return refuse(fault, 400, "status and atomic take 1 or 0");
+	}
+	*ret_flag = slice_eq(value, "1");
+	return 0;
+}
+
+static int
+take_status(struct call *call, struct slice value, struct http_fault *fault)
+{
+	return take_flag(value, &call->maps_status, fault);
+}
+
+static int
+take_atomic(struct call *call, struct slice value, struct http_fault *fault)
+{
+	return take_flag(value, &call->atomic, fault);
+}
+
+static int
+take_timeout(struct call *call, struct slice value, struct http_fault *fault)
+{
+	if (!slice_to_u64(value, &call->timeout_ms) || call->timeout_ms == 0 ||
+	    call->timeout_ms > CALL_TIMEOUT_MAX) {
+		return refuse(fault, 400, "timeout_ms takes a number from 1 to 3600000");
+	}
+	return 0;
+}
+
 /* What of a query has a meaning; everything else is ignored, as Webdis does. */
 static const struct {
 	const char *name;
 	int (*take)(struct call *call, struct slice value, struct http_fault *fault);
 } params[] = {{"type", take_type}, {"jsonp", take_jsonp}, {"callback", take_jsonp},
-    {"sep", take_separator}, {"enc", take_encoding}};
+    {"sep", take_separator}, {"enc", take_encoding}, {"status", take_status},
+    {"atomic", take_atomic}, {"timeout_ms", take_timeout}};
 
 static int
 read_query(struct call *call, struct slice query, struct buf *text, struct http_fault *fault)
@@ -225,11 +258,11 @@ add_segment(struct buf *resp, struct slice segment, struct slice *ret_argument)
 }
 
 static int
-add_body(struct call *call, struct slice body, struct buf *resp)
+add_body(struct call *call, struct slice body, bool is_last, struct buf *resp)
 {
 	int err;
 
-	if (body.len >= CALL_TAIL_MIN) {
+	if (is_last && body.len >= CALL_TAIL_MIN) {
 		call->tail = body;
 		return begin_argument(resp, body.len, 0);
 	}
@@ -240,10 +273,24 @@ add_body(struct call *call, struct slice body, struct buf *resp)
 	return err < 0 ? err : buf_add(resp, "\r\n", 2);
 }
 
+/* ?args=EX/60: what comes behind the body of a PUT, still encoded. */
+static struct slice
+trailing_arguments(struct slice query)
+{
+	struct slice name, value;
+
+	while (uri_next_param(&query, &name, &value)) {
+		if (slice_eq(name, "args")) {
+			return value;
+		}
+	}
+	return (struct slice){0};
+}
+
 /* Writes all arguments, then looks the command up by the first of them. */
 static int
-write_command(struct call *call, struct slice path, const struct slice *body, struct buf *resp,
-    struct http_fault *fault)
+write_command(struct call *call, struct slice path, const struct slice *body, struct slice trailing,
+    struct buf *resp, struct http_fault *fault)
 {
 	struct slice argv[ARGV_KEPT], segment, argument;
 	size_t ends[ARGV_KEPT], start = buf_len(resp), n = 0;
@@ -257,7 +304,10 @@ write_command(struct call *call, struct slice path, const struct slice *body, st
 		}
 	}
 	if (err == 0 && body != NULL) {
-		err = add_body(call, *body, resp);
+		err = add_body(call, *body, trailing.len == 0, resp);
+	}
+	while (err == 0 && body != NULL && uri_next_segment(&trailing, &segment)) {
+		err = add_segment(resp, segment, &argument);
 	}
 	if (err == -EINVAL) {
 		return refuse(fault, 400,
@@ -281,7 +331,7 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 	struct uri url = uri_split(req->target), source = url;
 	bool from_body = req->verb == HTTP_VERB_POST && req->body.len > 0;
 	bool has_body = req->verb == HTTP_VERB_PUT && (req->has_length || req->chunked);
-	struct slice first = {0}, rest;
+	struct slice first = {0}, rest, trailing;
 	int err;
 
 	*ret_call = (struct call){.database = default_database};
@@ -298,7 +348,8 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 	if (first.len == 0) {
 		return refuse(ret_fault, 400, "no command: a request looks like /GET/key");
 	}
-	ret_call->argc = count_segments(source.path) + has_body;
+	trailing = has_body ? trailing_arguments(url.query) : (struct slice){0};
+	ret_call->argc = count_segments(source.path) + has_body + count_segments(trailing);
 	if (ret_call->argc > CALL_ARGS_MAX) {
 		return refuse(ret_fault, 400, "too many arguments");
 	}
@@ -316,8 +367,54 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 		err = read_query(ret_call, source.query, text, ret_fault);
 	}
 	return err < 0 ? err
-		       : write_command(
-			     ret_call, source.path, has_body ? &req->body : NULL, resp, ret_fault);
+		       : write_command(ret_call, source.path, has_body ? &req->body : NULL,
+			     trailing, resp, ret_fault);
+}
+
+bool
+call_is_json(const struct http_request *req, bool *ret_atomic)
+{
+	static const char json[] = "application/json";
+	const struct http_header *type = http_header_find(req, "content-type");
+	struct slice path = uri_split(req->target).path;
+
+	*ret_atomic = slice_caseeq(path, "MULTI");
+	for (size_t i = 0; i < path.len && !*ret_atomic; i++) {
+		if (path.ptr[i] < '0' || path.ptr[i] > '9') {
+			return false;
+		}
+	}
+	return req->verb == HTTP_VERB_POST && type != NULL && type->value.len >= sizeof(json) - 1 &&
+	       strncasecmp((const char *)type->value.ptr, json, sizeof(json) - 1) == 0 &&
+	       (type->value.len == sizeof(json) - 1 || type->value.ptr[sizeof(json) - 1] == ';' ||
+		   type->value.ptr[sizeof(json) - 1] == ' ');
+}
+
+int
+call_read_json(const struct http_request *req, uint32_t default_database, size_t room,
+    struct buf *text, struct call *ret_call, struct http_fault *ret_fault)
+{
+	struct uri url = uri_split(req->target);
+	uint64_t database = default_database;
+	int err;
+
+	*ret_call = (struct call){
+	    .content_type = format_default()->content_type, .wish.kind = format_default()->kind};
+	if (url.path.len > 0 && url.path.ptr[0] <= '9' &&
+	    (!slice_to_u64(url.path, &database) || database > UINT16_MAX)) {
+		return refuse(ret_fault, 400, "a database is a number up to 65535");
+	}
+	ret_call->database = (uint32_t)database;
+	buf_clear(text);
+	err = buf_reserve(text, url.query.len + room + 1);
+	if (err == 0) {
+		err = read_query(ret_call, url.query, text, ret_fault);
+	}
+	if (err == 0 && (ret_call->wish.kind != RENDER_JSON || ret_call->wish.jsonp.len > 0)) {
+		return refuse(
+		    ret_fault, 400, "a JSON body is answered in JSON: no type, jsonp or callback");
+	}
+	return err;
 }
 
 int

@@ -4,7 +4,7 @@
  *
  *   GET /7/SET/k/a%2fb.raw?type=…   → database 7, "*3 $3 SET $1 k $3 a/b", wish: raw
  *   POST / with "SET/k/v"           → the body is read like a path
- *   PUT /SET/k with bytes           → the body is the last argument
+ *   PUT /SET/k with bytes           → the body is the last argument, before those of ?args=EX/60
  */
 #ifndef HTTPD_CALL_H
 #define HTTPD_CALL_H
@@ -20,8 +20,9 @@
 #include "http/parser.h"
 #include "httpd/render.h"
 
-#define CALL_ARGS_MAX  ((size_t)1024 * 1024) /* Redis' own limit */
-#define CALL_PARAM_MAX ((size_t)256)         /* of a value in the query that we use */
+#define CALL_ARGS_MAX    ((size_t)1024 * 1024) /* Redis' own limit */
+#define CALL_TIMEOUT_MAX ((uint64_t)3600 * 1000)
+#define CALL_PARAM_MAX   ((size_t)256) /* of a value in the query that we use */
 /* A body larger than this is not copied behind its command but stays where it is (tail). */
 #define CALL_TAIL_MIN ((size_t)64 * 1024)
 
@@ -41,6 +42,9 @@ struct call {
 			      the RESP written, and CRLF behind them; or empty */
 	enum call_way way;
 	unsigned lane_flags;
+	bool maps_status;          /* ?status=1: errors of Redis are errors of HTTP */
+	bool atomic;               /* ?atomic=1 */
+	uint64_t timeout_ms;       /* ?timeout_ms=; 0: none */
 	struct slice content_type; /* static, or in `text` */
 	struct render_wish wish;   /* its slices are static or in `text` */
 };
@@ -52,6 +56,12 @@ struct call {
  */
 int call_read(const struct http_request *req, uint32_t default_database, struct buf *resp,
     struct buf *text, struct call *ret_call, struct http_fault *ret_fault) ATTR_WARN_UNUSED;
+
+/* For a JSON body: the database of the path and the query alone. `room` is how much will be added to `text`. */
+int call_read_json(const struct http_request *req, uint32_t default_database, size_t room,
+    struct buf *text, struct call *ret_call, struct http_fault *ret_fault) ATTR_WARN_UNUSED;
+/* Is it one: POST to "/", "/N" or "/MULTI" with Content-Type: application/json? The last is atomic. */
+bool call_is_json(const struct http_request *req, bool *ret_atomic);
 
 /* The same for a command that stands in `resp` already, alone; `kind` is the form of its answer. */
 int call_read_resp(struct slice resp, uint32_t database, enum render_kind kind, struct buf *text,

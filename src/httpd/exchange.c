@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "httpd/answer.h"
+#include "httpd/batch.h"
+#include "httpd/reply_status.h"
 #include "httpd/session.h"
 #include "httpd/stream.h"
 #include "httpd/ws.h"
@@ -43,7 +45,9 @@ static void
 drop_kept(struct exchange *x)
 {
 	if (x->kept != NULL) {
-		render_fini(&x->kept->render);
+		if (x->kept->renders) {
+			render_fini(&x->kept->render);
+		}
 		buf_fini(&x->kept->body);
 		free(x->kept);
 		x->kept = NULL;
@@ -74,6 +78,14 @@ release_lane(struct exchange *x, bool clean)
 }
 
 void
+exchange_drop_lane(struct exchange *x)
+{
+	release_lane(x, false);
+	batch_free(&x->batch);
+	drop_kept(x);
+}
+
+void
 exchange_free(struct exchange **xp)
 {
 	struct exchange *x = *xp;
@@ -86,6 +98,11 @@ exchange_free(struct exchange **xp)
 	h = x->httpd;
 	release_lane(x, false);
 	stream_free(&x->stream);
+	batch_free(&x->batch);
+	if (x->secret.data != NULL) {
+		explicit_bzero(x->secret.data, x->secret.cap);
+	}
+	buf_fini(&x->secret);
 	drop_kept(x);
 	buf_fini(&x->request);
 	buf_fini(&x->body);
@@ -174,6 +191,10 @@ exchange_respond(
 	} else if (err == 0 && x->old_keep_alive) {
 		err = http_response_header(r, "Connection", SLICE_LIT("keep-alive"));
 	}
+	if (err == 0 && status == 401) {
+		err =
+		    http_response_header(r, "WWW-Authenticate", SLICE_LIT("Basic realm=\"redis\""));
+	}
 	if (err == 0 && status == 503) {
 		err = http_response_header(r, "Retry-After", SLICE_LIT(RETRY_AFTER));
 	}
@@ -232,8 +253,8 @@ render_now(struct exchange *x, struct slice raw, unsigned status)
 	return err;
 }
 
-static void
-fail(struct exchange *x, int err)
+void
+exchange_fail(struct exchange *x, int err)
 {
 	drop_kept(x);
 	if (err == -ENOBUFS) {
@@ -250,27 +271,56 @@ fail(struct exchange *x, int err)
 	}
 }
 
+struct kept_reply *
+exchange_keep(struct exchange *x)
+{
+	if (x->kept == NULL) {
+		x->kept = xcalloc(1, sizeof(*x->kept));
+		buf_init(&x->kept->body, x->httpd->held_max);
+		md5_init(&x->kept->md5);
+	}
+	return x->kept;
+}
+
+void
+exchange_sum(struct exchange *x)
+{
+	struct kept_reply *k = x->kept;
+	struct slice body = buf_slice(&k->body);
+
+	md5_add(&k->md5, (struct slice){body.ptr + k->summed, body.len - k->summed});
+	k->summed = body.len;
+}
+
 static void
 keep_piece(struct exchange *x, const struct lane_reply *reply)
 {
-	struct kept_reply *k = x->kept;
-	struct slice body;
+	struct kept_reply *k = exchange_keep(x);
 	int err;
 
-	if (k == NULL) {
-		k = x->kept = xcalloc(1, sizeof(*k));
-		buf_init(&k->body, x->httpd->held_max);
-		md5_init(&k->md5);
+	if (!k->renders) {
 		render_init(&k->render, &x->call.wish, &k->body);
+		k->renders = true;
 	}
 	err = render_feed(&k->render, reply->raw, reply->last);
 	if (err < 0) {
-		fail(x, err);
+		exchange_fail(x, err);
 		return;
 	}
-	body = buf_slice(&k->body);
-	md5_add(&k->md5, (struct slice){body.ptr + k->summed, body.len - k->summed});
-	k->summed = body.len;
+	exchange_sum(x);
+}
+
+struct lane_key
+exchange_key(const struct exchange *x)
+{
+	struct lane_key key = httpd_lane_key(x->httpd, x->call.database);
+	struct slice secret = buf_slice(&x->secret);
+
+	if (secret.len > 0) {
+		key.user = (struct slice){secret.ptr, x->user_len};
+		key.password = (struct slice){secret.ptr + x->user_len, secret.len - x->user_len};
+	}
+	return key;
 }
 
 void
@@ -296,22 +346,43 @@ local_status(struct slice raw)
 		   : 503;
 }
 
+static void
+end_reply(struct exchange *x, bool clean)
+{
+	if (x->state == EXCHANGE_WAITING) {
+		x->session->unsent--; /* a batch that ended before all of it was sent */
+	}
+	x->state = EXCHANGE_REPLIED;
+	release_lane(x, clean);
+	buf_fini(&x->request);
+	buf_fini(&x->body);
+}
+
 void
 exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_first)
 {
-	if (reply->first) {
-		x->status = reply->local ? local_status(reply->raw) : 200;
+	if (reply->first && reply->local) {
+		x->status = local_status(reply->raw);
+	} else if (reply->first && x->batch == NULL) {
+		x->status =
+		    x->call.maps_status && x->session->ws == NULL ? reply_status(reply->raw) : 200;
 	} else if (reply->local && x->failed == 0) {
 		x->failed = 502;
 		x->failed_why = "the server went away while it was answering; ask again";
 		drop_kept(x);
+	}
+	if (x->batch != NULL) {
+		if (batch_on_reply(x, reply)) {
+			end_reply(x, !reply->local);
+		}
+		return;
 	}
 	if (x->failed == 0 && is_first && reply->first && reply->last) {
 		int err = x->session->ws != NULL ? render_message(x, reply->raw)
 						 : render_now(x, reply->raw, x->status);
 
 		if (err < 0) {
-			fail(x, err);
+			exchange_fail(x, err);
 		}
 	} else if (x->failed == 0) {
 		keep_piece(x, reply);
@@ -319,11 +390,9 @@ exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_fi
 	if (x->state == EXCHANGE_SENDING) {
 		x->session->unsent--; /* lost, or refused before it was all there */
 	}
-	x->state = reply->last ? EXCHANGE_REPLIED : EXCHANGE_REPLYING;
+	x->state = EXCHANGE_REPLYING;
 	if (reply->last) {
-		release_lane(x, !reply->local);
-		buf_fini(&x->request);
-		buf_fini(&x->body);
+		end_reply(x, !reply->local);
 	}
 }
 

@@ -25,6 +25,7 @@
 #include "httpd/httpd_priv.h"
 
 struct route;
+struct batch;
 struct session;
 struct stream;
 
@@ -46,7 +47,8 @@ struct kept_reply {
 	struct md5 md5;  /* of the first `summed` bytes of it */
 	size_t summed;
 	struct render render;
-	bool began; /* the head of the response is out */
+	bool renders; /* `render` is in use */
+	bool began;   /* the head of the response is out */
 };
 
 struct exchange {
@@ -75,14 +77,19 @@ struct exchange {
 	bool ends_state;        /* behind it nothing of the session is left on that lane */
 	bool pieces;            /* it is large: sent bit by bit over an own lane */
 	bool piece_sent, end_sent;
-	uint64_t give_up_ms;     /* SENDING, STREAMING: nothing has begun by then: 503 */
-	struct stream *stream;   /* owned; NULL: none, or not begun */
-	bool wants_events;       /* Accept: text/event-stream */
-	bool old_version;        /* HTTP/1.0: it knows no chunks */
-	struct kept_reply *kept; /* owned; NULL while nothing is kept */
-	unsigned status;         /* of the response to a reply */
-	unsigned failed;         /* the status to answer instead of the reply */
-	const char *failed_why;  /* static */
+	uint64_t give_up_ms; /* SENDING, STREAMING: nothing has begun by then: 503 */
+	struct batch *batch; /* owned: of a JSON body; NULL: one command */
+	struct buf secret;   /* owned: user and password of Redis; empty: nobody's */
+	size_t user_len;
+	struct slice authorization; /* borrowed, while the request is read */
+	uint64_t limit_ms;          /* ?timeout_ms: when it is over; 0: never */
+	struct stream *stream;      /* owned; NULL: none, or not begun */
+	bool wants_events;          /* Accept: text/event-stream */
+	bool old_version;           /* HTTP/1.0: it knows no chunks */
+	struct kept_reply *kept;    /* owned; NULL while nothing is kept */
+	unsigned status;            /* of the response to a reply */
+	unsigned failed;            /* the status to answer instead of the reply */
+	const char *failed_why;     /* static */
 };
 
 /* From the pool of spares. */
@@ -121,6 +128,20 @@ void exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool 
 bool exchange_pump(struct exchange *x);
 /* Whether a reply is still to come. */
 bool exchange_is_answered(const struct exchange *x);
+
+/* For replies that are made of several: the body so far, the end of it, and a reason why there is none. */
+struct kept_reply *exchange_keep(struct exchange *x);
+void exchange_sum(struct exchange *x);
+void exchange_fail(struct exchange *x, int err);
+
+/* As whom, and where. */
+struct lane_key exchange_key(const struct exchange *x);
+/* A transaction whose link broke amid it: 502. */
+void exchange_lose(struct exchange *x);
+/* Closes its own lane, whatever is on its way there. */
+void exchange_drop_lane(struct exchange *x);
+/* Answers 504 to those whose time is over; true when there was one. */
+bool exchange_time_out(struct session *s);
 
 /* Begins a response with what all responses have. 0 or buf.h's errors. */
 int exchange_respond(struct exchange *x, struct http_response *r, unsigned status,

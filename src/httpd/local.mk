@@ -3,6 +3,7 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/access.c src/httpd/access.h \
 	src/httpd/acl.c src/httpd/acl.h \
 	src/httpd/answer.c src/httpd/answer.h \
+	src/httpd/batch.c src/httpd/batch.h \
 	src/httpd/call.c src/httpd/call.h \
 	src/httpd/exchange.c src/httpd/exchange.h \
 	src/httpd/format.c src/httpd/format.h src/httpd/formats.def \
@@ -12,6 +13,7 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/jsonout.c src/httpd/jsonout.h \
 	src/httpd/msgout.c src/httpd/msgout.h \
 	src/httpd/render.c src/httpd/render.h \
+	src/httpd/reply_status.c src/httpd/reply_status.h src/httpd/reply_status.def \
 	src/httpd/request.c src/httpd/request.h \
 	src/httpd/route.c src/httpd/route.h src/httpd/routes.def \
 	src/httpd/send.c \

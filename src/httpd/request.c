@@ -2,11 +2,14 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "conf/conf.h"
 #include "httpd/access.h"
 #include "httpd/answer.h"
+#include "httpd/batch.h"
 #include "httpd/exchange.h"
 #include "httpd/route.h"
+#include "httpd/jsonin.h"
 #include "httpd/session.h"
 #include "httpd/ws.h"
 
@@ -79,27 +82,37 @@ peer_of(struct session *s)
 	return &s->peer;
 }
 
-/* 0, or -EACCES with the fault: an access rule forbids the command. */
+/*
+ * 0, or -EACCES with the fault: an access rule forbids the command. Credentials that are of no rule are those of a user of
+ * Redis, where that is wanted.
+ */
 static int
 check_rules(struct exchange *x, struct slice authorization, struct http_fault *fault)
 {
 	const struct httpd *h = x->httpd;
 	uint8_t text[ACL_CREDENTIALS_MAX];
 	struct acl_client client = {0};
-	bool allowed;
+	int err = 0;
 
-	if (h->acl == NULL) {
+	if (h->acl == NULL && (!h->conf->http_redis_users || authorization.len == 0)) {
 		return 0;
 	}
 	client.address = peer_of(x->session);
-	(void)acl_basic(authorization, text, &client);
-	allowed = acl_allows(h->acl, &client, x->call.wish.command, x->call.command);
-	explicit_bzero(text, sizeof(text));
-	if (allowed) {
-		return 0;
+	(void)acl_credentials(authorization, text, &client);
+	if (!acl_allows(h->acl, &client, x->call.wish.command, x->call.command)) {
+		*fault = (struct http_fault){
+		    403, "an access rule (acl-NAME) forbids this command to you"};
+		err = -EACCES;
+	} else if (h->conf->http_redis_users && client.user.len > 0 && buf_len(&x->secret) == 0 &&
+		   !acl_knows(h->acl, &client)) {
+		x->user_len = client.user.len;
+		err = buf_add_slice(&x->secret, client.user);
+		if (err == 0) {
+			err = buf_add_slice(&x->secret, client.password);
+		}
 	}
-	*fault = (struct http_fault){403, "an access rule (acl-NAME) forbids this command to you"};
-	return -EACCES;
+	explicit_bzero(text, sizeof(text));
+	return err;
 }
 
 static bool
@@ -138,6 +151,17 @@ dispatch(struct exchange *x)
 	if (x->call.way == CALL_STREAM) {
 		x->state = EXCHANGE_STREAMING;
 		return buf_add_slice(&x->request, buf_slice(&h->resp));
+	}
+	if (x->call.timeout_ms > 0) {
+		x->limit_ms = clock_mono_ms() + x->call.timeout_ms;
+		x->call.way = CALL_OWN; /* a lane that may be closed when it is over */
+	}
+	if (x->batch != NULL) {
+		if (x->call.way == CALL_SHARED) {
+			exchange_find_lane(x);
+		}
+		x->session->unsent++;
+		return 0;
 	}
 	x->pieces = x->call.tail.len > 0 || buf_len(&h->resp) > PIECES_FROM;
 	if (x->pieces) {
@@ -202,6 +226,71 @@ request_dispatch(struct exchange *x)
 	}
 }
 
+static int
+admit(struct exchange *x, struct http_fault *fault)
+{
+	const struct conf *c = x->httpd->conf;
+
+	return call_admit(&x->call, (const char *const *)c->proxy_allow.items, c->proxy_allow.count,
+	    false, fault);
+}
+
+/* One command of a JSON body. */
+static int
+check_item(struct exchange *x, struct http_fault *fault)
+{
+	int err = check_rules(x, x->authorization, fault);
+
+	return err < 0 ? err : admit(x, fault);
+}
+
+static int
+read_json(struct exchange *x, const struct http_request *req, bool atomic, struct http_fault *fault)
+{
+	json_t *doc = jsonin_load(req->body);
+	int err = -EBADMSG;
+
+	if (doc == NULL) {
+		*fault = (struct http_fault){400, "the body is no JSON"};
+		return err;
+	}
+	/* no name is longer than the body, so what is in `text` stays where it is */
+	err = call_read_json(
+	    req, x->httpd->conf->http_database, req->body.len, &x->text, &x->call, fault);
+	if (err == 0) {
+		x->authorization = authorization_of(req);
+		err = batch_read(x, doc, atomic || x->call.atomic, check_item, fault);
+		x->authorization = (struct slice){0};
+	}
+	json_decref(doc);
+	return err;
+}
+
+static int
+read_command(struct exchange *x, const struct http_request *req, struct http_fault *fault)
+{
+	struct httpd *h = x->httpd;
+	bool atomic;
+	int err;
+
+	buf_clear(&h->resp);
+	if (call_is_json(req, &atomic)) {
+		return read_json(x, req, atomic, fault);
+	}
+	err = call_read(req, h->conf->http_database, &h->resp, &x->text, &x->call, fault);
+	if (err == 0) {
+		err = check_rules(x, authorization_of(req), fault);
+	}
+	if (err == 0) {
+		err = admit(x, fault);
+	}
+	if (err == 0 && x->call.way == CALL_STREAM && req->verb == HTTP_VERB_HEAD) {
+		*fault = (struct http_fault){405, "a subscription has no end, and so no HEAD"};
+		err = -EBADMSG;
+	}
+	return err;
+}
+
 void
 request_begin(struct exchange *x, struct http_request *req)
 {
@@ -234,19 +323,7 @@ request_begin(struct exchange *x, struct http_request *req)
 		answer_locally(x, route->answer, fault);
 		return;
 	}
-	buf_clear(&h->resp);
-	err = call_read(req, h->conf->http_database, &h->resp, &x->text, &x->call, &fault);
-	if (err == 0) {
-		err = check_rules(x, authorization_of(req), &fault);
-	}
-	if (err == 0) {
-		err = call_admit(&x->call, (const char *const *)h->conf->proxy_allow.items,
-		    h->conf->proxy_allow.count, false, &fault);
-	}
-	if (err == 0 && x->call.way == CALL_STREAM && req->verb == HTTP_VERB_HEAD) {
-		fault = (struct http_fault){405, "a subscription has no end, and so no HEAD"};
-		err = -EBADMSG;
-	}
+	err = read_command(x, req, &fault);
 	if (err == 0) {
 		err = take_command(x, req);
 		fault = (struct http_fault){503, "out of memory"};

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "httpd/answer.h"
+#include "httpd/batch.h"
 #include "httpd/exchange.h"
 #include "httpd/session.h"
 #include "httpd/stream.h"
@@ -13,12 +14,12 @@ exchange_find_lane(struct exchange *x)
 {
 	struct httpd *h = x->httpd;
 
-	if (x->call.database == h->home->database) {
+	if (x->call.database == h->home->database && buf_len(&x->secret) == 0) {
 		x->home = h->home;
 		x->home->users++;
 		x->lane = h->home->lane;
 	} else {
-		struct lane_key key = httpd_lane_key(h, x->call.database);
+		struct lane_key key = exchange_key(x);
 
 		x->lane = lane_shared(h->backend, &key);
 	}
@@ -129,7 +130,7 @@ static bool
 take_lane(struct exchange *x)
 {
 	struct session *s = x->session;
-	struct lane_key key = httpd_lane_key(x->httpd, x->call.database);
+	struct lane_key key = exchange_key(x);
 	bool keeps = x->call.way == CALL_SESSION;
 
 	if (keeps && s->state_lane != NULL) {
@@ -169,6 +170,14 @@ send_one(struct exchange *x)
 		}
 		err = send_pieces(x);
 		return err < 0 ? err : x->state == EXCHANGE_SENDING;
+	}
+	if (x->batch != NULL) {
+		err = batch_send(x);
+		if (err == 0) {
+			note_sent(x);
+			s->unsent--;
+		}
+		return err;
 	}
 	if (session_is_full(s) || lane_is_full(&s->requester, x->lane)) {
 		return 1;
@@ -224,6 +233,54 @@ exchange_may_expire(const struct exchange *x)
 	return (x->state == EXCHANGE_SENDING && !x->piece_sent) ||
 	       (x->state == EXCHANGE_STREAMING && x->stream != NULL &&
 		   !stream_has_begun(x->stream));
+}
+
+/* Its own lane is closed, which ends what waits on the server, too. */
+static void
+time_out(struct exchange *x)
+{
+	bool unsent = x->state == EXCHANGE_WAITING || x->state == EXCHANGE_SENDING;
+
+	if (unsent) {
+		x->session->unsent--;
+	}
+	exchange_drop_lane(x);
+	x->state = EXCHANGE_LOCAL;
+	x->answer = answer_fault;
+	x->fault = (struct http_fault){504,
+	    unsent
+		? "timeout_ms passed before it could be sent; it was not carried out"
+		: "timeout_ms passed before the server answered; it may or may not be carried out"};
+}
+
+void
+exchange_lose(struct exchange *x)
+{
+	if (x->state == EXCHANGE_WAITING) {
+		x->session->unsent--;
+	}
+	exchange_drop_lane(x);
+	x->state = EXCHANGE_LOCAL;
+	x->answer = answer_fault;
+	x->fault = (struct http_fault){502,
+	    "the master was lost before it answered; the transaction may or may not have happened"};
+}
+
+bool
+exchange_time_out(struct session *s)
+{
+	bool any = false;
+
+	list_for_each (item, &s->queue) {
+		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
+
+		if (x->limit_ms != 0 && !exchange_is_answered(x) &&
+		    clock_mono_ms() >= x->limit_ms) {
+			time_out(x);
+			any = true;
+		}
+	}
+	return any;
 }
 
 bool

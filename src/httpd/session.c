@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "httpd/answer.h"
+#include "httpd/batch.h"
 #include "httpd/exchange.h"
 #include "httpd/httpd.h"
 #include "httpd/request.h"
@@ -221,6 +222,41 @@ tell(struct session *s, enum session_event event)
 /* ---- time ---- */
 
 static void
+on_limit(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct session *s = session_of(timer->data);
+
+	(void)ev;
+	(void)revents;
+	if (exchange_time_out(s)) {
+		session_go_on(s);
+	}
+	if (s->state != SESSION_GONE) {
+		session_arm_limit(s);
+	}
+}
+
+void
+session_arm_limit(struct session *s)
+{
+	struct ev_loop *ev = loop_ev(s->httpd->loop);
+	uint64_t first = UINT64_MAX, now = clock_mono_ms();
+
+	list_for_each (item, &s->queue) {
+		const struct exchange *x = CONTAINER_OF(item, struct exchange, link);
+
+		if (x->limit_ms != 0 && !exchange_is_answered(x)) {
+			first = MIN(first, x->limit_ms);
+		}
+	}
+	ev_timer_stop(ev, &s->limit);
+	if (first != UINT64_MAX) {
+		ev_timer_set(&s->limit, first > now ? (double)(first - now) / 1000. : 0., 0.);
+		ev_timer_start(ev, &s->limit);
+	}
+}
+
+static void
 on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	struct session *s = session_of(timer->data);
@@ -296,6 +332,7 @@ end_session(void *obj)
 	struct list *item;
 
 	ev_timer_stop(loop_ev(s->httpd->loop), &s->timer);
+	ev_timer_stop(loop_ev(s->httpd->loop), &s->limit);
 	conn_close(&s->conn);
 	if (s->ws != NULL) {
 		ws_leave(s->ws);
@@ -491,6 +528,9 @@ take_request(struct session *s, struct http_request *req)
 	if (last) {
 		tell(s, SESSION_FINAL);
 	}
+	if (x->limit_ms != 0) {
+		session_arm_limit(s);
+	}
 	session_go_on(s);
 }
 
@@ -684,19 +724,22 @@ on_lane_lost(void *owner, struct lane *lane, unsigned dropped)
 	    .type = '-',
 	    .local = true};
 
-	(void)lane;
 	list_for_each (item, &s->queue) {
 		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
 
-		if (dropped > 0 && !exchange_is_answered(x) && x->state >= EXCHANGE_SENDING &&
-		    x->state <= EXCHANGE_REPLYING) {
+		if (x->batch != NULL && x->lane == lane) {
+			if (batch_is_lost(x)) {
+				exchange_lose(x);
+			}
+		} else if (x->batch == NULL && dropped > 0 && !exchange_is_answered(x) &&
+			   x->state >= EXCHANGE_SENDING && x->state <= EXCHANGE_REPLYING) {
 			exchange_on_reply(x, &reply, false);
 		}
 	}
 	if (s->state_lane != NULL && s->ws != NULL) {
 		ws_close(s, WS_RESTART, "the master was lost, and this connection's state with it");
-	} else if (dropped > 0) {
-		session_go_on(s);
+	} else {
+		session_go_on(s); /* a batch may begin anew */
 	}
 }
 
@@ -749,6 +792,8 @@ session_open(struct httpd *h, int fd)
 	requester_init(&s->requester, &requester_ops, s);
 	ev_init(&s->timer, on_timer);
 	s->timer.data = s;
+	ev_init(&s->limit, on_limit);
+	s->limit.data = s;
 	s->conn = conn_new(h->loop, fd, &conn_ops, s);
 	/* a subscriber that vanished would be kept for ever, since it is never asked anything */
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));

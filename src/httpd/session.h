@@ -42,6 +42,7 @@ struct session {
 	    *lane; /* borrowed from the exchange that was sent last: where unanswered ones are */
 	struct requester requester;
 	struct ev_timer timer;
+	struct ev_timer limit;   /* the first of the exchanges' limit_ms */
 	double due;              /* when the state's time is over, in ev_now's seconds; 0: never */
 	uint64_t sent_before;    /* conn_sent_total when that was last looked at */
 	uint64_t body_before;    /* bytes of a body when its time began anew */
@@ -77,6 +78,8 @@ void session_abort(struct session *s);
 void session_go_on(struct session *s);
 /* Gives the present state its time anew. */
 void session_renew(struct session *s);
+/* After a request with a limit was queued. */
+void session_arm_limit(struct session *s);
 /* Is this the last response? */
 bool session_is_last(const struct session *s, const struct exchange *x);
 /* So many replies wait for the client that no more should be asked for. */

@@ -181,7 +181,7 @@ stream_begin(struct exchange *x)
 {
 	struct stream *s = xcalloc(1, sizeof(*s));
 	struct session *session = x->session;
-	struct lane_key key = httpd_lane_key(x->httpd, x->httpd->conf->http_database);
+	struct lane_key key = exchange_key(x);
 	struct resp_cursor c = {buf_slice(&x->request)};
 	struct resp_item item;
 	enum hub_kind kind = HUB_CHANNEL;

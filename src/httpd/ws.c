@@ -301,12 +301,13 @@ note_name(struct ws *ws, enum hub_kind kind, struct slice name)
 
 /* True when the command is one of these; it was carried out, and may have ended the session. */
 static bool
-run_subscription(struct session *s, const struct call *call, struct slice resp)
+run_subscription(struct session *s, const struct exchange *x, struct slice resp)
 {
 	struct ws *ws = s->ws;
 	struct resp_cursor c = {resp};
 	struct resp_item item;
-	struct lane_key key = httpd_lane_key(s->httpd, s->httpd->conf->http_database);
+	const struct call *call = &x->call;
+	struct lane_key key = exchange_key(x);
 	enum hub_kind kind;
 	bool subscribes;
 	int err = 0;
@@ -348,7 +349,7 @@ run_command(struct session *s)
 		x->state = EXCHANGE_LOCAL;
 		x->answer = answer_fault;
 		x->fault = fault;
-	} else if (run_subscription(s, &x->call, buf_slice(&h->resp))) {
+	} else if (run_subscription(s, x, buf_slice(&h->resp))) {
 		exchange_free(&x);
 		return;
 	} else {

@@ -24,6 +24,7 @@ EXTRA_DIST += \
 	tests/integration/test_durability.py \
 	tests/integration/test_failover.py \
 	tests/integration/test_http.py \
+	tests/integration/test_http_beyond.py \
 	tests/integration/test_http_stream.py \
 	tests/integration/test_webdis_parity.py \
 	tests/integration/test_websocket.py \

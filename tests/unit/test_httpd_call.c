@@ -12,6 +12,7 @@
 
 #include "backend/lane.h"
 #include "httpd/call.h"
+#include "httpd/reply_status.h"
 
 struct fixture {
 	struct buf resp, text;
@@ -251,6 +252,50 @@ a_full_buffer_is_an_error_not_a_crash(void **state)
 	}
 }
 
+static void
+arguments_behind_the_body(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(
+	    read_call(f, HTTP_VERB_PUT, "/SET/k?args=EX/a%2fb/", SLICE_LIT("v"), true), 0);
+	assert_resp(
+	    f, SLICE_LIT("*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nEX\r\n$3\r\na/b\r\n"));
+	/* of another method they mean nothing */
+	GETS(f, "/GET/k?args=EX/60", "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+	refuses(f, HTTP_VERB_PUT, "/SET/k?args=%", SLICE_LIT("v"));
+}
+
+static void
+flags_of_the_query(void **state)
+{
+	struct fixture *f = *state;
+
+	GETS(f, "/PING?status=1&timeout_ms=250", "*1\r\n$4\r\nPING\r\n");
+	assert_true(f->call.maps_status && f->call.timeout_ms == 250 && !f->call.atomic);
+	refuses(f, HTTP_VERB_GET, "/PING?timeout_ms=", (struct slice){0});
+	refuses(f, HTTP_VERB_GET, "/PING?status=yes", (struct slice){0});
+}
+
+static void
+errors_as_statuses(void **state)
+{
+	static const struct {
+		const char *reply;
+		unsigned status;
+	} cases[] = {{"+OK\r\n", 200}, {":0\r\n", 200}, {"$0\r\n\r\n", 200}, {"$-1\r\n", 404},
+	    {"*-1\r\n", 404}, {"*0\r\n", 200}, {"-ERR x\r\n", 400}, {"-OOM x\r\n", 507},
+	    {"-OOMS x\r\n", 400}, {"-NOAUTH\r\n", 401}, {"-BUSY x\r\n", 503},
+	    {"-BUSYKEY x\r\n", 409}, {"", 200}, {"-", 400}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (reply_status(slice_str(cases[i].reply)) != cases[i].status) {
+			fail_msg("%s", cases[i].reply);
+		}
+	}
+}
+
 /* Status of the refusal, or 0. */
 static unsigned
 admit(struct fixture *f, const char *target, const char *allowed)
@@ -340,6 +385,9 @@ main(void)
 	    TEST(a_post_brings_the_command_in_its_body),
 	    TEST(a_put_brings_the_last_argument),
 	    TEST(a_large_body_is_not_copied),
+	    TEST(arguments_behind_the_body),
+	    TEST(flags_of_the_query),
+	    cmocka_unit_test(errors_as_statuses),
 	    TEST(refuses_what_is_no_command),
 	    TEST(refuses_too_many_arguments),
 	    TEST(a_full_buffer_is_an_error_not_a_crash),

@@ -1,0 +1,229 @@
+"""What goes beyond Webdis: several commands in one request, transactions, errors as HTTP statuses, timeouts, users of Redis."""
+import base64
+import json
+import os
+import threading
+
+import pytest
+
+from harness import WebSocket, wait_until
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def proxy(shared):
+    client = shared.proxy()
+    client.flushall()
+    return client
+
+
+@pytest.fixture
+def web(shared, proxy):
+    with shared.http() as h:
+        yield h
+
+
+def post(web, doc, path="/", headers=None):
+    body = doc if isinstance(doc, bytes) else json.dumps(doc)
+    return web.request("POST", path, body, headers={**JSON, **(headers or {})})
+
+
+# --- several commands ---
+
+def test_one_command_as_json(web):
+    assert post(web, ["SET", "k/ä", "v\0\n"]).json == {"SET": [True, "OK"]}
+    reply = post(web, ["get", "k/ä"])
+    assert reply.json == {"get": "v\0\n"} and reply.headers["content-type"] == "application/json" and "etag" in reply.headers
+    assert post(web, ["HSET", "h", "f", 1, "g", 2.5], headers={"Content-Type": "application/json; charset=utf-8"}).json == {"HSET": 2}
+    assert post(web, ["HGETALL", "h"]).json == {"HGETALL": {"f": "1", "g": "2.5"}}
+    assert post(web, ["GET", "k/ä"], "/7").json == {"GET": None}
+    assert post(web, ["GET", "k/ä"], "/?enc=base64").json == {"GET": base64.b64encode(b"v\0\n").decode()}
+    # without the type it is Webdis' body
+    assert web.request("POST", "/", "GET/k%2f%c3%a4").json == {"GET": "v\0\n"}
+
+
+def test_several_commands(web):
+    reply = post(web, [["SET", "a", 1], ["INCR", "a"], ["NOSUCH"], ["LPUSH", "a", "x"], ["HGETALL", "none"], ["BLPOP", "none", 0.01], ["GET", "a"]])
+    docs = reply.json
+    assert reply.status == 200
+    assert [docs[i] for i in (0, 1, 4, 5, 6)] == [{"SET": [True, "OK"]}, {"INCR": 2}, {"HGETALL": {}}, {"BLPOP": None}, {"GET": "2"}]
+    assert docs[2]["NOSUCH"][1].startswith("ERR unknown command") and docs[3]["LPUSH"][1].startswith("WRONGTYPE")
+    assert post(web, [["ECHO", n] for n in range(1000)]).json == [{"ECHO": str(n)} for n in range(1000)]
+    value = os.urandom(1 << 20).hex()
+    docs = post(web, [["SET", "big", value], ["GET", "big"], ["PING"]]).json
+    assert docs == [{"SET": [True, "OK"]}, {"GET": value}, {"PING": [True, "PONG"]}]
+
+
+def test_pipelined_with_others_in_order(web):
+    body = json.dumps([["INCR", "n"], ["INCR", "n"]]).encode()
+    one = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    get = b"GET /INCR/n HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    atomic = one.replace(b"POST / ", b"POST /MULTI ")
+    web.send_raw(one + get + atomic + get + one)
+    replies = [web.reply().json for _ in range(5)]
+    assert replies == [[{"INCR": 1}, {"INCR": 2}], {"INCR": 3}, [{"INCR": 4}, {"INCR": 5}], {"INCR": 6}, [{"INCR": 7}, {"INCR": 8}]]
+
+
+@pytest.mark.parametrize("path", ["/MULTI", "/?atomic=1", "/3?atomic=1"])
+def test_transactions(web, proxy, path):
+    docs = post(web, [["SET", "a", "x"], ["LPUSH", "a", "y"], ["HSET", "h", "f", "v"], ["HGETALL", "h"], ["GET", "a"]], path).json
+    assert [docs[i] for i in (0, 2, 3, 4)] == [{"SET": "OK"}, {"HSET": 1}, {"HGETALL": {"f": "v"}}, {"GET": "x"}] or \
+           [docs[i] for i in (0, 2, 3, 4)] == [{"SET": [True, "OK"]}, {"HSET": 1}, {"HGETALL": {"f": "v"}}, {"GET": "x"}]
+    assert docs[1]["LPUSH"][1].startswith("WRONGTYPE")
+    # one that cannot be queued: nothing happens
+    docs = post(web, [["SET", "a", "z"], ["GET"], ["SET", "b", "z"]], path).json
+    assert docs[0]["SET"][1].startswith("EXECABORT") and docs[1]["GET"][1].startswith("ERR wrong number") and docs[2]["SET"][0] is False
+    assert web.get("/3/GET/a" if path.startswith("/3") else "/GET/a").json == {"GET": "x"}
+    # of one
+    assert len(post(web, ["INCR", "n"], path).json) == 1
+
+
+def test_nobody_comes_between(shared, proxy):
+    proxy.set("n", 0)
+    odd = []
+
+    def add():
+        with shared.http() as h:
+            for _ in range(50):
+                docs = post(h, [["INCR", "n"]] * 10, "/MULTI").json
+                numbers = [d["INCR"] for d in docs]
+                if numbers != list(range(numbers[0], numbers[0] + 10)):
+                    odd.append(numbers)
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not odd and proxy.get("n") == b"2000"
+
+
+@pytest.mark.parametrize("body, said", [
+    (b"nonsense", "no JSON"), (b"{}", "array"), (b"[]", "array"), (b'"PING"', "no JSON"), (b"[[]]", "array"), (b'[["GET",null]]', "strings"),
+    (b'[["GET","k"],"PING"]', "strings"), (b'["GET",{"a":1}]', "strings"), (b'["ECHO","\xff"]', "no JSON"), (b"[" * 5000, "no JSON"),
+    (json.dumps([["PING"]] * 1001).encode(), "1000"), (b'[["SUBSCRIBE","c"]]', "subscription"),
+])
+def test_bodies_that_are_none(web, body, said):
+    reply = post(web, body)
+    assert reply.status == 400 and said in reply.json["error"], reply
+    assert web.get("/PING").status == 200
+
+
+def test_refused_commands_refuse_all_of_it(web, proxy):
+    assert post(web, [["SET", "k", "v"], ["SHUTDOWN"]]).status == 403
+    assert post(web, [["SET", "k", "v"], ["MULTI"]]).status == 403
+    assert not proxy.exists("k")
+
+
+# --- statuses and timeouts ---
+
+def test_errors_as_statuses(web, proxy):
+    web.get("/SET/k/v")
+    for path, status in (("/GET/k", 200), ("/GET/none", 404), ("/HGETALL/none", 200), ("/LPUSH/k/x", 409), ("/NOSUCH", 400), ("/SET/k", 400),
+                         ("/EVALSHA/0000000000000000000000000000000000000000/0", 404), ("/XREADGROUP/GROUP/g/c/STREAMS/s/0", 404),
+                         ("/GET/none.raw", 404), ("/GET/none.txt", 404), ("/LPUSH/k/x.raw", 409)):
+        assert web.get(path + "?status=1").status == status, path
+    reply = web.get("/GET/none?status=1")
+    assert reply.json == {"GET": None} and "etag" not in reply.headers
+    assert web.get("/LPUSH/k/x?status=0").status == 200
+    assert web.get("/LPUSH/k/x?status=maybe").status == 400
+    proxy.config_set("maxmemory", 1)
+    try:
+        assert web.get("/SET/k/v?status=1").status == 507
+    finally:
+        proxy.config_set("maxmemory", 0)
+
+
+def test_timeouts(shared, web, proxy):
+    reply = web.get("/BLPOP/none/0?timeout_ms=100")
+    assert reply.status == 504 and "timeout_ms" in reply.json["error"]
+    # the server waits for nobody any more
+    wait_until(lambda: proxy.info("clients")["blocked_clients"] == 0, "nobody blocks")
+    assert web.get("/RPUSH/none/x").json == {"RPUSH": 1}
+    assert web.get("/BLPOP/none/0?timeout_ms=20000").json == {"BLPOP": ["none", "x"]}
+    # behind it all goes on, in order
+    web.send_raw(b"".join(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % p for p in (
+        b"/INCR/n", b"/BLPOP/none/0?timeout_ms=100", b"/INCR/n", b"/BLPOP/none/0?timeout_ms=50", b"/INCR/n")))
+    assert [web.reply().status for _ in range(5)] == [200, 504, 200, 504, 200]
+    assert proxy.get("n") == b"3"
+    for bad in ("0", "x", "-1", "3600001"):
+        assert web.get(f"/PING?timeout_ms={bad}").status == 400
+    assert post(web, [["PING"], ["BLPOP", "none", 0]], "/?timeout_ms=100").status == 504
+
+
+def test_put_with_arguments_behind_the_body(web, proxy):
+    assert web.request("PUT", "/SET/k?args=EX/60", b"a/b%").json == {"SET": [True, "OK"]}
+    assert proxy.get("k") == b"a/b%" and 0 < proxy.ttl("k") <= 60
+    value = os.urandom(200_000)
+    assert web.request("PUT", "/SET/k?args=KEEPTTL/GET", value).json["SET"]
+    assert proxy.get("k") == value and proxy.ttl("k") > 0
+    assert web.request("PUT", "/SET/k?args=%zz", b"x").status == 400
+
+
+# --- users of Redis ---
+
+def login(user, password, scheme="Basic"):
+    return {"Authorization": f"{scheme} " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def test_users_of_redis(make_cluster):
+    cluster = make_cluster(options={"http.redis_users": "yes", "acl-own.user": "own", "acl-own.password": "pw", "acl-own.enabled": "*"}).start()
+    for client in (cluster.redis(i["name"]) for i in cluster.instances("redis")):
+        client.acl_setuser("ann", enabled=True, passwords=["+secret"], keys=["ann:*"], channels=["ann:*"], categories=["+@all"])
+    ann, wrong = login("ann", "secret"), login("ann", "guess")
+    with cluster.http() as h:
+        for who in (ann, login("ann", "secret", "Bearer")):
+            assert h.get("/ACL/WHOAMI", headers=who).json == {"ACL": "ann"}
+        assert h.get("/SET/ann:k/v", headers=ann).json == {"SET": [True, "OK"]}
+        assert h.get("/SET/k/v", headers=ann).json["SET"][1].startswith("NOPERM")
+        assert h.get("/SET/k/v?status=1", headers=ann).status == 403
+        reply = h.get("/GET/ann:k?status=1", headers=wrong)
+        assert reply.status == 401 and reply.headers["www-authenticate"].startswith("Basic")
+        assert h.get("/ACL/WHOAMI").json == {"ACL": "default"}
+        assert h.get("/ACL/WHOAMI", headers=login("own", "pw")).json == {"ACL": "default"}
+        assert post(h, [["SET", "ann:k", "w"], ["GET", "other"]], "/MULTI", ann).json[1]["GET"][1].startswith("NOPERM")
+        assert h.get("/2/ACL/WHOAMI", headers=ann).json == {"ACL": "ann"}
+        reply = h.get("/SUBSCRIBE/other", headers=ann)
+        assert reply.json["SUBSCRIBE"][1].startswith("NOPERM")
+    with WebSocket(cluster.ports.http, headers=ann) as w:
+        assert w("ACL", "WHOAMI") == {"ACL": "ann"}
+        assert w("SET", "k", "v")["SET"][1].startswith("NOPERM")
+        assert w("SUBSCRIBE", "ann:c") == {"SUBSCRIBE": ["subscribe", "ann:c", 1]}
+        assert w("MULTI") == {"MULTI": [True, "OK"]}
+        assert w("EXEC") == {"EXEC": []}
+    with WebSocket(cluster.ports.http, headers=wrong) as w:
+        assert w("SUBSCRIBE", "c")["SUBSCRIBE"][1].startswith("WRONGPASS")
+    assert "secret" not in cluster.log("http-1") and "guess" not in cluster.log("http-1")
+
+
+# --- the master goes away ---
+
+def test_a_transaction_over_a_failover(cluster):
+    sums, stop = [], threading.Event()
+
+    def ask():
+        with cluster.http() as h:
+            while not stop.is_set():
+                sums.append(post(h, [["INCR", "a"], ["INCR", "b"]], "/MULTI"))
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    wait_until(lambda: len(sums) > 20, "transactions")
+    old = cluster.master()
+    cluster.kill(old)
+    cluster.wait_master_is_not(old)
+    after = len(sums)
+    wait_until(lambda: len(sums) > after + 20, "transactions after the failover")
+    cluster.wait_agreed()
+    cluster.cli("failover")
+    after = len(sums)
+    wait_until(lambda: len(sums) > after + 20, "transactions after the planned one")
+    stop.set()
+    asker.join()
+    odd = [r for r in sums if r.status != 200]
+    assert len(odd) <= 1 and all(r.status == 502 for r in odd), odd
+    assert all(len({next(iter(d.values())) for d in r.json}) == 1 for r in sums if r.status == 200), "half of a transaction"
+    client = cluster.proxy()
+    assert client.get("a") == client.get("b")
+    cluster.wait_agreed()
