@@ -18,7 +18,7 @@ LIBS_CTL = src/ctl/libctl.a $(LIBS_FEATURES)
 LIBS_SUPERVISOR = src/supervisor/libsupervisor.a $(LIBS_CTL)
 LIBS_CLI = src/cli/libcli.a $(LIBS_SUPERVISOR)
 LIBS_SYSTEM = $(LIBS_HOLDFAST) $(HIREDIS_LIBS) $(INIH_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(LLHTTP_LIBS) \
-	$(MSGPACK_LIBS) $(OPENSSL_LIBS) -lm
+	$(MSGPACK_LIBS) $(ZLIB_LIBS) $(OPENSSL_LIBS) -lm
 
 bin_PROGRAMS += holdfast
 holdfast_SOURCES = src/main.c

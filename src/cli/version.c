@@ -7,6 +7,7 @@
 #include <msgpack.h>
 #include <openssl/crypto.h>
 #include <wslay/wslayver.h>
+#include <zlib.h>
 #ifdef HAVE_LLHTTP
 #include <llhttp.h>
 #else
@@ -46,6 +47,7 @@ cli_version(int argc, char **argv)
 		print_http_parser();
 		(void)printf("msgpack-c    %s\n", msgpack_version());
 		(void)printf("wslay        %s (when built)\n", WSLAY_VERSION);
+		(void)printf("zlib         %s\n", zlibVersion());
 		(void)printf("openssl      %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
 		code = CLI_OK;
 	}

@@ -199,9 +199,11 @@ http_response_end(struct http_response *r, struct slice if_none_match, bool head
 }
 
 int
-http_response_known(struct http_response *r, const char *tag_hex, size_t length)
+http_response_known(struct http_response *r, const char *tag_hex, bool weak, size_t length)
 {
-	int err = tag_hex == NULL ? 0 : buf_addf(r->out, "ETag: \"%.32s\"\r\n", tag_hex);
+	int err = tag_hex == NULL
+		      ? 0
+		      : buf_addf(r->out, "ETag: %s\"%.32s\"\r\n", weak ? "W/" : "", tag_hex);
 
 	if (err == 0 && r->status != 304) {
 		err = buf_addf(r->out, "Content-Length: %zu\r\n", length);

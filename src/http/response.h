@@ -46,9 +46,9 @@ int http_response_body(struct http_response *r, bool etag, size_t length_guess) 
 int http_response_end(
     struct http_response *r, struct slice if_none_match, bool head_only) ATTR_WARN_UNUSED;
 /* Instead of body and end, when the body is known but comes later: its length, and its tag as MD5_HEX_BYTES
- * digits or NULL. The caller appends the body afterwards. */
+ * digits or NULL; `weak`: the bytes are not those that the digits are of, only what they mean. The caller appends the body afterwards. */
 int http_response_known(
-    struct http_response *r, const char *tag_hex, size_t length) ATTR_WARN_UNUSED;
+    struct http_response *r, const char *tag_hex, bool weak, size_t length) ATTR_WARN_UNUSED;
 /* Is the tag of these digits among those of an If-None-Match header? */
 bool http_tag_is_known(struct slice if_none_match, const char *tag_hex);
 void http_response_abort(struct http_response *r);

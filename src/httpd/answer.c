@@ -101,7 +101,7 @@ answer_options(struct exchange *x)
 		    SLICE_LIT("X-Requested-With, Content-Type, Authorization"));
 	}
 	if (err == 0) {
-		err = http_response_known(&r, NULL, 0);
+		err = http_response_known(&r, NULL, false, 0);
 	}
 	if (err < 0) {
 		http_response_abort(&r);

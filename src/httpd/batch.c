@@ -36,10 +36,10 @@ struct batch {
 	struct item items[];
 };
 
-bool
-batch_is_atomic(const struct batch *b)
+size_t
+batch_held(const struct batch *b)
 {
-	return b->atomic;
+	return b->reply.cap;
 }
 
 void

@@ -33,7 +33,8 @@ void batch_free(struct batch **b);
 
 /* Sends what may be sent: 0 all is out, 1 it must wait, or lane_send's errors with nothing sent. */
 int batch_send(struct exchange *x) ATTR_WARN_UNUSED;
-bool batch_is_atomic(const struct batch *b);
+/* Bytes of replies that it holds itself. */
+size_t batch_held(const struct batch *b);
 /* A part of a reply to one of its commands; true when that was the last of all. */
 bool batch_on_reply(struct exchange *x, const struct lane_reply *reply);
 /* Its lane's link is gone: is the transaction gone with it? If nothing was done it begins anew instead. */

@@ -7,8 +7,10 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/gzip.h"
 #include "httpd/answer.h"
 #include "httpd/batch.h"
+#include "httpd/events.h"
 #include "httpd/reply_status.h"
 #include "httpd/session.h"
 #include "httpd/stream.h"
@@ -16,6 +18,7 @@
 
 #define SPARES_MAX 256
 #define TEXT_KEPT  ((size_t)4096)       /* of memory that a spare may keep */
+#define GZIP_MIN   ((size_t)1024)       /* of a body: less is not worth it */
 #define PUMP_BYTES ((size_t)256 * 1024) /* queued to the client at a time */
 
 #define RETRY_AFTER "1" /* seconds: a failover takes about as long */
@@ -98,6 +101,7 @@ exchange_free(struct exchange **xp)
 	h = x->httpd;
 	release_lane(x, false);
 	stream_free(&x->stream);
+	events_free(&x->events);
 	batch_free(&x->batch);
 	if (x->secret.data != NULL) {
 		explicit_bzero(x->secret.data, x->secret.cap);
@@ -127,7 +131,8 @@ exchange_free(struct exchange **xp)
 size_t
 exchange_held(const struct exchange *x)
 {
-	return x->request.cap + x->body.cap + exchange_kept(x);
+	return x->request.cap + x->body.cap + exchange_kept(x) +
+	       (x->batch != NULL ? batch_held(x->batch) : 0);
 }
 
 size_t
@@ -361,6 +366,10 @@ end_reply(struct exchange *x, bool clean)
 void
 exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_first)
 {
+	if (x->events != NULL) {
+		events_on_reply(x, reply);
+		return;
+	}
 	if (reply->first && reply->local) {
 		x->status = local_status(reply->raw);
 	} else if (reply->first && x->batch == NULL) {
@@ -377,7 +386,8 @@ exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_fi
 		}
 		return;
 	}
-	if (x->failed == 0 && is_first && reply->first && reply->last) {
+	if (x->failed == 0 && is_first && reply->first && reply->last && !x->wants_range &&
+	    !(x->wants_gzip && reply->raw.len >= GZIP_MIN)) {
 		int err = x->session->ws != NULL ? render_message(x, reply->raw)
 						 : render_now(x, reply->raw, x->status);
 
@@ -396,6 +406,58 @@ exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_fi
 	}
 }
 
+/* Compresses the body; false where it gains nothing, or there is no memory. */
+static bool
+zip(struct kept_reply *k)
+{
+	struct buf out;
+
+	buf_init(&out, k->body.max);
+	if (buf_len(&k->body) < GZIP_MIN || gzip_add(&out, buf_slice(&k->body)) < 0 ||
+	    buf_len(&out) >= buf_len(&k->body)) {
+		buf_fini(&out);
+		return false;
+	}
+	buf_fini(&k->body);
+	k->body = out;
+	return true;
+}
+
+/* What of a body of `len` bytes is asked for; false: nothing of it is there. */
+static bool
+find_range(const struct exchange *x, size_t len, size_t *ret_from, size_t *ret_len)
+{
+	uint64_t from = x->range_from, to = MIN(x->range_to, (uint64_t)len - (len > 0));
+
+	if (x->range_is_tail) {
+		from = len - MIN(x->range_to, (uint64_t)len);
+		to = (uint64_t)len - (len > 0);
+	}
+	if (from >= len || to < from) {
+		return false;
+	}
+	*ret_from = (size_t)from;
+	*ret_len = (size_t)(to - from + 1);
+	return true;
+}
+
+/* 206 with that part of the body, or 416. `r` has its status line. */
+static int
+begin_range(struct exchange *x, struct http_response *r, size_t from, size_t len)
+{
+	struct kept_reply *k = x->kept;
+	size_t whole = buf_len(&k->body);
+
+	if (len == 0) {
+		buf_clear(&k->body);
+		return buf_addf(r->out, "Content-Range: bytes */%zu\r\n", whole);
+	}
+	buf_consume(&k->body, from);
+	buf_truncate(&k->body, len);
+	return buf_addf(
+	    r->out, "Content-Range: bytes %zu-%zu/%zu\r\n", from, from + len - 1, whole);
+}
+
 /* The head of the response to a reply that was kept; true when nothing follows it. */
 static bool
 begin_kept(struct exchange *x)
@@ -403,7 +465,8 @@ begin_kept(struct exchange *x)
 	struct kept_reply *k = x->kept;
 	char tag[MD5_HEX_BYTES];
 	struct http_response r;
-	bool known, none;
+	bool known, none, tagged, ranged, zipped;
+	size_t from = 0, len = 0;
 	int err;
 
 	if (k->render.is_nil) {
@@ -413,9 +476,24 @@ begin_kept(struct exchange *x)
 	md5_end(&k->md5, tag);
 	known = x->status == 200 && http_tag_is_known(x->if_none_match, tag);
 	none = known || x->verb == HTTP_VERB_HEAD;
+	tagged = x->status == 200;
+	ranged = tagged && !known && x->wants_range;
+	if (ranged) {
+		x->status = find_range(x, buf_len(&k->body), &from, &len) ? 206 : 416;
+	}
+	zipped = tagged && !known && !ranged && x->wants_gzip && zip(k);
 	err = exchange_respond(x, &r, known ? 304 : x->status, x->call.content_type);
+	if (err == 0 && x->wants_gzip) {
+		err = http_response_header(&r, "Vary", SLICE_LIT("Accept-Encoding"));
+	}
+	if (err == 0 && zipped) {
+		err = http_response_header(&r, "Content-Encoding", SLICE_LIT("gzip"));
+	}
+	if (err == 0 && ranged) {
+		err = begin_range(x, &r, from, len);
+	}
 	if (err == 0) {
-		err = http_response_known(&r, x->status == 200 ? tag : NULL, buf_len(&k->body));
+		err = http_response_known(&r, tagged ? tag : NULL, zipped, buf_len(&k->body));
 	}
 	if (err < 0) {
 		http_response_abort(&r);
@@ -465,6 +543,9 @@ exchange_pump(struct exchange *x)
 		}
 		return x->kept == NULL || pump_kept(x);
 	case EXCHANGE_STREAMING:
+		if (x->events != NULL) {
+			return events_go_on(x);
+		}
 		return x->stream == NULL && stream_begin(x);
 	case EXCHANGE_WAITING:
 	case EXCHANGE_SENDING:

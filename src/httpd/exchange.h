@@ -26,6 +26,7 @@
 
 struct route;
 struct batch;
+struct events;
 struct session;
 struct stream;
 
@@ -82,14 +83,20 @@ struct exchange {
 	struct buf secret;   /* owned: user and password of Redis; empty: nobody's */
 	size_t user_len;
 	struct slice authorization; /* borrowed, while the request is read */
-	uint64_t limit_ms;          /* ?timeout_ms: when it is over; 0: never */
-	struct stream *stream;      /* owned; NULL: none, or not begun */
-	bool wants_events;          /* Accept: text/event-stream */
-	bool old_version;           /* HTTP/1.0: it knows no chunks */
-	struct kept_reply *kept;    /* owned; NULL while nothing is kept */
-	unsigned status;            /* of the response to a reply */
-	unsigned failed;            /* the status to answer instead of the reply */
-	const char *failed_why;     /* static */
+	bool wants_gzip;            /* and it is text */
+	bool
+	    wants_range; /* GET of a value alone: bytes `range_from` to `range_to` of it; or, with */
+	bool range_is_tail; /* this, the last `range_to` bytes */
+	uint64_t range_from, range_to;
+	uint64_t limit_ms;       /* ?timeout_ms: when it is over; 0: never */
+	struct stream *stream;   /* owned; NULL: none, or not begun */
+	struct events *events;   /* owned: XREAD as events; NULL: none */
+	bool wants_events;       /* Accept: text/event-stream */
+	bool old_version;        /* HTTP/1.0: it knows no chunks */
+	struct kept_reply *kept; /* owned; NULL while nothing is kept */
+	unsigned status;         /* of the response to a reply */
+	unsigned failed;         /* the status to answer instead of the reply */
+	const char *failed_why;  /* static */
 };
 
 /* From the pool of spares. */

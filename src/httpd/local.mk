@@ -5,6 +5,7 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/answer.c src/httpd/answer.h \
 	src/httpd/batch.c src/httpd/batch.h \
 	src/httpd/call.c src/httpd/call.h \
+	src/httpd/events.c src/httpd/events.h \
 	src/httpd/exchange.c src/httpd/exchange.h \
 	src/httpd/format.c src/httpd/format.h src/httpd/formats.def \
 	src/httpd/httpd.c src/httpd/httpd.h src/httpd/httpd_priv.h \

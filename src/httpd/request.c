@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "httpd/access.h"
+#include "http/gzip.h"
 #include "httpd/answer.h"
 #include "httpd/batch.h"
+#include "httpd/events.h"
 #include "httpd/exchange.h"
 #include "httpd/route.h"
 #include "httpd/jsonin.h"
@@ -244,6 +246,56 @@ check_item(struct exchange *x, struct http_fault *fault)
 	return err < 0 ? err : admit(x, fault);
 }
 
+/*
+ * "bytes=5-9", "bytes=5-" and "bytes=-5". Several at once, other units, and a condition (If-Range) are answered with the
+ * whole, which is always right.
+ */
+static void
+read_range(struct exchange *x, const struct http_request *req)
+{
+	static const char unit[] = "bytes=";
+	const struct http_header *range = http_header_find(req, "range");
+	const uint8_t *dash;
+	struct slice from, to;
+
+	if (range == NULL || http_header_find(req, "if-range") != NULL ||
+	    range->value.len < sizeof(unit) ||
+	    memcmp(range->value.ptr, unit, sizeof(unit) - 1) != 0) {
+		return;
+	}
+	from = (struct slice){
+	    range->value.ptr + sizeof(unit) - 1, range->value.len - sizeof(unit) + 1};
+	dash = memchr(from.ptr, '-', from.len);
+	if (dash == NULL) {
+		return;
+	}
+	to = (struct slice){dash + 1, from.len - (size_t)(dash - from.ptr) - 1};
+	from.len = (size_t)(dash - from.ptr);
+	x->range_to = UINT64_MAX;
+	x->range_is_tail = from.len == 0;
+	x->wants_range = (from.len == 0 || slice_to_u64(from, &x->range_from)) &&
+			 (to.len > 0 ? slice_to_u64(to, &x->range_to) : from.len > 0);
+}
+
+/* Of forms that are text; images are small already, and RESP is for programs that said so. */
+static bool
+accepts_gzip(const struct http_request *req, const struct call *call)
+{
+	static const char *const types[] = {
+	    "text/", "application/json", "application/javascript", "application/xhtml+xml"};
+	const struct http_header *accept = http_header_find(req, "accept-encoding");
+
+	for (size_t i = 0; accept != NULL && i < ARRAY_LEN(types); i++) {
+		size_t len = strlen(types[i]);
+
+		if (call->content_type.len >= len &&
+		    memcmp(call->content_type.ptr, types[i], len) == 0) {
+			return gzip_is_accepted(accept->value);
+		}
+	}
+	return false;
+}
+
 static int
 read_json(struct exchange *x, const struct http_request *req, bool atomic, struct http_fault *fault)
 {
@@ -283,6 +335,13 @@ read_command(struct exchange *x, const struct http_request *req, struct http_fau
 	}
 	if (err == 0) {
 		err = admit(x, fault);
+	}
+	if (err == 0 && req->verb == HTTP_VERB_GET &&
+	    events_are_asked(x, buf_slice(&h->resp), req)) {
+		x->call.way = CALL_STREAM;
+	}
+	if (err == 0 && req->verb == HTTP_VERB_GET && x->call.wish.kind == RENDER_BARE) {
+		read_range(x, req);
 	}
 	if (err == 0 && x->call.way == CALL_STREAM && req->verb == HTTP_VERB_HEAD) {
 		*fault = (struct http_fault){405, "a subscription has no end, and so no HEAD"};
@@ -324,6 +383,7 @@ request_begin(struct exchange *x, struct http_request *req)
 		return;
 	}
 	err = read_command(x, req, &fault);
+	x->wants_gzip = err == 0 && accepts_gzip(req, &x->call);
 	if (err == 0) {
 		err = take_command(x, req);
 		fault = (struct http_fault){503, "out of memory"};

@@ -8,9 +8,9 @@ static const struct shape shape_info = {.kind = SHAPE_INFO};
 static const struct shape shape_hash = {.kind = SHAPE_MAP, .of = &shape_plain};
 
 static const struct shape_field message_fields[] = {{"id", &shape_plain}, {"msg", &shape_hash}};
-static const struct shape message = {
+const struct shape shape_message = {
     .kind = SHAPE_TUPLE, .fields = message_fields, .field_count = ARRAY_LEN(message_fields)};
-static const struct shape shape_messages = {.kind = SHAPE_LIST, .of = &message};
+static const struct shape shape_messages = {.kind = SHAPE_LIST, .of = &shape_message};
 static const struct shape shape_streams = {.kind = SHAPE_PAIRS, .of = &shape_messages};
 
 static const struct shape by_consumer = {.kind = SHAPE_PAIRS, .of = &shape_plain};

@@ -37,6 +37,7 @@ struct shape {
 };
 
 extern const struct shape shape_plain;
+extern const struct shape shape_message; /* one entry of a stream */
 
 /* Never NULL. `argc` counts the name. */
 const struct shape *shape_of(struct slice command, size_t argc);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "httpd/answer.h"
+#include "httpd/events.h"
 #include "httpd/exchange.h"
 #include "httpd/hub.h"
 #include "httpd/session.h"
@@ -145,6 +146,8 @@ void
 stream_refuse(struct exchange *x, const char *why)
 {
 	stream_free(&x->stream);
+	exchange_drop_lane(x);
+	events_free(&x->events);
 	x->state = EXCHANGE_LOCAL;
 	x->answer = answer_fault;
 	x->fault = (struct http_fault){503, why};
@@ -222,15 +225,18 @@ stream_has_begun(const struct stream *s)
 void
 stream_end(struct exchange *x)
 {
-	if (x->stream == NULL || !x->stream->began) {
+	bool chunked = !x->old_version;
+
+	if (!x->session->streams) {
 		stream_refuse(x, "this process is stopping; try again");
 		return;
 	}
-	if (x->stream->chunked &&
-	    conn_write(x->session->conn, "0\r\n\r\n", sizeof("0\r\n\r\n") - 1) < 0) {
+	if (chunked && conn_write(x->session->conn, "0\r\n\r\n", sizeof("0\r\n\r\n") - 1) < 0) {
 		x->session->broken = true;
 	}
 	stream_free(&x->stream);
+	exchange_drop_lane(x);
+	events_free(&x->events);
 	x->session->streams = false;
 	x->state = EXCHANGE_REPLIED;
 }

@@ -1,5 +1,6 @@
 """What goes beyond Webdis: several commands in one request, transactions, errors as HTTP statuses, timeouts, users of Redis."""
 import base64
+import gzip
 import json
 import os
 import threading
@@ -159,6 +160,109 @@ def test_put_with_arguments_behind_the_body(web, proxy):
     assert web.request("PUT", "/SET/k?args=KEEPTTL/GET", value).json["SET"]
     assert proxy.get("k") == value and proxy.ttl("k") > 0
     assert web.request("PUT", "/SET/k?args=%zz", b"x").status == 400
+
+
+def test_ranges(web, proxy):
+    value = bytes(range(256)) * 10
+    web.request("PUT", "/SET/k", value)
+    tag = web.get("/GET/k.bin").headers["etag"]
+    for asked, got, said in (("0-0", value[:1], "0-0"), ("10-19", value[10:20], "10-19"), ("2550-", value[2550:], "2550-2559"),
+                             ("-5", value[-5:], "2555-2559"), ("-9999", value, "0-2559"), ("5-99999", value[5:], "5-2559")):
+        reply = web.get("/GET/k.bin", headers={"Range": f"bytes={asked}"})
+        assert (reply.status, reply.body, reply.headers["content-range"]) == (206, got, f"bytes {said}/2560"), asked
+        assert reply.headers["etag"] == tag
+    for asked in ("2560-", "9-5", "-0"):
+        reply = web.get("/GET/k.bin", headers={"Range": f"bytes={asked}"})
+        assert (reply.status, reply.headers["content-range"]) == (416, "bytes */2560"), asked
+    for asked in ("bytes=0-1,5-6", "lines=0-1", "bytes=x-1", "bytes=", "bytes=-"):
+        assert web.get("/GET/k.bin", headers={"Range": asked}).status == 200
+    assert web.get("/GET/k.bin", headers={"Range": "bytes=0-1", "If-Range": tag}).body == value
+    assert web.get("/GET/k.bin", headers={"Range": "bytes=0-1", "If-None-Match": tag}).status == 304
+    assert web.get("/GET/k", headers={"Range": "bytes=0-1"}).status == 200
+    assert web.get("/GET/none.bin", headers={"Range": "bytes=0-1"}).status == 404
+    big = os.urandom(3 << 20)
+    web.request("PUT", "/SET/k", big)
+    assert web.get("/GET/k.bin", headers={"Range": "bytes=2000000-2999999"}).body == big[2000000:3000000]
+
+
+def test_gzip(web, proxy):
+    value = "text " * 1000
+    proxy.set("k", value)
+    proxy.set("small", "x")
+    zipped = {"Accept-Encoding": "br, gzip;q=0.8"}
+    plain = web.get("/GET/k")
+    reply = web.get("/GET/k", headers=zipped)
+    assert reply.headers["content-encoding"] == "gzip" and reply.headers["vary"] == "Accept-Encoding" and len(reply.body) < len(value) / 10
+    assert gzip.decompress(reply.body) == plain.body and reply.headers["etag"] == "W/" + plain.headers["etag"]
+    for tag in (plain.headers["etag"], reply.headers["etag"]):
+        assert web.get("/GET/k", headers={**zipped, "If-None-Match": tag}).status == 304
+    assert gzip.decompress(web.get("/GET/k.txt", headers=zipped).body).decode() == value
+    for path, headers in (("/GET/k.png", zipped), ("/GET/k.raw", zipped), ("/GET/small", zipped), ("/GET/k", {"Accept-Encoding": "gzip;q=0"}),
+                          ("/GET/k", {"Accept-Encoding": "gzip;q=0.0, br"}), ("/GET/k", {"Accept-Encoding": "xgzip"})):
+        assert "content-encoding" not in web.get(path, headers=headers).headers, (path, headers)
+    assert web.get("/GET/k.txt", headers={**zipped, "Range": "bytes=0-3"}).body == b"text"
+    big = os.urandom(1 << 20).hex()
+    proxy.set("k", big)
+    assert json.loads(gzip.decompress(web.get("/GET/k", headers=zipped).body)) == {"GET": big}
+    assert gzip.decompress(post(web, [["GET", "k"]] * 3, headers=zipped).body).count(big.encode()) == 3
+
+
+# --- streams as events ---
+
+EVENTS = {"Accept": "text/event-stream"}
+
+
+def entries(h, count):
+    """(id, entry) of the next events; comments are passed over."""
+    found = []
+    while len(found) < count:
+        lines = h.next_chunk().decode().split("\n")
+        if lines[0].startswith("id: "):
+            found.append((lines[0][4:], json.loads(lines[1][6:])))
+    return found
+
+
+def test_a_stream_as_events(shared, proxy):
+    proxy.xadd("s", {"f": "old\n"}, id="1-1")
+    with shared.http() as h, shared.http() as from_now:
+        assert h.open_stream("/XREAD/STREAMS/s/0", EVENTS).headers["content-type"] == "text/event-stream"
+        assert entries(h, 1) == [("1-1", {"id": "1-1", "msg": {"f": "old\n"}})]
+        from_now.open_stream("/XREAD/BLOCK/0/STREAMS/s/$", EVENTS)
+        for n in range(2, 400):
+            proxy.xadd("s", {"n": n}, id=f"{n}-0")
+        assert [i for i, _ in entries(h, 398)] == [f"{n}-0" for n in range(2, 400)]
+        assert entries(from_now, 398)[-1] == ("399-0", {"id": "399-0", "msg": {"n": "399"}})
+    # a browser that comes again says where it was
+    with shared.http() as h:
+        h.open_stream("/XREAD/STREAMS/s/$", {**EVENTS, "Last-Event-ID": "397-0"})
+        assert [i for i, _ in entries(h, 2)] == ["398-0", "399-0"]
+    with shared.http() as h:
+        h.open_stream("/XREAD/STREAMS/s/$?enc=base64", {**EVENTS, "Last-Event-ID": "398-0"})
+        assert entries(h, 1)[0][1]["msg"] == {"bg==": "Mzk5"}
+    with shared.http() as h:
+        proxy.set("k", "v")
+        assert h.get("/XREAD/STREAMS/k/0", headers=EVENTS).json["XREAD"][1].startswith("WRONGTYPE")
+        assert h.get("/GET/k", headers=EVENTS).json == {"GET": "v"}
+    wait_until(lambda: proxy.info("clients")["blocked_clients"] == 0, "nobody waits on the server")
+
+
+def test_a_stream_over_a_failover(cluster):
+    client = cluster.proxy()
+    client.xadd("s", {"n": 0}, id="1-0")
+    with cluster.http() as h:
+        h.open_stream("/XREAD/STREAMS/s/0", EVENTS)
+        assert entries(h, 1)[0][0] == "1-0"
+        wait_until(lambda: client.wait(2, 1000) == 2, "both replicas have it")
+        old = cluster.master()
+        cluster.kill(old)
+        cluster.wait_master_is_not(old)
+        client.xadd("s", {"n": 1}, id="2-0")
+        assert entries(h, 1)[0][0] == "2-0"
+        cluster.wait_agreed()
+        os.kill(cluster.instance("http-1")["pid"], 15)
+        cluster.deaths["http-1"] = 1
+        assert h.next_chunk() == b""
+    cluster.wait_ready()
 
 
 # --- users of Redis ---
