@@ -25,6 +25,8 @@ respond(struct exchange *x, unsigned status, struct slice type, struct slice bod
 	struct http_response r;
 	int err = exchange_respond(x, &r, status, type);
 
+	x->bytes = body.len;
+
 	if (err == 0 && status == 405) {
 		err = http_response_header(&r, "Allow", SLICE_LIT(ALLOW));
 	}
@@ -53,6 +55,7 @@ answer_error(struct exchange *x, unsigned status, const char *why)
 	int err = 0;
 
 	if (x->session->ws != NULL) {
+		x->answered = status;
 		x->session->broken = ws_answer_error(x->session->ws, status, why) < 0;
 		return;
 	}

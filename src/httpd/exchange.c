@@ -188,6 +188,8 @@ exchange_respond(
 {
 	int err = http_response_begin(r, conn_out(x->session->conn), status);
 
+	x->answered = status;
+
 	if (err == 0 && content_type.len > 0) {
 		err = http_response_header(r, "Content-Type", content_type);
 	}
@@ -225,6 +227,8 @@ render_message(struct exchange *x, struct slice raw)
 	render_init(&render, &x->call.wish, out);
 	err = render_feed(&render, raw, true);
 	render_fini(&render);
+	x->answered = x->status;
+	x->bytes = buf_len(out);
 	return err < 0 ? err : ws_answer(x->session->ws, buf_slice(out));
 }
 
@@ -248,6 +252,8 @@ render_now(struct exchange *x, struct slice raw, unsigned status)
 	}
 	if (err == 0 && !nil) {
 		err = http_response_end(&r, x->if_none_match, x->verb == HTTP_VERB_HEAD);
+		x->answered = r.status;
+		x->bytes = r.status != 304 ? buf_len(r.out) - r.body_at : 0;
 	}
 	if (err < 0 || nil) {
 		http_response_abort(&r);
@@ -501,6 +507,7 @@ begin_kept(struct exchange *x)
 		return true;
 	}
 	k->began = true;
+	x->bytes = none ? 0 : buf_len(&k->body);
 	return none;
 }
 

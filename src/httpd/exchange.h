@@ -83,6 +83,8 @@ struct exchange {
 	struct buf secret;   /* owned: user and password of Redis; empty: nobody's */
 	size_t user_len;
 	struct slice authorization; /* borrowed, while the request is read */
+	uint64_t began_us, bytes;   /* for the access log: since when, how large its body is … */
+	unsigned answered;          /* … and the status of the response; 0: there was none */
 	bool wants_gzip;            /* and it is text */
 	bool
 	    wants_range; /* GET of a value alone: bytes `range_from` to `range_to` of it; or, with */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "httpd/accesslog.h"
 #include "httpd/exchange.h"
 #include "httpd/session.h"
 
@@ -97,6 +98,9 @@ settle(struct httpd *h)
 	    .max_headers = HTTP_MAX_HEADERS};
 	h->held_max = MAX((size_t)c->http_max_request_bytes * HELD_FACTOR, HELD_MIN);
 	gather_hosts(h);
+	accesslog_close(&h->access_log);
+	h->access_log =
+	    accesslog_open(h->loop, c->http_access_log, strcmp(c->http_access_format, "json") == 0);
 	acl_free(&h->acl);
 	h->acl = acl_new(c->acls, c->acl_count);
 	httpd_home_leave(&h->home);
@@ -232,6 +236,7 @@ stop(void *state)
 	buf_fini(&h->resp);
 	buf_fini(&h->rendered);
 	buf_fini(&h->scratch);
+	accesslog_close(&h->access_log);
 	acl_free(&h->acl);
 	free(h->hosts);
 	free(h->own_name);

@@ -18,6 +18,7 @@
 
 #define HTTPD_MAGIC 0x48545044U
 
+struct accesslog;
 struct conf;
 struct worker;
 
@@ -32,17 +33,18 @@ struct home_lane {
 /* One for each process. */
 struct httpd {
 	uint32_t magic;
-	struct worker *worker;     /* borrowed (outlives us) */
-	const struct conf *conf;   /* borrowed: the worker's, renewed by apply */
-	struct loop *loop;         /* borrowed */
-	struct backend *backend;   /* borrowed */
-	struct http_limits limits; /* the readers keep a pointer */
-	struct acl *acl;           /* owned; NULL: everybody may all */
-	struct access_rules rules; /* its names are in `hosts` */
-	const char **hosts;        /* owned array */
-	char *own_name;            /* owned: this host's */
-	struct home_lane *home;    /* owned */
-	struct list sessions;      /* struct session.link */
+	struct worker *worker;        /* borrowed (outlives us) */
+	const struct conf *conf;      /* borrowed: the worker's, renewed by apply */
+	struct loop *loop;            /* borrowed */
+	struct backend *backend;      /* borrowed */
+	struct http_limits limits;    /* the readers keep a pointer */
+	struct accesslog *access_log; /* owned; NULL: none */
+	struct acl *acl;              /* owned; NULL: everybody may all */
+	struct access_rules rules;    /* its names are in `hosts` */
+	const char **hosts;           /* owned array */
+	char *own_name;               /* owned: this host's */
+	struct home_lane *home;       /* owned */
+	struct list sessions;         /* struct session.link */
 	size_t session_count;
 	struct list spares; /* struct exchange.link: ready for use */
 	size_t spare_count;

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += src/httpd/libhttpd.a
 src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/access.c src/httpd/access.h \
+	src/httpd/accesslog.c src/httpd/accesslog.h \
 	src/httpd/acl.c src/httpd/acl.h \
 	src/httpd/answer.c src/httpd/answer.h \
 	src/httpd/batch.c src/httpd/batch.h \

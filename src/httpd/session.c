@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "httpd/accesslog.h"
 #include "httpd/answer.h"
 #include "httpd/batch.h"
 #include "httpd/exchange.h"
@@ -333,6 +334,9 @@ end_session(void *obj)
 
 	ev_timer_stop(loop_ev(s->httpd->loop), &s->timer);
 	ev_timer_stop(loop_ev(s->httpd->loop), &s->limit);
+	if (s->streams && s->conn != NULL) {
+		accesslog_add(s->httpd->access_log, first_of(s)); /* it ends as it should */
+	}
 	conn_close(&s->conn);
 	if (s->ws != NULL) {
 		ws_leave(s->ws);
@@ -472,6 +476,7 @@ answer_first(struct session *s)
 	struct exchange *x;
 
 	while ((x = first_of(s)) != NULL && !s->broken && exchange_pump(x) && !s->broken) {
+		accesslog_add(s->httpd->access_log, x);
 		list_del(&x->link);
 		s->queued--;
 		exchange_free(&x);

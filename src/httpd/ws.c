@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/jsontext.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -132,6 +133,7 @@ answer_upgrade(struct exchange *x)
 		s->broken = true;
 		return;
 	}
+	x->answered = 101;
 	err = http_response_begin(&r, conn_out(s->conn), 101);
 	if (err == 0) {
 		err = http_response_header(&r, "Upgrade", SLICE_LIT("websocket"));
@@ -345,6 +347,7 @@ run_command(struct session *s)
 	struct exchange *x = exchange_new(h, s);
 	struct http_fault fault = {0};
 
+	x->began_us = clock_mono_us();
 	if (request_from_message(x, s->ws->raw ? RENDER_RAW : RENDER_JSON, &fault) < 0) {
 		x->state = EXCHANGE_LOCAL;
 		x->answer = answer_fault;

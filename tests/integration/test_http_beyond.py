@@ -3,6 +3,7 @@ import base64
 import gzip
 import json
 import os
+import re
 import threading
 
 import pytest
@@ -299,6 +300,58 @@ def test_users_of_redis(make_cluster):
     with WebSocket(cluster.ports.http, headers=wrong) as w:
         assert w("SUBSCRIBE", "c")["SUBSCRIBE"][1].startswith("WRONGPASS")
     assert "secret" not in cluster.log("http-1") and "guess" not in cluster.log("http-1")
+
+
+# --- the access log ---
+
+def test_access_log(make_cluster):
+    cluster = make_cluster()
+    path = cluster.case / "access.log"
+    cluster.options.update({"http.access_log": path, "acl-x.disabled": "DEL"})
+    cluster.write_options()
+    cluster.start()
+    with cluster.http() as h:
+        h.get("/SET/secret-key/secret-value")
+        h.get("/GET/none.txt")
+        h.get("/DEL/secret-key")
+        h.get("/healthz")
+        h.request("PUT", "/APPEND/secret-key", b"x" * 200_000)
+        h.get("/NoSuchCommand/secret-key")
+        h.send_raw(b"GET /%zz HTTP/1.0\r\n\r\n")
+        h.reply()
+    with WebSocket(cluster.ports.http) as w:
+        w("GET", "secret-key")
+        w("DEL", "secret-key")
+
+    def lines(count):
+        text = path.read_text()
+        return text.splitlines() if text.count("\n") >= count else None
+
+    found = wait_until(lambda: lines(10), "ten lines")
+    assert [re.fullmatch(r'127\.0\.0\.1 - - \[../.../.{4}:..:..:.. \+....\] (.*)', line).group(1) for line in found] == [
+        '"GET /SET HTTP/1.1" 200 19', '"GET /GET HTTP/1.1" 404 0', f'"GET /DEL HTTP/1.1" 403 {len(forbidden(cluster))}',
+        re.search(r'"GET /healthz HTTP/1.1" 200 \d+', found[3]).group(0), '"PUT /APPEND HTTP/1.1" 200 17',
+        re.search(r'"GET /- HTTP/1.1" 200 \d+', found[5]).group(0), re.search(r'"GET /- HTTP/1.0" 400 \d+', found[6]).group(0),
+        '"GET /- HTTP/1.1" 101 0', re.search(r'"WS /GET HTTP/1.1" 200 \d+', found[8]).group(0), '"WS /DEL HTTP/1.1" 403 0']
+    # rotated: a reload opens it anew, here in the other format
+    path.rename(cluster.case / "access.log.1")
+    cluster.options["http.access_format"] = "json"
+    cluster.write_options()
+    cluster.cli("reload")
+    wait_until(path.exists, "the new file")
+    with cluster.http() as h:
+        h.get("/GET/none")
+        h.open_stream("/SUBSCRIBE/c")
+        h.next_chunk()
+    first, second = (json.loads(line) for line in wait_until(lambda: lines(2), "two lines"))
+    assert (first["method"], first["command"], first["status"], first["bytes"], first["client"]) == ("GET", "GET", 200, 12, "127.0.0.1")
+    assert first["us"] > 0 and first["time"].endswith("Z") and second["command"] == "SUBSCRIBE"
+    assert "secret" not in path.read_text() + (cluster.case / "access.log.1").read_text()
+
+
+def forbidden(cluster):
+    with cluster.http() as h:
+        return h.get("/DEL/x").body
 
 
 # --- the master goes away ---
