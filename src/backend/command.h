@@ -24,6 +24,8 @@ enum command_flag {
 	CMD_REFUSED = 1 << 5,  /* only with proxy.allow */
 	CMD_PUBSUB = 1 << 6,   /* replies are not one for each request */
 	CMD_SUBS = 1 << 7,     /* has rows for subcommands */
+	CMD_CLIENTS =
+	    1 << 8, /* with CMD_SESSION: of the proxy's clients there, of the server's over HTTP */
 };
 
 /* What the session does itself; CMD_NONE for all others. */

@@ -316,6 +316,28 @@ may_stay(const struct readers *r, const struct place *p, uint64_t now)
 	return false;
 }
 
+/* Of `count` that are fit, the one that the fewest places lead to: none is left out while another serves two. */
+static const struct server *
+least_used(const struct readers *r, const struct server *const *fit, size_t count)
+{
+	const struct server *best = NULL;
+	size_t least = SIZE_MAX;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t users = 0;
+
+		for (size_t k = 0; k < r->place_count; k++) {
+			users += r->places[k].epoch != 0 &&
+				 endpoint_equal(&r->places[k].at, &fit[i]->at);
+		}
+		if (users < least) {
+			least = users;
+			best = fit[i];
+		}
+	}
+	return best;
+}
+
 static void
 choose(struct readers *r)
 {
@@ -340,7 +362,7 @@ choose(struct readers *r)
 			continue;
 		}
 		if (count > 0) {
-			lead(p, &fit[i % count]->at);
+			lead(p, &least_used(r, fit, count)->at);
 		} else if (r->master != NULL) {
 			lead(p, &r->master->at); /* the last resort */
 		}

@@ -500,7 +500,7 @@ call_admit(struct call *call, const char *const *allowed, size_t allowed_count, 
 		call->way = CALL_SESSION;
 		return 0;
 	}
-	if (c->flags & (CMD_SESSION | CMD_OWN)) {
+	if ((c->flags & (CMD_SESSION | CMD_OWN)) != 0 && (c->flags & CMD_CLIENTS) == 0) {
 		*ret_fault = (struct http_fault){403,
 		    "this command is about the state of a connection, and over HTTP each request "
 		    "stands alone; connect to the proxy to use it"};

@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 import faults
-from harness import wait_until
+from harness import SERVER, wait_until
 
 ALL = ("redis-1", "redis-2", "redis-3")
 KEYS = 300
@@ -225,7 +225,7 @@ def test_all_append_only_files_are_damaged(make_cluster):
     c.wait_event("instance.failed", master)
     assert not list(c.dir.glob("redis-*/*.damaged-*")), "set aside although nobody has a copy"
     manifest = next((c.dir / master / "appendonlydir").glob("*.manifest"))
-    subprocess.run(["redis-check-aof", "--fix", manifest], input="y\n", text=True, check=True, capture_output=True)
+    subprocess.run([SERVER.replace("-server", "-check-aof"), "--fix", manifest], input="y\n", text=True, check=True, capture_output=True)
     c.cli("start", master, check=False)
     assert c.wait_agreed() == master
     assert 0 < c.redis(master).dbsize() < 100 + KEYS

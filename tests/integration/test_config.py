@@ -126,7 +126,7 @@ def test_missing_binaries_are_named(make_cluster):
 
 
 def test_no_server_on_the_path_says_what_to_install(make_cluster):
-    c = make_cluster(env={"PATH": "/nowhere"})
+    c = make_cluster(env={"PATH": "/nowhere"}, options={"redis.server": None, "sentinel.server": None})
     run = run_to_its_end(c)
     assert run.exit in (1, 78)
     assert "redis-server" in run.err

@@ -33,13 +33,20 @@ def served_by(wire):
     return int(wire("CONFIG", "GET", "port")[1])
 
 
+def both_serve(c):
+    """One that comes after another is led elsewhere: two of them see whether both replicas serve."""
+    with door(c) as one, door(c) as two:
+        return role(one) == role(two) == "slave" and served_by(one) != served_by(two)
+
+
 def test_reads_come_from_replicas_and_writes_are_refused(reading):
     c = reading()
     with c.wire() as w:
         assert w("SET", "k", 1) == "OK"
         assert w("WAIT", 2, 5000) == 2
+    wait_until(lambda: both_serve(c), "both replicas to serve")
     with door(c) as r, door(c) as other:
-        wait_until(lambda: (role(r), role(other)) == ("slave", "slave"), "replicas to serve")
+        assert (role(r), role(other)) == ("slave", "slave")
         assert r("GET", "k") == b"1"
         for words in (("SET", "k", 2), ("DEL", "k"), ("BLPOP", "l", 1), ("EVAL", "return 1", 0), ("CONFIG", "SET", "maxmemory", 0), ("FLUSHALL",),
                       ("PUBLISH", "c", "m"), ("NO.SUCH", "k"), ("SET", "big", "x" * 1_000_000)):

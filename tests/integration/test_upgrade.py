@@ -158,8 +158,8 @@ TRIAL = 'case "$*" in *--trial*) exec {0} "$@";; esac\n'.format(binary())
     (f'HOLDFAST_REDIS_PORT=none exec {binary()} "$@"', "HOLDFAST_REDIS_PORT"),
     (f'exec {binary()} "$@" --no-such-option', "command line"),
 ], ids=["begin", "configuration", "arguments"])
-def test_one_that_cannot_begin_after_all(cluster, folder, breaks, words):
-    c = cluster
+def test_one_that_cannot_begin_after_all(make_cluster, folder, breaks, words):
+    c = make_cluster(options={"redis.server": None, "sentinel.server": None}).start()  # they are looked up on PATH
     wrapper(folder / "new", TRIAL + breaks)
     clients = Clients(c)
     with Knocker(c.ports.proxy, c.ports.http) as knocker, c.load(writers=2) as load:

@@ -81,7 +81,8 @@ def test_many_commands_in_order(ws):
 
 def test_a_blocking_command_stalls_nobody_else(shared, ws, proxy):
     ws.send(["BLPOP", "queue", "0"])
-    wait_until(lambda: proxy.info("clients")["blocked_clients"] == 1, "the client blocks")
+    master = shared.redis(shared.master())
+    wait_until(lambda: master.info("clients")["blocked_clients"] == 1, "the client blocks")
     with WebSocket(shared.ports.http) as other:
         assert other("RPUSH", "queue", "x") == {"RPUSH": 1}
     assert ws.next() == {"BLPOP": ["queue", "x"]}
