@@ -21,7 +21,7 @@ LEFT_OUT = {
     "pubsub", "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",  # see test_proxy
     "multi", "exec", "discard", "watch", "unwatch",  # put in around the others
     "function stats", "function kill", "script kill", "script debug", "script load", "eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro",
-    "randomkey", "srandmember", "spop", "hrandfield", "zrandmember", "ttl", "pttl", "object idletime", "object freq",
+    "randomkey", "srandmember", "spop", "hrandfield", "zrandmember", "ttl", "pttl", "expiretime", "pexpiretime", "object idletime", "object freq",
     "xautoclaim", "xpending", "xinfo consumers", "xinfo stream", "xclaim", "xreadgroup",  # idle times
     "scan", "keys",  # the order of a table that is being resized
 }

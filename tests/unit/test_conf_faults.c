@@ -217,8 +217,6 @@ what_comes_later_is_refused(void **state)
 	struct fixture *f = *state;
 
 	assert_only_fault(f, "[proxy]\ntls_cert = /x\n", "test.ini:2:", "not available yet");
-	assert_only_fault(f, "[http]\nwebsockets = no\n", "test.ini:2:", "not available yet");
-	assert_only_fault(f, "[acl-x]\nuser = u\n", "test.ini:1:", "not available yet");
 	assert_only_fault(f, "[peer-b]\naddress = 10.0.0.2\n[sentinel]\ninstances = 1\n[redis]\n",
 	    "test.ini:1:", "not available yet");
 	assert_loads(f,
