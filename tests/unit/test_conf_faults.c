@@ -212,6 +212,16 @@ modules_are_named_once_and_well(void **state)
 }
 
 static void
+half_of_the_credentials_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_only_fault(f, "[acl-x]\nuser = u\n", "acl-x:", "a user and no password");
+	assert_only_fault(f, "[acl-x]\npassword = p\n", "acl-x:", "a password and no user");
+	assert_loads(f, "[acl-x]\nuser = u\npassword = p\n", NULL, NULL);
+}
+
+static void
 what_comes_later_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -460,6 +470,7 @@ main(void)
 	    TEST(values_from_elsewhere),
 	    TEST(secrets_are_not_shown),
 	    TEST(modules_are_named_once_and_well),
+	    TEST(half_of_the_credentials_is_refused),
 	    TEST(what_comes_later_is_refused),
 	    TEST(ports_that_collide),
 	    TEST(places_of_contradictions),
