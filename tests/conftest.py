@@ -72,7 +72,8 @@ def _shared_cases(request):
 
 @pytest.fixture(scope="module")
 def _shared(_shared_cases):
-    return _shared_cases().start()
+    # large values keep a server busy for seconds on a busy machine: it is not to be replaced for that
+    return _shared_cases(options={"sentinel.down_after_ms": 20000}).start()
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ MAX = 1 << 20
 
 @pytest.fixture(scope="module")
 def _doors(_shared_cases):
-    return _shared_cases(options={"proxy.max_request_bytes": MAX, "http.max_request_bytes": MAX}).start()
+    return _shared_cases(options={"proxy.max_request_bytes": MAX, "http.max_request_bytes": MAX,
+                                  "sentinel.down_after_ms": 20000}).start()  # as in conftest.py
 
 
 @pytest.fixture
