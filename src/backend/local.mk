@@ -1,5 +1,6 @@
 noinst_LIBRARIES += src/backend/libbackend.a
 src_backend_libbackend_a_SOURCES = \
+	src/backend/arrival.c src/backend/arrival.h \
 	src/backend/backend.c src/backend/backend.h src/backend/backend_priv.h \
 	src/backend/command.c src/backend/command.h src/backend/commands.def \
 	src/backend/confirm.c src/backend/confirm.h \

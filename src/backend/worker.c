@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "backend/arrival.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
@@ -29,6 +31,7 @@ struct door_watch {
 	int fd;                    /* borrowed from the listener */
 	char *address;             /* owned; NULL: alone */
 	unsigned door;
+	bool tls;
 };
 
 struct worker {
@@ -53,6 +56,10 @@ struct worker {
 	char *master_name; /* the watcher keeps it by reference */
 	struct door_watch **doors;
 	size_t door_count;
+	bool doors_paused; /* by the role */
+	bool crowded;      /* as arrivals say */
+	struct arrivals *arrivals;
+	struct tls_server *tls; /* NULL: no door has TLS */
 	struct endpoint sentinels[WATCHER_MAX_SENTINELS];
 	size_t sentinel_count;
 	ev_signal sigterm, sigint;
@@ -145,6 +152,7 @@ drain(struct worker *w, uint64_t longest_ms)
 	for (size_t i = 0; i < w->door_count; i++) {
 		listener_free(&w->doors[i]->listener);
 	}
+	arrivals_free(&w->arrivals);
 	if (!w->started) {
 		worker_drained(w);
 		return;
@@ -169,12 +177,44 @@ on_accept(void *owner, int fd)
 {
 	struct door_watch *d = owner;
 
-	d->worker->ops->accept(d->worker->state, fd, d->door);
+	arrivals_take(d->worker->arrivals, fd, d->tls, d);
 }
+
+static void
+on_arrived(void *owner, struct conn *c, void *door)
+{
+	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
+	const struct door_watch *d = door;
+
+	w->ops->accept(w->state, c, d->door);
+}
+
+/* Each door is open unless there is a reason against it. */
+static void
+set_doors(struct worker *w)
+{
+	for (size_t i = 0; i < w->door_count && !w->draining; i++) {
+		const struct door_watch *d = w->doors[i];
+
+		listener_pause(
+		    d->listener, !w->started || w->doors_paused || (w->crowded && d->tls));
+	}
+}
+
+static void
+on_crowded(void *owner, bool crowded)
+{
+	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
+
+	w->crowded = crowded;
+	set_doors(w);
+}
+
+static const struct arrival_ops arrival_ops = {.arrived = on_arrived, .crowded = on_crowded};
 
 /* Begins to accept on `fd`, which is ours from here. `address` NULL: nobody will ask for it. */
 static int
-open_door(struct worker *w, const char *option, const char *address, int fd)
+open_door(struct worker *w, const char *option, const char *address, bool tls, int fd)
 {
 	for (unsigned i = 0; w->ops->doors[i].option != NULL; i++) {
 		struct door_watch *d;
@@ -186,15 +226,70 @@ open_door(struct worker *w, const char *option, const char *address, int fd)
 		*d = (struct door_watch){.worker = w,
 		    .fd = fd,
 		    .address = address != NULL ? xstrdup(address) : NULL,
-		    .door = i};
+		    .door = i,
+		    .tls = tls};
 		d->listener = listener_new(w->loop, fd, on_accept, d);
-		listener_pause(d->listener, !w->started);
 		w->doors = xreallocarray(w->doors, w->door_count + 1, sizeof(struct door_watch *));
 		w->doors[w->door_count++] = d;
+		set_doors(w);
 		return 0;
 	}
 	(void)close(fd);
 	return -EINVAL;
+}
+
+/* ---- TLS ---- */
+
+static void
+say_certificate(const struct tls_facts *facts)
+{
+	char text[224];
+	time_t now = (time_t)(clock_wall_ms() / 1000);
+
+	(void)tls_facts_text(facts, text, sizeof(text));
+	log_notice("clients with TLS are shown the certificate of %s", text);
+	if (now > facts->not_after || now < facts->not_before) {
+		log_warn(
+		    "this certificate is %s, which clients that look will refuse: renew it, then "
+		    "`holdfast reload`",
+		    now > facts->not_after ? "out of date" : "not valid yet");
+	}
+}
+
+/* Reads certificate and key if a door needs them; what is shown stays as it is when they cannot be used. */
+static int
+load_tls(struct worker *w, struct errmsg *err)
+{
+	struct tls_files files = w->ops->tls(w->conf);
+	struct tls_server *server = NULL;
+	bool needed = false;
+	int rc;
+
+	for (size_t i = 0; i < w->door_count; i++) {
+		needed = needed || w->doors[i]->tls;
+	}
+	if (!needed || (files.cert == NULL && w->tls != NULL)) {
+		return 0;
+	}
+	if (files.cert == NULL || files.key == NULL) {
+		errmsg_set(err, "a listener with TLS needs %s.tls_cert and %s.tls_key",
+		    w->ops->role, w->ops->role);
+		return -EINVAL;
+	}
+	rc = tls_server_new(&files, &server, err);
+	if (rc < 0) {
+		return rc;
+	}
+	if (w->tls != NULL && memcmp(tls_server_facts(w->tls)->digest,
+				  tls_server_facts(server)->digest, TLS_DIGEST_BYTES) == 0) {
+		tls_server_free(&server);
+		return 0;
+	}
+	arrivals_set_tls(w->arrivals, server, w->ops->plain_hint);
+	tls_server_free(&w->tls);
+	w->tls = server;
+	say_certificate(tls_server_facts(server));
+	return 0;
 }
 
 /* ---- another supervisor ---- */
@@ -314,15 +409,17 @@ start(struct worker *w, struct errmsg *err)
 	configure_backend(w);
 	w->master_name = xstrdup(w->conf->holdfast_name);
 	spec.name = w->master_name;
+	rc = load_tls(w, err);
+	if (rc < 0) {
+		return rc;
+	}
 	w->watcher = watcher_new(w->loop, w->topo, &spec);
 	rc = w->ops->start(w, &w->state, err);
 	if (rc < 0) {
 		return rc;
 	}
 	w->started = true;
-	for (size_t i = 0; i < w->door_count; i++) {
-		listener_pause(w->doors[i]->listener, false);
-	}
+	set_doors(w);
 	open_rejoin(w);
 	if (w->supervised && w->ops->report != NULL) {
 		ev_timer_start(loop_ev(w->loop), &w->report);
@@ -351,6 +448,9 @@ on_go(struct worker *w)
 			configure_backend(w);
 			if (w->ops->apply != NULL) {
 				w->ops->apply(w->state);
+			}
+			if (load_tls(w, &err) < 0) {
+				log_error("clients are shown the old certificate: %s", err.text);
 			}
 		}
 		conf_free(&old);
@@ -394,6 +494,7 @@ on_secret(struct worker *w, struct channel_msg *msg)
 	free(w->secret);
 	w->user = xstrdup(msg->args[0]);
 	w->secret = xstrdup(msg->args[1]);
+	tls_set_ticket_secret(w->secret, strlen(w->secret));
 	if (w->backend != NULL) {
 		backend_set_secret(w->backend, w->user, w->secret);
 	}
@@ -419,11 +520,16 @@ has_door(const struct worker *w, const char *option, const char *address)
 static void
 on_listen(struct worker *w, struct channel_msg *msg)
 {
+	struct endpoint at;
+
 	if (msg->arg_count < 2 || msg->fd_count < 1 || w->draining ||
 	    has_door(w, msg->args[0], msg->args[1])) {
 		return;
 	}
-	if (open_door(w, msg->args[0], msg->args[1], msg->fds[0]) < 0) {
+	if (endpoint_parse(msg->args[1], 0, &at, NULL) < 0) {
+		return;
+	}
+	if (open_door(w, msg->args[0], msg->args[1], at.tls, msg->fds[0]) < 0) {
 		log_warn("a listening socket for an unknown option is left alone option=%s",
 		    msg->args[0]);
 	}
@@ -536,7 +642,7 @@ begin_alone(struct worker *w, const struct worker_args *args, struct errmsg *err
 				rc = listener_bind(&at, &fd, err);
 			}
 			if (rc == 0) {
-				rc = open_door(w, w->ops->doors[i].option, NULL, fd);
+				rc = open_door(w, w->ops->doors[i].option, NULL, at.tls, fd);
 			}
 		}
 	}
@@ -569,6 +675,8 @@ finish(struct worker *w)
 	for (size_t i = 0; i < w->door_count; i++) {
 		listener_free(&w->doors[i]->listener);
 	}
+	arrivals_free(&w->arrivals);
+	tls_server_free(&w->tls);
 	if (w->started) {
 		w->ops->stop(w->state);
 		backend_unwatch(&w->route_watch);
@@ -623,6 +731,7 @@ worker_main(const struct worker_args *args, const struct worker_ops *ops)
 	log_setup(LOG_NOTICE, false, w->name);
 	w->loop = loop_new();
 	w->topo = topo_new();
+	w->arrivals = arrivals_new(w->loop, &arrival_ops, w);
 	watch_signals(w);
 	if (w->supervised && !has_channel()) {
 		(void)fprintf(stderr,
@@ -695,7 +804,6 @@ worker_is_supervised(const struct worker *w)
 void
 worker_pause_doors(struct worker *w, bool paused)
 {
-	for (size_t i = 0; i < w->door_count && !w->draining; i++) {
-		listener_pause(w->doors[i]->listener, paused);
-	}
+	w->doors_paused = paused;
+	set_doors(w);
 }

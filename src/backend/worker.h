@@ -8,6 +8,8 @@
  * The command line itself is read in cli/worker.c.
  *
  * A role (proxy, httpd) gives its operations and keeps its own state; it never sees the channel.
+ * What clients do before they are any (TLS) is done here (arrival.h); the certificate is read again with each `go`.
+ *
  * When the supervisor dies the worker goes on serving. SIGTERM: no more is accepted, what was asked
  * is answered, exit 0.
  */
@@ -21,7 +23,9 @@
 #include "base/buf.h"
 #include "base/defs.h"
 #include "base/errmsg.h"
+#include "net/conn.h"
 #include "net/loop.h"
+#include "net/tls.h"
 #include "topo/topo.h"
 
 struct conf;
@@ -38,11 +42,15 @@ struct worker_door {
 struct worker_ops {
 	const char *role; /* "proxy" or "http": the log's name of one that runs alone */
 	const struct worker_door *doors; /* static */
+	/* Certificate and key for those of its addresses that begin with `tls:`, borrowed from the conf. */
+	struct tls_files (*tls)(const struct conf *conf);
+	const char *
+	    plain_hint; /* what a client is told that speaks plain text to such an address; static */
 	/* All is known, begin: *ret_state is passed to all below. 0 or negative errno with `err`.
 	 */
 	int (*start)(struct worker *w, void **ret_state, struct errmsg *err);
-	/* A client on `door` (index into doors); the fd is the callee's. */
-	void (*accept)(void *state, int fd, unsigned door);
+	/* A client on `door` (index into doors); the conn is the callee's, with conn_hand_over. */
+	void (*accept)(void *state, struct conn *c, unsigned door);
 	/* The config changed: worker_conf has the new one. May be NULL. */
 	void (*apply)(void *state);
 	/*

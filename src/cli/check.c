@@ -42,6 +42,7 @@ check(const struct conf_sources *sources)
 	check_programs(conf, &faults);
 	check_modules(conf, &faults);
 	check_listeners(conf, &faults);
+	check_tls(conf, &faults);
 	if (conf->data_dir != NULL) {
 		check_folders(conf, &faults);
 	}

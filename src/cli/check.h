@@ -16,6 +16,8 @@ void check_programs(const struct conf *conf, struct conf_faults *faults);
 void check_modules(const struct conf *conf, struct conf_faults *faults);
 /* Can every port and socket be had, or is it held by the supervisor of this data folder? */
 void check_listeners(const struct conf *conf, struct conf_faults *faults);
+/* Are the certificates valid now, and nobody else reads their keys? */
+void check_tls(const struct conf *conf, struct conf_faults *faults);
 /* Can the data folder be made and written, and is there room? */
 void check_folders(const struct conf *conf, struct conf_faults *faults);
 

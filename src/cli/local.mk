@@ -7,6 +7,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/check_listeners.c \
 	src/cli/check_modules.c \
 	src/cli/check_programs.c \
+	src/cli/check_tls.c \
 	src/cli/cli.c src/cli/cli.h src/cli/cli_priv.h src/cli/commands.def \
 	src/cli/control.c \
 	src/cli/debug.c \

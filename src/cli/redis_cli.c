@@ -45,15 +45,26 @@ make_reachable(struct endpoint *ep)
 	}
 }
 
-/* Where it listens: its first address, or its port on loopback. */
+/* Where it listens: its first address, rather one without TLS, or its port on loopback. */
 static bool
 find_address(const json_t *inst, struct endpoint *ret_ep)
 {
-	const char *first = json_string_value(json_array_get(json_object_get(inst, "listen"), 0));
+	const json_t *listen = json_object_get(inst, "listen");
 	json_int_t port = json_integer_value(json_object_get(inst, "port"));
 	const char *host = cli_text_of(inst, "host");
+	bool found = false;
 
-	if (first != NULL && endpoint_parse(first, 0, ret_ep, NULL) == 0) {
+	for (size_t i = 0; i < json_array_size(listen) && (!found || ret_ep->tls); i++) {
+		const char *text = json_string_value(json_array_get(listen, i));
+		struct endpoint ep;
+
+		if (text != NULL && endpoint_parse(text, 0, &ep, NULL) == 0 &&
+		    (!found || !ep.tls)) {
+			*ret_ep = ep;
+			found = true;
+		}
+	}
+	if (found) {
 		make_reachable(ret_ep);
 		return true;
 	}
@@ -116,6 +127,11 @@ become(const struct cli_opts *o, const struct endpoint *at, bool with_user, int 
 		argv[n++] = at->host;
 		argv[n++] = "-p";
 		argv[n++] = port;
+	}
+	if (at->tls) {
+		/* the certificate names this service, not the address by which we reach our own host */
+		argv[n++] = "--tls";
+		argv[n++] = "--insecure";
 	}
 	if (with_user) {
 		argv[n++] = "--user";

@@ -15,6 +15,7 @@
 #endif
 
 #include "cli/cli.h"
+#include "net/tls.h"
 #include "store/store.h"
 
 static void
@@ -44,6 +45,7 @@ cli_version(int argc, char **argv)
 		    HIREDIS_PATCH);
 		(void)printf("sqlite       %s\n", store_library_version());
 		(void)printf("jansson      %s\n", jansson_version_str());
+		(void)printf("openssl      %s\n", tls_library_version());
 		print_http_parser();
 		(void)printf("msgpack-c    %s\n", msgpack_version());
 		(void)printf("wslay        %s (when built)\n", WSLAY_VERSION);

@@ -150,6 +150,7 @@ conf_load_anyway(const struct conf_sources *src, struct conf **ret_conf, struct 
 		conf_faults_add(faults, "%s", err.text);
 	}
 	conf_verify(conf, &settings);
+	conf_read_tls(conf, &settings);
 	conf_settings_fini(&settings);
 	sort_faults(faults, src->file);
 	*ret_conf = conf;

@@ -23,6 +23,7 @@
 #include "base/buf.h"
 #include "base/defs.h"
 #include "base/errmsg.h"
+#include "net/tls.h"
 
 /* Limits. CONF_TEXT_MAX bounds conf_to_ini, which must pass the channel in one message. */
 #define CONF_FILE_MAX   ((size_t)64 * 1024) /* bytes of a configuration file */
@@ -108,6 +109,9 @@ struct conf {
 #define OPT(section, key, type, ...)       CONF_CTYPE_##type section##_##key;
 #define OPT_REDIS(section, key, type, ...) CONF_CTYPE_##type section##_##key;
 #include "conf/options.def"
+
+	/* What the files behind tls_cert, tls_key and tls_ca hold; empty where no listener has TLS, and in a worker. */
+	struct tls_facts proxy_tls, http_tls;
 
 	struct conf_directives redis_config; /* redis.config.*, for every instance */
 	struct conf_redis *redis;            /* owned: redis_instances of them, in order */
@@ -209,7 +213,7 @@ struct conf_changes {
 };
 
 /*
- * What differs, in the order of options.def. A directive redis.config.* that is there counts as
+ * What differs, in the order of options.def, and certificates that were renewed. A directive redis.config.* that is there counts as
  * alive: whether the server takes it with CONFIG SET is the server's to say.
  */
 void conf_diff(

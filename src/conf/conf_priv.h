@@ -162,6 +162,8 @@ int conf_data_dir_for(bool root, const char *dir, char *const *env, char **ret_d
 
 /* verify.c: what no single value shows. */
 void conf_verify(const struct conf *conf, const struct conf_settings *s);
+/* verify_tls.c: the files of listeners with TLS are read, proxy_tls and http_tls set. */
+void conf_read_tls(struct conf *conf, const struct conf_settings *s);
 
 /* build.c: the conf that the settings make, always a whole one; it counts only when no fault was
  * added. */

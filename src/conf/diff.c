@@ -285,6 +285,21 @@ diff_family(struct conf_changes *c, const struct family *f)
 	diff_order(c, f);
 }
 
+/* The files have the same names and hold something else. */
+static void
+diff_tls(struct conf_changes *c, const char *option, enum conf_target target,
+    const struct tls_facts *a, const struct tls_facts *b)
+{
+	char from[224], to[224];
+
+	if (a->subject[0] != '\0' && b->subject[0] != '\0' &&
+	    memcmp(a->digest, b->digest, sizeof(a->digest)) != 0) {
+		add(c, xstrdup(option), tls_facts_text(a, from, sizeof(from)),
+		    tls_facts_text(b, to, sizeof(to)),
+		    &(struct conf_change){.alive = true, .target = target});
+	}
+}
+
 void
 conf_diff(const struct conf *a, const struct conf *b, struct conf_changes *ret_changes)
 {
@@ -308,6 +323,8 @@ conf_diff(const struct conf *a, const struct conf *b, struct conf_changes *ret_c
 			    conf_cfield(a, opt->offset), conf_cfield(b, opt->offset), 0);
 		}
 	}
+	diff_tls(&changes, "proxy.tls_cert", CONF_PROXY, &a->proxy_tls, &b->proxy_tls);
+	diff_tls(&changes, "http.tls_cert", CONF_HTTP, &a->http_tls, &b->http_tls);
 	diff_directives(&changes, a, b);
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
 		diff_family(&changes, &families[i]);

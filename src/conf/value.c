@@ -80,7 +80,8 @@ conf_value_form(const struct conf_opt *opt)
 	case CONF_NAMES:
 		return "host names, separated by commas or blanks";
 	case CONF_ENDPOINTS:
-		return "HOST:PORT, [IPv6]:PORT or unix:PATH, separated by commas or blanks";
+		return "HOST:PORT, [IPv6]:PORT, tls:HOST:PORT or unix:PATH, separated by commas or "
+		       "blanks";
 	case CONF_COMMANDS:
 		return "commands, separated by commas or blanks";
 	case CONF_PATHS:
@@ -316,8 +317,8 @@ item_check(const struct conf_opt *opt, char **item, struct errmsg *err)
 		if (ep.kind == ENDPOINT_UNIX ? ep.host[0] != '/'
 					     : !is_address(ep.host) && !is_host_name(ep.host)) {
 			errmsg_set(err,
-			    "'%s' is no place to listen: write HOST:PORT, [IPv6]:PORT or "
-			    "unix:/PATH",
+			    "'%s' is no place to listen: write HOST:PORT, [IPv6]:PORT, "
+			    "tls:HOST:PORT or unix:/PATH",
 			    text);
 			return -EINVAL;
 		}

@@ -163,15 +163,16 @@ open_host(const struct conf_list *hosts)
 	return NULL;
 }
 
+/* The same; `certified`: over TLS only those come who have a certificate. */
 static const char *
-open_endpoint(const struct conf_list *list)
+open_endpoint(const struct conf_list *list, bool certified)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		struct endpoint ep;
 		struct errmsg err = ERRMSG_NONE;
 
 		if (endpoint_parse(list->items[i], 0, &ep, &err) == 0 &&
-		    !endpoint_is_loopback(&ep)) {
+		    !endpoint_is_loopback(&ep) && !(ep.tls && certified)) {
 			return list->items[i];
 		}
 	}
@@ -182,7 +183,7 @@ static void
 verify_proxy_open(const struct conf *conf, const struct conf_settings *s, const char *key,
     const struct conf_list *addresses)
 {
-	const char *open = open_endpoint(addresses);
+	const char *open = open_endpoint(addresses, conf->proxy_tls_ca != NULL);
 
 	if (open != NULL && conf->redis_password == NULL && !conf->proxy_allow_open) {
 		conf_faults_add(s->faults,
@@ -227,7 +228,7 @@ verify_open(const struct conf *conf, const struct conf_settings *s)
 	for (size_t i = 0; i < conf->acl_count; i++) {
 		http_auth = http_auth || conf->acls[i].password != NULL;
 	}
-	open = open_endpoint(&conf->http_listen);
+	open = open_endpoint(&conf->http_listen, conf->http_tls_ca != NULL);
 	if (open != NULL && !http_auth && !conf->http_allow_open) {
 		conf_faults_add(s->faults,
 		    "%s: http.listen %s lets other hosts in and no access rule asks for a "

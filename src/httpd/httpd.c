@@ -14,6 +14,7 @@
 #include "httpd/exchange.h"
 #include "httpd/session.h"
 
+#define REFUSED_MS     1000
 #define HEAD_BYTES     ((size_t)64 * 1024)
 #define LINE_MAX_BYTES ((uint64_t)1 << 30)
 #define HELD_FACTOR    4 /* times http.max_request_bytes, for all clients together */
@@ -165,7 +166,7 @@ apply(void *state)
 }
 
 static void
-refuse_client(int fd)
+refuse_client(struct conn *c)
 {
 	static const char text[] =
 	    "HTTP/1.1 503 Service Unavailable\r\nServer: Holdfast\r\nContent-Type: "
@@ -173,22 +174,22 @@ refuse_client(int fd)
 	    "Retry-After: 1\r\nConnection: close\r\nContent-Length: 52\r\n\r\n"
 	    "{\"error\":\"http.max_clients is reached\",\"status\":503}";
 
-	(void)!write(fd, text, sizeof(text) - 1);
-	(void)close(fd);
+	(void)!conn_write(c, text, sizeof(text) - 1);
+	conn_close_after_flush(&c, REFUSED_MS);
 	log_peer(LOG_WARN, "client refused: http.max_clients is reached, others are served");
 }
 
 static void
-on_client(void *state, int fd, unsigned door)
+on_client(void *state, struct conn *c, unsigned door)
 {
 	struct httpd *h = httpd_of(state);
 
 	(void)door;
 	if (h->draining || h->session_count >= h->conf->http_max_clients) {
-		refuse_client(fd);
+		refuse_client(c);
 		return;
 	}
-	session_open(h, fd);
+	session_open(h, c);
 }
 
 void
@@ -250,10 +251,22 @@ listen_addresses(const struct conf *conf)
 	return &conf->http_listen;
 }
 
+static struct tls_files
+tls_files(const struct conf *conf)
+{
+	return (struct tls_files){
+	    .cert = conf->http_tls_cert, .key = conf->http_tls_key, .ca = conf->http_tls_ca};
+}
+
 static const struct worker_door doors[] = {{"http.listen", listen_addresses}, {0}};
 
 const struct worker_ops httpd_worker_ops = {.role = "http",
     .doors = doors,
+    .tls = tls_files,
+    .plain_hint =
+	"HTTP/1.1 400 Bad Request\r\nServer: Holdfast\r\nContent-Type: application/json\r\n"
+	"Connection: close\r\nContent-Length: 65\r\n\r\n"
+	"{\"error\":\"TLS is spoken here: the address is https\",\"status\":400}",
     .start = start,
     .accept = on_client,
     .apply = apply,

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "backend/worker.h"
 #include "base/clock.h"
@@ -392,7 +391,7 @@ say_goodbye(void *obj)
 {
 	struct session *s = session_of(obj);
 
-	(void)shutdown(conn_fd(s->conn), SHUT_WR);
+	conn_end_output(s->conn);
 	conn_pause(s->conn, false);
 }
 
@@ -657,8 +656,12 @@ on_close(struct conn *c, void *owner, int error)
 {
 	struct session *s = session_of(owner);
 
-	(void)c;
 	s->conn = NULL;
+	if (error == -EPROTONOSUPPORT) {
+		log_peer(LOG_WARN,
+		    "a client that speaks TLS where plain text is spoken is closed peer=%s",
+		    conn_peer(c, (char[ENDPOINT_TEXT_SIZE]){0}));
+	}
 	if (error == -ENOBUFS) {
 		log_peer(LOG_INFO, "client closed: more input than is taken");
 	}
@@ -783,7 +786,7 @@ session_finish(struct session *s)
 /* ---- beginning ---- */
 
 void
-session_open(struct httpd *h, int fd)
+session_open(struct httpd *h, struct conn *c)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
@@ -799,9 +802,10 @@ session_open(struct httpd *h, int fd)
 	s->timer.data = s;
 	ev_init(&s->limit, on_limit);
 	s->limit.data = s;
-	s->conn = conn_new(h->loop, fd, &conn_ops, s);
+	s->conn = c;
+	conn_hand_over(c, &conn_ops, s);
 	/* a subscriber that vanished would be kept for ever, since it is never asked anything */
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+	(void)setsockopt(conn_fd(c), SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
 	conn_set_limits(
 	    s->conn, h->limits.line_bytes + h->limits.head_bytes + IN_SLACK_BYTES, OUT_HIGH_BYTES);
 	session_renew(s);

@@ -65,8 +65,8 @@ struct session {
 	bool broken; /* a response could not be written: it ends */
 };
 
-/* A client came. The fd is the callee's. */
-void session_open(struct httpd *h, int fd);
+/* A client came. The conn is the session's from here. */
+void session_open(struct httpd *h, struct conn *c);
 /* Take no more requests, answer what was asked, then end. May end it before this returns. */
 void session_wind_up(struct session *s);
 /* Ends it at once. */

@@ -2,18 +2,17 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "net/tls.h"
 
 #define CONN_MAGIC       0x434f4e4eU
+#define TLS_HANDSHAKE    22 /* the first byte of a record that begins TLS (RFC 8446, 5.1) */
+#define ALERT_LINGER_MS  1000
 #define DEFAULT_IN_MAX   ((size_t)64 * 1024)
 #define DEFAULT_OUT_HIGH ((size_t)1024 * 1024)
 
@@ -25,12 +24,17 @@ struct conn {
 	ev_timer deadline;
 	struct loop_hook flush;    /* writes `out`, or shows unconsumed bytes again */
 	struct loop_orphan orphan; /* once `closing`: nobody else knows it any more */
+	struct tls *tls;           /* owned; NULL: the bytes go as they are */
 	struct buf in, out;
 	size_t in_max, out_high;
 	uint64_t sent_total;
 	const struct conn_ops *ops; /* borrowed (static) */
 	void *owner;                /* borrowed (closes the conn before it goes) */
 	bool connecting : 1;
+	bool tls_begins : 1;   /* at the end of this turn */
+	bool shaking : 1;      /* hands: TLS does not stand yet */
+	bool read_again : 1;   /* bytes wait in `tls`, of which the socket tells nothing */
+	bool expect_plain : 1; /* until something was read */
 	bool paused : 1;
 	bool eof : 1;        /* the peer sends no more */
 	bool was_full : 1;   /* on_room is owed */
@@ -41,6 +45,13 @@ struct conn {
 	bool lingering : 1;  /* `out` is sent, the peer was told: waits for it to close */
 };
 
+/* Nothing can be sent yet. */
+static bool
+is_beginning(const struct conn *c)
+{
+	return c->connecting || c->tls_begins || c->shaking;
+}
+
 static void
 update_watch(struct conn *c)
 {
@@ -49,8 +60,12 @@ update_watch(struct conn *c)
 	if (c->fd == -1) {
 		return;
 	}
-	if (c->lingering || (!c->connecting && !c->paused && !c->eof)) {
-		events |= EV_READ;
+	if (c->shaking) {
+		events = tls_wants_write(c->tls) ? EV_WRITE : EV_READ;
+	} else if (c->lingering) {
+		events = EV_READ;
+	} else if (!c->connecting && !c->paused && !c->eof) {
+		events = EV_READ | (c->tls != NULL && tls_wants_write(c->tls) ? EV_WRITE : 0);
 	}
 	if (c->connecting || c->blocked) {
 		events |= EV_WRITE;
@@ -70,6 +85,7 @@ free_now(void *obj)
 {
 	struct conn *c = obj;
 
+	tls_free(&c->tls);
 	buf_fini(&c->in);
 	buf_fini(&c->out);
 	c->magic = 0;
@@ -97,6 +113,9 @@ end(struct conn *c, int error)
 {
 	bool silent = c->closing;
 
+	if (error == 0 && c->tls != NULL) {
+		tls_shutdown(c->tls);
+	}
 	shut(c);
 	if (!silent && c->ops->on_close != NULL) {
 		c->ops->on_close(c, c->owner, error);
@@ -113,6 +132,9 @@ end_orphan(void *obj)
 static void
 linger(struct conn *c)
 {
+	if (c->tls != NULL) {
+		tls_shutdown(c->tls);
+	}
 	if (c->eof || shutdown(c->fd, SHUT_WR) == -1) {
 		shut(c);
 		return;
@@ -123,6 +145,24 @@ linger(struct conn *c)
 	update_watch(c);
 }
 
+/* As end(), but what the peer was told last (an alert) must not be taken along by a reset. */
+static void
+end_told(struct conn *c, int error)
+{
+	bool silent = c->closing;
+
+	c->shaking = false;
+	c->closing = c->paused = true;
+	if (!silent) {
+		loop_orphan(c->loop, &c->orphan, end_orphan, c);
+	}
+	conn_set_deadline(c, ALERT_LINGER_MS);
+	if (!silent && c->ops->on_close != NULL) {
+		c->ops->on_close(c, c->owner, error);
+	}
+	linger(c);
+}
+
 static void
 read_nothing(struct conn *c)
 {
@@ -131,6 +171,59 @@ read_nothing(struct conn *c)
 	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR)) {
 		shut(c);
 	}
+}
+
+/* What the peer sent, as read(2) has it, but for negative errnos. */
+static ssize_t
+take(struct conn *c, uint8_t *into, size_t room)
+{
+	ssize_t n;
+
+	if (c->tls == NULL) {
+		n = read(c->fd, into, room);
+		return n != -1 ? n : errno == EINTR ? -EAGAIN : -errno;
+	}
+	n = tls_read(c->tls, into, room);
+	c->read_again = tls_has_more(c->tls);
+	if (c->read_again) {
+		loop_hook_ask(c->loop, &c->flush);
+	}
+	update_watch(c);
+	return n;
+}
+
+/* How much of it the socket took, as send(2) has it, but for negative errnos. Less than all: it is full. */
+static ssize_t
+put(struct conn *c, const uint8_t *bytes, size_t len)
+{
+	ssize_t n;
+
+	if (c->tls != NULL) {
+		return tls_write(c->tls, bytes, len);
+	}
+	do {
+		n = send(c->fd, bytes, len, MSG_NOSIGNAL);
+	} while (n == -1 && errno == EINTR);
+	return n != -1 ? n : -errno;
+}
+
+/* True when the peer begins with TLS where it is not spoken: it was told so, the conn has ended. */
+static bool
+is_strange(struct conn *c, const uint8_t *bytes)
+{
+	/* handshake_failure: it is what clients put best into words (RFC 8446, 6) */
+	static const uint8_t alert[] = {21, 3, 1, 0, 2, 2, 40};
+
+	if (!c->expect_plain) {
+		return false;
+	}
+	c->expect_plain = false;
+	if (bytes[0] != TLS_HANDSHAKE) {
+		return false;
+	}
+	(void)send(c->fd, alert, sizeof(alert), MSG_NOSIGNAL);
+	end_told(c, -EPROTONOSUPPORT);
+	return true;
 }
 
 /* Shows the owner `in`; false when the conn was closed meanwhile. */
@@ -189,6 +282,7 @@ static void
 on_end_of_stream(struct conn *c)
 {
 	c->eof = true;
+	c->read_again = false;
 	if (c->ops->on_eof == NULL) {
 		end(c, 0);
 		return;
@@ -209,15 +303,18 @@ read_some(struct conn *c)
 	if (!find_room(c, &in_scratch, &into, &room)) {
 		return;
 	}
-	n = read(c->fd, into, room);
-	if (n == -1) {
-		if (errno != EAGAIN && errno != EINTR) {
-			end(c, -errno);
+	n = take(c, into, room);
+	if (n < 0) {
+		if (n != -EAGAIN) {
+			end(c, (int)n);
 		}
 		return;
 	}
 	if (n == 0) {
 		on_end_of_stream(c);
+		return;
+	}
+	if (is_strange(c, into)) {
 		return;
 	}
 	if (!in_scratch) {
@@ -254,17 +351,14 @@ flush_out(struct conn *c)
 {
 	while (buf_len(&c->out) > 0) {
 		struct slice s = buf_slice(&c->out);
-		ssize_t n = send(c->fd, s.ptr, s.len, MSG_NOSIGNAL);
+		ssize_t n = put(c, s.ptr, s.len);
 
-		if (n == -1) {
-			if (errno == EINTR) {
-				continue;
-			}
-			if (errno != EAGAIN) {
-				end(c, -errno);
-				return;
-			}
+		if (n == -EAGAIN) {
 			break;
+		}
+		if (n < 0) {
+			end(c, (int)n);
+			return;
 		}
 		c->sent_total += (uint64_t)n;
 		buf_consume(&c->out, (size_t)n);
@@ -294,10 +388,41 @@ flush_out(struct conn *c)
 }
 
 static void
+shake_hands(struct conn *c)
+{
+	int rc = tls_handshake(c->tls);
+
+	if (rc == -EAGAIN) {
+		update_watch(c);
+		return;
+	}
+	if (rc < 0) {
+		end_told(c, rc);
+		return;
+	}
+	c->shaking = false;
+	c->read_again = true;
+	if (!c->closing && c->ops->on_open != NULL) {
+		c->ops->on_open(c, c->owner);
+	}
+	if (c->fd != -1) {
+		update_watch(c);
+		loop_hook_ask(c->loop, &c->flush);
+	}
+}
+
+static void
 on_turn_end(void *arg)
 {
 	struct conn *c = OBJ_CAST((struct conn *)arg, CONN_MAGIC);
 
+	if (c->tls_begins) {
+		c->tls_begins = false;
+		c->shaking = true;
+		tls_feed(c->tls, &c->in);
+		shake_hands(c);
+		return;
+	}
 	if (c->show_again && !c->paused && !c->closing) {
 		size_t used;
 
@@ -310,7 +435,13 @@ on_turn_end(void *arg)
 			buf_release(&c->in);
 		}
 	}
-	if (!c->connecting && (buf_len(&c->out) > 0 || c->closing)) {
+	if (c->read_again && !c->paused && !c->closing && !c->eof) {
+		read_some(c);
+		if (c->fd == -1) {
+			return;
+		}
+	}
+	if (!is_beginning(c) && !c->lingering && (buf_len(&c->out) > 0 || c->closing)) {
 		flush_out(c);
 	}
 }
@@ -353,11 +484,19 @@ on_ready(struct ev_loop *ev, ev_io *w, int revents)
 		on_connected(c);
 		return;
 	}
+	if (c->tls_begins) {
+		return;
+	}
+	if (c->shaking) {
+		shake_hands(c);
+		return;
+	}
 	if (c->lingering) {
 		read_nothing(c);
 		return;
 	}
-	if (revents & EV_READ) {
+	if ((revents & EV_READ) ||
+	    (c->tls != NULL && tls_wants_write(c->tls) && !c->paused && !c->eof)) {
 		read_some(c);
 	}
 	if ((revents & EV_WRITE) && c->fd != -1) {
@@ -407,29 +546,47 @@ struct conn *
 conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
     const struct conn_ops *ops, void *owner, struct errmsg *err)
 {
-	struct sockaddr_storage addr;
 	struct conn *c;
-	socklen_t len;
-	int fd, on = 1;
+	int fd;
 
-	if (endpoint_resolve(ep, true, &addr, &len, err) < 0) {
-		return NULL;
-	}
-	fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1) {
-		errmsg_set(err, "cannot open a socket: %m");
-		return NULL;
-	}
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connect(fd, (struct sockaddr *)&addr, len) == -1 && errno != EINPROGRESS) {
-		/* unix sockets and loopback refuse at once */
-		errmsg_set(err, "cannot connect to %s: %m", ENDPOINT_TEXT(ep));
-		(void)close(fd);
+	if (endpoint_connect(ep, &fd, err) < 0) {
 		return NULL;
 	}
 	c = make(loop, fd, true, ops, owner);
 	conn_set_deadline(c, timeout_ms);
 	return c;
+}
+
+int
+conn_start_tls(struct conn *c, const struct tls_server *server)
+{
+	assert(c->tls == NULL && !c->connecting && buf_len(&c->out) == 0);
+	if (c->fd == -1) {
+		return 0;
+	}
+	c->tls = tls_new(server, c->fd);
+	if (c->tls == NULL) {
+		return -ENOMEM;
+	}
+	/* the bytes that on_data leaves are in `in` only when it has returned: see on_turn_end */
+	c->tls_begins = true;
+	loop_hook_ask(c->loop, &c->flush);
+	return 0;
+}
+
+void
+conn_expect_plain(struct conn *c)
+{
+	c->expect_plain = true;
+}
+
+void
+conn_hand_over(struct conn *c, const struct conn_ops *ops, void *owner)
+{
+	c->ops = ops;
+	c->owner = owner;
+	conn_set_deadline(c, 0);
+	conn_show_again(c);
 }
 
 void
@@ -504,10 +661,10 @@ conn_send(struct conn *c, const void *bytes, size_t len)
 	if (c->fd == -1) {
 		return 0;
 	}
-	if (buf_len(&c->out) == 0 && !c->connecting && !c->blocked && !c->closing && len > 0) {
+	if (buf_len(&c->out) == 0 && !is_beginning(c) && !c->blocked && !c->closing && len > 0) {
 		/* an error shows again at the flush, where it may end the conn */
-		n = send(c->fd, p, len, MSG_NOSIGNAL);
-		n = n == -1 ? 0 : n;
+		n = put(c, p, len);
+		n = n < 0 ? 0 : n;
 		c->sent_total += (uint64_t)n;
 	}
 	if ((size_t)n < len) {
@@ -532,7 +689,7 @@ conn_flush(struct conn *c)
 	if (buf_len(&c->out) >= c->out_high) {
 		c->was_full = true;
 	}
-	if (!c->connecting && !c->blocked) {
+	if (!is_beginning(c) && !c->blocked) {
 		loop_hook_ask(c->loop, &c->flush);
 	}
 }
@@ -564,6 +721,9 @@ conn_pause(struct conn *c, bool paused)
 	c->paused = paused;
 	if (!paused) {
 		conn_show_again(c);
+		if (c->read_again) {
+			loop_hook_ask(c->loop, &c->flush);
+		}
 	}
 	update_watch(c);
 }
@@ -583,6 +743,30 @@ conn_is_paused(const struct conn *c)
 	return c->paused;
 }
 
+void
+conn_end_output(struct conn *c)
+{
+	if (c->fd == -1 || is_beginning(c)) {
+		return;
+	}
+	if (c->tls != NULL) {
+		tls_shutdown(c->tls);
+	}
+	(void)shutdown(c->fd, SHUT_WR);
+}
+
+bool
+conn_is_tls(const struct conn *c)
+{
+	return c->tls != NULL;
+}
+
+const char *
+conn_fault(const struct conn *c)
+{
+	return c->tls != NULL ? tls_fault(c->tls) : "";
+}
+
 int
 conn_fd(const struct conn *c)
 {
@@ -598,20 +782,5 @@ conn_owner(const struct conn *c)
 char *
 conn_peer(const struct conn *c, char *text)
 {
-	struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
-	socklen_t len = sizeof(addr);
-	char host[128], port[8];
-
-	if (getpeername(c->fd, (struct sockaddr *)&addr, &len) == -1) {
-		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "gone");
-	} else if (addr.ss_family == AF_UNIX) {
-		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "unix");
-	} else if (getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port,
-		       sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "unknown");
-	} else {
-		(void)snprintf(text, ENDPOINT_TEXT_SIZE,
-		    addr.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-	}
-	return text;
+	return endpoint_peer(c->fd, text);
 }

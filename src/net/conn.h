@@ -5,6 +5,8 @@
  *   peer → read → [in: what the owner has not consumed yet] → on_data
  *   owner → conn_write / conn_out + conn_flush → [out] → one write(2) at the end of the turn → peer
  *
+ * With TLS (conn_start_tls) `read` and `write` are tls_read and tls_write; the owner sees plain bytes.
+ *
  * Who owns what: the owner creates and closes the conn; the conn owns fd and buffers. An idle conn
  * holds no buffer memory. The owner may close it inside any callback. After on_close the conn is
  * gone: the owner must drop its pointer and not call conn_close. Water marks: when `out` passes
@@ -26,9 +28,10 @@
 #include "net/loop.h"
 
 struct conn;
+struct tls_server;
 
 struct conn_ops {
-	/* An outgoing connection stands. May be NULL. */
+	/* An outgoing connection, or TLS, stands. May be NULL. */
 	void (*on_open)(struct conn *c, void *owner);
 	/*
 	 * Bytes arrived: `in` is all that is not consumed yet. Returns how many bytes from the
@@ -45,7 +48,8 @@ struct conn_ops {
 	void (*on_eof)(struct conn *c, void *owner);
 	/*
 	 * The conn ended by itself: 0 end of stream, -ETIMEDOUT its deadline passed, -ENOBUFS the
-	 * peer sent more than in_max bytes that could not be consumed, else what the socket said.
+	 * peer sent more than in_max bytes that could not be consumed, -EPROTO TLS failed (conn_fault,
+	 * which may still be called here), -EPROTONOSUPPORT see conn_expect_plain, else what the socket said.
 	 * Not called after conn_close.
 	 */
 	void (*on_close)(struct conn *c, void *owner, int error);
@@ -59,6 +63,16 @@ struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, voi
  */
 struct conn *conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
     const struct conn_ops *ops, void *owner, struct errmsg *err);
+
+/*
+ * From the end of this turn on the peer must speak TLS, as a client; what is unconsumed is the beginning of it.
+ * on_open or on_close follows; the time for it is the owner's deadline. 0 or -ENOMEM.
+ */
+int conn_start_tls(struct conn *c, const struct tls_server *server) ATTR_WARN_UNUSED;
+/* A peer that begins with a TLS handshake is told so (an alert) and closed with -EPROTONOSUPPORT. Before anything was read. */
+void conn_expect_plain(struct conn *c);
+/* Another owner from here; what is unconsumed is shown to it at the end of this turn. */
+void conn_hand_over(struct conn *c, const struct conn_ops *ops, void *owner);
 
 /* Closes at once, unsent bytes are lost, no callback; *c is NULL afterwards. NULL is fine. */
 void conn_close(struct conn **c);
@@ -103,7 +117,13 @@ bool conn_is_paused(const struct conn *c);
 /* Shows unconsumed bytes again at the end of this turn (when it is not paused then). */
 void conn_show_again(struct conn *c);
 
+/* Tells the peer that no more comes, when all is sent; reading goes on. */
+void conn_end_output(struct conn *c);
+
 int conn_fd(const struct conn *c);
+bool conn_is_tls(const struct conn *c);
+/* Why TLS failed; "" when it did not. Static text. */
+const char *conn_fault(const struct conn *c);
 void *conn_owner(const struct conn *c);
 /* "ADDRESS:PORT" of the peer, or "unix"; returns `text`, of at least ENDPOINT_TEXT_SIZE bytes. */
 char *conn_peer(const struct conn *c, char *text);

@@ -3,12 +3,16 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/slice.h"
 
+#define TLS_PREFIX "tls:"
 #define HOST_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
 struct endpoint
@@ -50,31 +54,53 @@ is_host(const char *host, bool must_be_v6)
 	       strcmp(host, "unix") != 0;
 }
 
+/* "HOST:PORT", "HOST", "[IPV6]:PORT", "[IPV6]" or a bare IPv6 address: where the host is, and the port or NULL. */
+static bool
+split(const char *text, struct slice *ret_host, const char **ret_port)
+{
+	const char *host = text, *end, *port = NULL;
+
+	if (text[0] == '[') {
+		host = text + 1;
+		end = strchr(host, ']');
+		if (end == NULL || (end[1] != '\0' && end[1] != ':')) {
+			return false;
+		}
+		port = end[1] == ':' ? end + 2 : NULL;
+	} else {
+		end = strrchr(text, ':');
+		if (end != NULL && strchr(text, ':') == end) {
+			port = end + 1;
+		} else {
+			end = text + strlen(text); /* no port, or a bare IPv6 address */
+		}
+	}
+	*ret_host = (struct slice){(const uint8_t *)host, (size_t)(end - host)};
+	*ret_port = port;
+	return true;
+}
+
 int
 endpoint_parse(const char *text, uint16_t default_port, struct endpoint *ret_ep, struct errmsg *err)
 {
+	const size_t prefix = sizeof(TLS_PREFIX) - 1;
 	struct endpoint ep = {.kind = ENDPOINT_TCP};
-	const char *host = text, *host_end, *port = NULL;
+	const char *place = text, *port = NULL;
 	uint64_t number = default_port;
+	struct slice host;
 
 	if (strncmp(text, "unix:", 5) == 0) {
 		return parse_unix(text + 5, ret_ep, err);
 	}
-	if (text[0] == '[') {
-		host = text + 1;
-		host_end = strchr(host, ']');
-		if (host_end == NULL || (host_end[1] != '\0' && host_end[1] != ':')) {
-			errmsg_set(err, "'%s' is no address: write [IPV6]:PORT", text);
-			return -EINVAL;
-		}
-		port = host_end[1] == ':' ? host_end + 2 : NULL;
-	} else {
-		host_end = strrchr(text, ':');
-		if (host_end != NULL && strchr(text, ':') == host_end) {
-			port = host_end + 1;
-		} else {
-			host_end = text + strlen(text); /* no port, or a bare IPv6 address */
-		}
+	/* "tls:6379" is a host of that name: a listener's address always has a port of its own */
+	if (strncmp(text, TLS_PREFIX, prefix) == 0 && strchr(text + prefix, ':') != NULL) {
+		ep.tls = true;
+		place = text + prefix;
+	}
+	if (strncmp(place, "unix:", 5) == 0 || !split(place, &host, &port)) {
+		errmsg_set(err, "'%s' is no address: write %s", text,
+		    place[0] == '[' ? "[IPV6]:PORT" : "tls:HOST:PORT; a unix socket has no TLS");
+		return -EINVAL;
 	}
 	if (port != NULL && !slice_to_u64(slice_str(port), &number)) {
 		number = 0;
@@ -83,12 +109,13 @@ endpoint_parse(const char *text, uint16_t default_port, struct endpoint *ret_ep,
 		errmsg_set(err, "'%s' has no port of 1 to 65535: write HOST:PORT", text);
 		return -EINVAL;
 	}
-	if ((size_t)(host_end - host) < sizeof(ep.host)) {
-		memcpy(ep.host, host, (size_t)(host_end - host));
+	if (host.len < sizeof(ep.host)) {
+		memcpy(ep.host, host.ptr, host.len);
 	}
-	if (!is_host(ep.host, text[0] == '[')) {
-		errmsg_set(
-		    err, "'%s' is no address: write HOST:PORT, [IPV6]:PORT or unix:PATH", text);
+	if (!is_host(ep.host, place[0] == '[')) {
+		errmsg_set(err,
+		    "'%s' is no address: write HOST:PORT, [IPV6]:PORT, tls:HOST:PORT or unix:PATH",
+		    text);
 		return -EINVAL;
 	}
 	ep.port = (uint16_t)number;
@@ -99,12 +126,14 @@ endpoint_parse(const char *text, uint16_t default_port, struct endpoint *ret_ep,
 char *
 endpoint_format(const struct endpoint *ep, char *text)
 {
+	const char *prefix = ep->tls ? TLS_PREFIX : "";
+
 	if (ep->kind == ENDPOINT_UNIX) {
 		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "unix:%s", ep->host);
 	} else if (strchr(ep->host, ':') != NULL) {
-		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "[%s]:%u", ep->host, ep->port);
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "%s[%s]:%u", prefix, ep->host, ep->port);
 	} else {
-		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "%s:%u", ep->host, ep->port);
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "%s%s:%u", prefix, ep->host, ep->port);
 	}
 	return text;
 }
@@ -112,7 +141,8 @@ endpoint_format(const struct endpoint *ep, char *text)
 bool
 endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
-	return a->kind == b->kind && a->port == b->port && strcmp(a->host, b->host) == 0;
+	return a->kind == b->kind && a->port == b->port && a->tls == b->tls &&
+	       strcmp(a->host, b->host) == 0;
 }
 
 bool
@@ -159,4 +189,53 @@ endpoint_resolve(const struct endpoint *ep, bool numeric_only, struct sockaddr_s
 	*ret_len = found->ai_addrlen;
 	freeaddrinfo(found);
 	return 0;
+}
+
+int
+endpoint_connect(const struct endpoint *ep, int *ret_fd, struct errmsg *err)
+{
+	struct sockaddr_storage addr;
+	socklen_t len;
+	int fd, on = 1, rc = endpoint_resolve(ep, true, &addr, &len, err);
+
+	if (rc < 0) {
+		return rc;
+	}
+	fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1) {
+		rc = -errno;
+		errmsg_set(err, "cannot open a socket: %m");
+		return rc;
+	}
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (connect(fd, (struct sockaddr *)&addr, len) == -1 && errno != EINPROGRESS) {
+		/* unix sockets and loopback refuse at once */
+		rc = -errno;
+		errmsg_set(err, "cannot connect to %s: %s", ENDPOINT_TEXT(ep), strerror(-rc));
+		(void)close(fd);
+		return rc;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+char *
+endpoint_peer(int fd, char *text)
+{
+	struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(addr);
+	char host[128], port[8];
+
+	if (getpeername(fd, (struct sockaddr *)&addr, &len) == -1) {
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "gone");
+	} else if (addr.ss_family == AF_UNIX) {
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "unix");
+	} else if (getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port,
+		       sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "unknown");
+	} else {
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE,
+		    addr.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	}
+	return text;
 }

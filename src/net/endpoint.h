@@ -1,4 +1,5 @@
-/* Where something listens: HOST:PORT, [IPv6]:PORT or unix:PATH. Plain data. */
+/* Where something listens: HOST:PORT, [IPv6]:PORT or unix:PATH, and whether it speaks TLS there, as in
+ * tls:HOST:PORT. Plain data. */
 #ifndef NET_ENDPOINT_H
 #define NET_ENDPOINT_H
 
@@ -15,13 +16,14 @@ struct endpoint {
 	enum endpoint_kind kind;
 	char host[256]; /* TCP: name or address, without brackets; UNIX: the path */
 	uint16_t port;  /* TCP only */
+	bool tls;       /* TCP only */
 };
 
 #define ENDPOINT_TEXT_SIZE 300
 
 struct endpoint endpoint_tcp(const char *host, uint16_t port);
-/* "HOST:PORT", "HOST" (then default_port, unless that is 0), "[::1]:PORT", "unix:PATH". 0 or
- * -EINVAL with the reason. */
+/* "HOST:PORT", "HOST" (then default_port, unless that is 0), "[::1]:PORT", "unix:PATH"; the first and the
+ * third with "tls:" in front, too. 0 or -EINVAL with the reason. */
 int endpoint_parse(const char *text, uint16_t default_port, struct endpoint *ret_ep,
     struct errmsg *err) ATTR_WARN_UNUSED;
 /* As endpoint_parse reads it; returns `text`, of at least ENDPOINT_TEXT_SIZE bytes. */
@@ -38,5 +40,12 @@ bool endpoint_is_loopback(const struct endpoint *ep);
  */
 int endpoint_resolve(const struct endpoint *ep, bool numeric_only,
     struct sockaddr_storage *ret_addr, socklen_t *ret_len, struct errmsg *err) ATTR_WARN_UNUSED;
+/*
+ * Begins to connect (numeric address or unix path): a non-blocking, CLOEXEC socket in *ret_fd that can be written when it
+ * stands, TCP_NODELAY set. 0 or negative errno with the reason.
+ */
+int endpoint_connect(const struct endpoint *ep, int *ret_fd, struct errmsg *err) ATTR_WARN_UNUSED;
+/* "ADDRESS:PORT" of a socket's peer, or "unix", "gone"; returns `text`, of at least ENDPOINT_TEXT_SIZE bytes. */
+char *endpoint_peer(int fd, char *text);
 
 #endif

@@ -3,4 +3,5 @@ src_net_libnet_a_SOURCES = \
 	src/net/conn.c src/net/conn.h \
 	src/net/endpoint.c src/net/endpoint.h \
 	src/net/listener.c src/net/listener.h \
-	src/net/loop.c src/net/loop.h
+	src/net/loop.c src/net/loop.h \
+	src/net/tls.c src/net/tls.h

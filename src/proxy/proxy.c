@@ -2,14 +2,14 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "proxy/proxy_priv.h"
+
+#define REFUSED_MS 1000
 
 static struct backend_conf
 readers_conf(const struct proxy *p)
@@ -162,7 +162,7 @@ proxy_start(struct worker *w, void **ret_state, struct errmsg *err)
 }
 
 static void
-proxy_accept(void *state, int fd, unsigned door)
+proxy_accept(void *state, struct conn *c, unsigned door)
 {
 	static const char full[] = "-ERR max number of clients reached\r\n";
 	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
@@ -170,11 +170,11 @@ proxy_accept(void *state, int fd, unsigned door)
 	if (p->draining || p->session_count >= p->conf.max_clients ||
 	    (door == DOOR_READ && p->readers == NULL)) {
 		p->stats.refused++;
-		(void)send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
-		(void)close(fd);
+		(void)!conn_write(c, full, sizeof(full) - 1);
+		conn_close_after_flush(&c, REFUSED_MS);
 		return;
 	}
-	session_new(p, fd, (enum proxy_door)door);
+	session_new(p, c, (enum proxy_door)door);
 	if (++p->connects == p->conf.max_connects_per_s) {
 		p->paused = true; /* until the next second */
 		worker_pause_doors(p->worker, true);
@@ -311,6 +311,13 @@ read_addresses(const struct conf *conf)
 	return &conf->proxy_read_listen;
 }
 
+static struct tls_files
+tls_files(const struct conf *conf)
+{
+	return (struct tls_files){
+	    .cert = conf->proxy_tls_cert, .key = conf->proxy_tls_key, .ca = conf->proxy_tls_ca};
+}
+
 static const struct worker_door doors[] = {
     [DOOR_LISTEN] = {.option = "proxy.listen", .addresses = listen_addresses},
     [DOOR_DURABLE] = {.option = "proxy.durable_listen", .addresses = durable_addresses},
@@ -319,6 +326,8 @@ static const struct worker_door doors[] = {
 
 const struct worker_ops proxy_worker_ops = {.role = "proxy",
     .doors = doors,
+    .tls = tls_files,
+    .plain_hint = "-ERR TLS is spoken here: connect with it\r\n",
     .start = proxy_start,
     .accept = proxy_accept,
     .apply = proxy_apply,

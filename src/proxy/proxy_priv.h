@@ -162,7 +162,8 @@ void session_wait_info(struct session *s, const struct lane_reply *reply);
 struct slice session_wait_answer(struct session *s, const struct lane_reply *reply);
 
 /* --- session.c --- */
-void session_new(struct proxy *p, int fd, enum proxy_door door);
+/* A client came through `door`; the conn is the session's from here. */
+void session_new(struct proxy *p, struct conn *c, enum proxy_door door);
 void session_close(struct session *s);
 /* Answers as Redis would and closes once the reply is sent. */
 void session_close_with(struct session *s, const char *reply);

@@ -648,6 +648,11 @@ on_close(struct conn *c, void *owner, int error)
 {
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 
+	if (error == -EPROTONOSUPPORT) {
+		log_peer(LOG_WARN,
+		    "a client that speaks TLS where plain text is spoken is closed peer=%s",
+		    conn_peer(c, (char[ENDPOINT_TEXT_SIZE]){0}));
+	}
 	s->conn = NULL;
 	leave(s);
 }
@@ -656,7 +661,7 @@ static const struct conn_ops conn_ops = {
     .on_data = on_data, .on_room = on_client_room, .on_eof = on_eof, .on_close = on_close};
 
 void
-session_new(struct proxy *p, int fd, enum proxy_door door)
+session_new(struct proxy *p, struct conn *c, enum proxy_door door)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
@@ -670,8 +675,9 @@ session_new(struct proxy *p, int fd, enum proxy_door door)
 	s->active_ms = s->created_ms;
 	requester_init(&s->requester, &requester_ops, s);
 	resp_request_init(&s->scan);
-	s->conn = conn_new(p->loop, fd, &conn_ops, s);
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+	s->conn = c;
+	conn_hand_over(c, &conn_ops, s);
+	(void)setsockopt(conn_fd(c), SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
 	conn_set_limits(s->conn, RESP_REQUEST_HELD + LOOP_SCRATCH_BYTES, SESSION_OUT_HIGH);
 	p->stats.accepted++;
 	list_push(&p->sessions, &s->link);

@@ -131,10 +131,12 @@ say_how_to_use(struct supervisor *s)
 	(void)printf("  %-12s %s\n\n", "data", s->conf->data_dir);
 	(void)printf("From another terminal:\n");
 	if (proxy != NULL && endpoint_parse(proxy, 0, &ep, NULL) == 0 && ep.kind == ENDPOINT_TCP) {
-		(void)printf("  redis-cli -h %s -p %u set hello world\n", ep.host, ep.port);
+		(void)printf("  redis-cli %s-h %s -p %u set hello world\n", ep.tls ? "--tls " : "",
+		    ep.host, ep.port);
 	}
 	if (http != NULL && endpoint_parse(http, 0, &ep, NULL) == 0 && ep.kind == ENDPOINT_TCP) {
-		(void)printf("  curl http://%s:%u/GET/hello\n", ep.host, ep.port);
+		(void)printf(
+		    "  curl http%s://%s:%u/GET/hello\n", ep.tls ? "s" : "", ep.host, ep.port);
 	}
 	(void)printf("  %s status -d %s\n", command_name(s), s->conf->data_dir);
 	(void)printf("Ctrl-C stops everything in order.\n\n");

@@ -22,6 +22,8 @@
 
 #define LINKS 64
 
+static const struct conn_ops no_ops; /* until the session has it */
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum step {
@@ -292,7 +294,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	rc = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends);
 	assert(rc == 0);
-	session_new(&proxy, ends[1], DOOR_LISTEN);
+	session_new(&proxy, conn_new(loop, ends[1], &no_ops, NULL), DOOR_LISTEN);
 	name_master(topo, 0);
 	turns(6);
 	for (size_t at = 1; at < size;) {

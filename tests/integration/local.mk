@@ -8,7 +8,7 @@ EXTRA_DIST += \
 	tests/conftest.py \
 	tests/integration/harness.py \
 	tests/integration/keeper.py \
-	tests/integration/counters.py tests/integration/load.py tests/integration/test_switchover.py \
+	tests/integration/certs.py tests/integration/counters.py tests/integration/load.py tests/integration/test_switchover.py \
 	tests/integration/ports.py \
 	tests/integration/procs.py \
 	tests/integration/test_proxy.py \
@@ -38,4 +38,5 @@ EXTRA_DIST += \
 	tests/integration/test_start.py \
 	tests/integration/test_stats.py \
 	tests/integration/test_supervise.py \
+	tests/integration/test_tls.py \
 	tests/integration/test_upgrade.py

@@ -27,7 +27,7 @@ def test_version_names_itself_and_its_libraries(idle):
     done = call(idle, "version")
     assert done.returncode == 0
     assert re.match(r"holdfast \d+\.\d+", done.stdout)
-    for library in ("libev", "hiredis", "sqlite", "jansson"):
+    for library in ("libev", "hiredis", "sqlite", "jansson", "openssl"):
         assert library in done.stdout.lower()
     assert call(idle, "--version").stdout == done.stdout
 

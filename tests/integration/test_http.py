@@ -258,7 +258,6 @@ def test_a_common_client(shared):
 
 BAD = [
     (400, b"nonsense\r\n\r\n"),
-    (400, b"\x16\x03\x01\x02\x00"),
     (400, b"*1\r\n$4\r\nPING\r\n"),
     (400, b"GET /ECHO/a\r\n\r\n"),
     (400, b"GET /ECHO/a HTTP/1.1\r\n\r\n"),

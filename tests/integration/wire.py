@@ -10,6 +10,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import struct
 
 
@@ -22,11 +23,13 @@ class Closed(ConnectionError):
 
 
 class Wire:
-    """One RESP2 connection."""
+    """One RESP2 connection; `tls`: an SSLContext."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=30.0):
+    def __init__(self, port, host="127.0.0.1", timeout=30.0, tls=None):
         self.sock = socket.create_connection((host, port), timeout=timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")
         self.pending = bytearray()
 
     @staticmethod
@@ -96,7 +99,7 @@ class Wire:
                 if not data:
                     return True
                 self.pending += data
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except OSError:
             return True
@@ -220,13 +223,15 @@ class HttpReply:
 class Http:
     """One HTTP/1.1 connection, kept alive; connects at the first request."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=30.0):
-        self.host, self.port, self.timeout = host, port, timeout
+    def __init__(self, port, host="127.0.0.1", timeout=30.0, tls=None):
+        self.host, self.port, self.timeout, self.tls = host, port, timeout, tls
         self.sock = None
         self.pending = b""
 
     def connect(self):
         self.sock = socket.create_connection((self.host, self.port), timeout=self.timeout)
+        if self.tls:
+            self.sock = self.tls.wrap_socket(self.sock, server_hostname="localhost")
         self.pending = b""
 
     def send_raw(self, data):

@@ -8,7 +8,8 @@ tests_unit_test_conf_faults_SOURCES = tests/unit/test_conf_faults.c tests/unit/c
 tests_unit_test_conf_faults_LDADD = $(LIBS_CONF) $(UNIT_LIBS)
 
 unit_tests += tests/unit/test_conf_diff
-tests_unit_test_conf_diff_SOURCES = tests/unit/test_conf_diff.c tests/unit/conf_fixture.h
+tests_unit_test_conf_diff_SOURCES = tests/unit/test_conf_diff.c tests/unit/conf_fixture.h tests/unit/tls_peer.c \
+	tests/unit/tls_peer.h
 tests_unit_test_conf_diff_LDADD = $(LIBS_CONF) $(UNIT_LIBS)
 
 unit_tests += tests/unit/test_conf_find

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "conf_fixture.h"
+#include "tls_peer.h"
 
 /* The changes from one file to the other, as "OPTION FROM>TO alive|TARGET" joined by "; ". */
 static void
@@ -202,6 +203,38 @@ peers_make_one_instance_each(void **state)
 	conf_free(&conf);
 }
 
+static void
+a_renewed_certificate_is_a_change(void **state)
+{
+	struct fixture *f = *state;
+	const char *cert = scratch_path(f->dir, "c.pem"), *key = scratch_path(f->dir, "k.pem");
+	char *text =
+	    xasprintf("[http]\nlisten = tls:127.0.0.1:1\ntls_cert = %s\ntls_key = %s\n", cert, key);
+	struct tls_issuer *i = tls_issuer_new("before", 0, 100);
+	struct conf_changes changes;
+	struct conf *old;
+
+	tls_issuer_write(i, cert, key, NULL);
+	tls_issuer_free(&i);
+	assert_changes(f, text, text, "");
+	old = f->conf;
+	f->conf = NULL;
+	i = tls_issuer_new("after", 0, 100);
+	tls_issuer_write(i, cert, key, NULL);
+	tls_issuer_free(&i);
+	assert_loads(f, text, NULL, NULL);
+	conf_diff(old, f->conf, &changes);
+	assert_int_equal(changes.count, 1);
+	assert_string_equal(changes.items[0].option, "http.tls_cert");
+	assert_true(changes.items[0].alive);
+	assert_int_equal(changes.items[0].target, CONF_HTTP);
+	assert_non_null(strstr(changes.items[0].from, "CN = before, until "));
+	assert_non_null(strstr(changes.items[0].to, "CN = after, until "));
+	conf_changes_fini(&changes);
+	conf_free(&old);
+	free(text);
+}
+
 int
 main(void)
 {
@@ -216,6 +249,7 @@ main(void)
 	    TEST(repeated_directives),
 	    TEST(a_directive_that_left_needs_a_restart),
 	    TEST(servers_get_their_own_words),
+	    TEST(a_renewed_certificate_is_a_change),
 	    cmocka_unit_test(access_rules),
 	    cmocka_unit_test(peers_make_one_instance_each),
 	};

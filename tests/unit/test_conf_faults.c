@@ -226,12 +226,38 @@ what_comes_later_is_refused(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_only_fault(f, "[proxy]\ntls_cert = /x\n", "test.ini:2:", "not available yet");
 	assert_only_fault(f, "[peer-b]\naddress = 10.0.0.2\n[sentinel]\ninstances = 1\n[redis]\n",
 	    "test.ini:1:", "not available yet");
 	assert_loads(f,
 	    "[proxy]\ntls_cert = none\ndurability = 0\n[redis]\nmodules = none\nprobe_ms = 1s\n",
 	    NULL, NULL);
+}
+
+static void
+tls_that_is_not_whole(void **state)
+{
+	struct fixture *f = *state;
+	char *pair =
+	    xasprintf("[http]\nlisten = tls:127.0.0.1:1\ntls_cert = %s/c.pem\ntls_key = %s/k.pem\n",
+		f->dir, f->dir);
+
+	assert_only_fault(f, "[proxy]\nlisten = 127.0.0.1:1 tls:127.0.0.1:2\n",
+	    "test.ini:2:", "tls:127.0.0.1:2 needs proxy.tls_cert and proxy.tls_key");
+	assert_only_fault(
+	    f, "[http]\nlisten = tls:127.0.0.1:2\ntls_key = /k\n", "test.ini:2:", "http.tls_cert");
+	assert_only_fault(f, "[proxy]\ntls_ca = /x\n",
+	    "test.ini:2:", "no address of proxy.listen begins with tls:");
+	assert_only_fault(f, "[proxy]\nlisten = tls:127.0.0.1:2\ntls_cert = c.pem\ntls_key = /k\n",
+	    "test.ini:3:", "no absolute path");
+	assert_only_fault(f, "[proxy]\nlisten = tls:unix:/x\n", "test.ini:2:", "no TLS");
+	assert_int_equal(
+	    fixture_load(f, "[proxy]\nlisten = 127.0.0.1:2 tls:127.0.0.1:2\n", NULL, NULL),
+	    -EINVAL);
+	assert_fault(f, "test.ini:2:", "would both listen on");
+	assert_only_fault(f, pair, "test.ini:3:", "certificate cannot be read");
+	/* nobody listens: nothing is read */
+	assert_loads(f, "[proxy]\nlisten = none\ntls_cert = /x\n", NULL, NULL);
+	free(pair);
 }
 
 static void
@@ -472,6 +498,7 @@ main(void)
 	    TEST(modules_are_named_once_and_well),
 	    TEST(half_of_the_credentials_is_refused),
 	    TEST(what_comes_later_is_refused),
+	    TEST(tls_that_is_not_whole),
 	    TEST(ports_that_collide),
 	    TEST(places_of_contradictions),
 	    TEST(open_doors),

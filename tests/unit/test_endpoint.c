@@ -27,6 +27,10 @@ what_is_an_endpoint(void **state)
 	    {"[fe80::1:2]", 9, ENDPOINT_TCP, "fe80::1:2", 9, "[fe80::1:2]:9"},
 	    {"::", 6380, ENDPOINT_TCP, "::", 6380, "[::]:6380"},
 	    {"unix:/run/x.sock", 0, ENDPOINT_UNIX, "/run/x.sock", 0, "unix:/run/x.sock"},
+	    {"tls:127.0.0.1:6390", 0, ENDPOINT_TCP, "127.0.0.1", 6390, "tls:127.0.0.1:6390"},
+	    {"tls:[::1]:6390", 0, ENDPOINT_TCP, "::1", 6390, "tls:[::1]:6390"},
+	    {"tls:tls:1", 0, ENDPOINT_TCP, "tls", 1, "tls:tls:1"},
+	    {"tls:6390", 0, ENDPOINT_TCP, "tls", 6390, "tls:6390"}, /* a host of that name */
 	    {"unix:rel:path", 0, ENDPOINT_UNIX, "rel:path", 0, "unix:rel:path"},
 	};
 
@@ -52,7 +56,8 @@ what_is_none(void **state)
 	static const char *const rows[] = {"", ":", ":6380", "host:", "host:0", "host:65536",
 	    "host:-1", "host:6x", "host: 1", "ho st:1", "host/x:1", "a:b:c", "[::1", "[::1]x",
 	    "[::1]:", "[::1]:x", "[]:1", "[localhost]:1", "[127.0.0.1]:1", "::g", "host\n:1",
-	    "h\xc3\xb6st:1", "unix:", "*:6380", "unix", "host"};
+	    "h\xc3\xb6st:1", "unix:", "*:6380", "unix", "host", "tls:", "tls::1", "tls:unix:/x",
+	    "tls:host:0", "tls:tls:tls:1", "TLS:host:1"};
 	char big[400], unix_path[200] = "unix:/";
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -1,0 +1,98 @@
+/* Listeners with TLS: what belongs together is there, and the files hold what they should. */
+#include "conf/conf_priv.h"
+
+#include "net/endpoint.h"
+
+struct side {
+	const char *section;
+	const struct conf_list *lists[2]; /* the second may be NULL */
+	struct tls_files files;
+	struct tls_facts *ret_facts;
+};
+
+static const char *
+first_with_tls(const struct side *side)
+{
+	for (size_t i = 0; i < ARRAY_LEN(side->lists) && side->lists[i] != NULL; i++) {
+		for (size_t k = 0; k < side->lists[i]->count; k++) {
+			const char *text = side->lists[i]->items[k];
+			struct endpoint ep;
+
+			if (endpoint_parse(text, 0, &ep, NULL) == 0 && ep.tls) {
+				return text;
+			}
+		}
+	}
+	return NULL;
+}
+
+/* Workers do not run in the folder that `run` was started in. */
+static bool
+are_absolute(const struct side *side, const struct conf_settings *s)
+{
+	const struct {
+		const char *key, *path;
+	} files[] = {{"tls_cert", side->files.cert}, {"tls_key", side->files.key},
+	    {"tls_ca", side->files.ca}};
+	bool good = true;
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		if (files[i].path != NULL && files[i].path[0] != '/') {
+			good = false;
+			conf_faults_add(s->faults,
+			    "%s: %s.%s %s is no absolute path: begin it with /",
+			    conf_where(s, side->section, files[i].key, 0), side->section,
+			    files[i].key, files[i].path);
+		}
+	}
+	return good;
+}
+
+static void
+verify_side(const struct side *side, const struct conf_settings *s)
+{
+	const char *name = side->section, *at = first_with_tls(side);
+	const char *key = side->files.cert != NULL  ? "tls_cert"
+			  : side->files.key != NULL ? "tls_key"
+						    : "tls_ca";
+	bool any = side->files.cert != NULL || side->files.key != NULL || side->files.ca != NULL;
+	struct tls_server *server = NULL;
+	struct errmsg err = ERRMSG_NONE;
+
+	if (at == NULL && any && side->lists[0]->count > 0) {
+		conf_faults_add(s->faults,
+		    "%s: %s.%s is set, but no address of %s.listen begins with tls:, so clients "
+		    "would go on in plain text: write tls:HOST:PORT there",
+		    conf_where(s, name, key, 0), name, key, name);
+	}
+	if (at == NULL) {
+		return;
+	}
+	if (side->files.cert == NULL || side->files.key == NULL) {
+		conf_faults_add(s->faults,
+		    "%s: %s needs %s.tls_cert and %s.tls_key: name both files",
+		    conf_where(s, name, "listen", 0), at, name, name);
+		return;
+	}
+	if (are_absolute(side, s) && tls_server_new(&side->files, &server, &err) < 0) {
+		conf_faults_add(
+		    s->faults, "%s: %s: %s", conf_where(s, name, key, 0), name, err.text);
+	} else if (server != NULL) {
+		*side->ret_facts = *tls_server_facts(server);
+	}
+	tls_server_free(&server);
+}
+
+void
+conf_read_tls(struct conf *conf, const struct conf_settings *s)
+{
+	const struct side sides[] = {
+	    {"proxy", {&conf->proxy_listen, &conf->proxy_read_listen},
+		{conf->proxy_tls_cert, conf->proxy_tls_key, conf->proxy_tls_ca}, &conf->proxy_tls},
+	    {"http", {&conf->http_listen, NULL},
+		{conf->http_tls_cert, conf->http_tls_key, conf->http_tls_ca}, &conf->http_tls}};
+
+	for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
+		verify_side(&sides[i], s);
+	}
+}

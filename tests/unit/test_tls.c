@@ -1,0 +1,725 @@
+/* TLS below a connection: a real client at the other end of a socket pair, stepped through turns of a real loop. */
+#include "unit.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "net/conn.h"
+#include "net/tls.h"
+#include "scratch.h"
+#include "tls_peer.h"
+
+#define DAY        (24 * 3600L)
+#define MANY_TURNS 2000
+
+struct owner {
+	struct conn *conn;
+	struct buf seen;
+	unsigned opens, eofs, closes;
+	int error;
+	char fault[128];
+	size_t take; /* most that one on_data consumes */
+	bool pause_on_data, begin_on_data;
+};
+
+static struct loop *loop;
+static struct owner owner;
+static struct tls_server *server;
+static struct tls_peer *client;
+static struct tls_issuer *authority, *name;
+static char *dir;
+static const char *cert_path, *key_path, *ca_path;
+static int peer_fd; /* the peer of a test without a client */
+static int raw_fd;  /* the client's socket itself */
+
+static void
+on_open(struct conn *c, void *arg)
+{
+	((struct owner *)arg)->opens++;
+}
+
+static size_t
+on_data(struct conn *c, void *arg, struct slice in)
+{
+	struct owner *o = arg;
+	size_t used = MIN(in.len, o->take);
+
+	if (o->begin_on_data) {
+		o->begin_on_data = false;
+		assert_int_equal(conn_start_tls(c, server), 0);
+		return 0;
+	}
+	assert_int_equal(buf_add(&o->seen, in.ptr, used), 0);
+	if (o->pause_on_data) {
+		conn_pause(c, true);
+	}
+	return used;
+}
+
+static void
+on_eof(struct conn *c, void *arg)
+{
+	((struct owner *)arg)->eofs++;
+}
+
+static void
+on_close(struct conn *c, void *arg, int error)
+{
+	struct owner *o = arg;
+
+	o->closes++;
+	o->error = error;
+	(void)snprintf(o->fault, sizeof(o->fault), "%s", conn_fault(c));
+	o->conn = NULL;
+}
+
+static const struct conn_ops ops = {
+    .on_open = on_open, .on_data = on_data, .on_eof = on_eof, .on_close = on_close};
+
+static void
+turn(void)
+{
+	(void)ev_run(loop_ev(loop), EVRUN_NOWAIT);
+}
+
+static int
+read_server(bool with_ca)
+{
+	struct errmsg err = ERRMSG_NONE;
+	struct tls_files files = {cert_path, key_path, with_ca ? ca_path : NULL};
+
+	tls_server_free(&server);
+	return tls_server_new(&files, &server, &err);
+}
+
+static int
+setup(void **state)
+{
+	dir = scratch_make();
+	cert_path = strdup(scratch_path(dir, "cert.pem"));
+	key_path = strdup(scratch_path(dir, "key.pem"));
+	ca_path = strdup(scratch_path(dir, "ca.pem"));
+	authority = tls_issuer_new("Authority", -DAY, 10 * DAY);
+	name = tls_issued_by(authority, "here.example.org", -DAY, DAY);
+	tls_issuer_write(name, cert_path, key_path, NULL);
+	tls_issuer_write(authority, ca_path, NULL, NULL);
+	loop = loop_new();
+	owner = (struct owner){.take = SIZE_MAX};
+	buf_init(&owner.seen, 0);
+	peer_fd = -1;
+	return read_server(false);
+}
+
+static int
+teardown(void **state)
+{
+	conn_close(&owner.conn);
+	loop_free(&loop);
+	tls_peer_free(&client);
+	tls_server_free(&server);
+	tls_issuer_free(&name);
+	tls_issuer_free(&authority);
+	buf_fini(&owner.seen);
+	if (peer_fd != -1) {
+		(void)close(peer_fd);
+	}
+	scratch_remove(&dir);
+	free((void *)(uintptr_t)cert_path);
+	free((void *)(uintptr_t)key_path);
+	free((void *)(uintptr_t)ca_path);
+	return 0;
+}
+
+static int
+make_pair(void)
+{
+	int fds[2];
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	conn_close(&owner.conn);
+	owner.conn = conn_new(loop, fds[1], &ops, &owner);
+	raw_fd = fds[0];
+	return fds[0];
+}
+
+static void
+begin(const struct tls_issuer *own)
+{
+	tls_peer_free(&client);
+	client = tls_peer_new(make_pair(), own);
+	assert_int_equal(conn_start_tls(owner.conn, server), 0);
+}
+
+/* Both sides go on until the client's handshake stands or has failed. */
+static bool
+shake(void)
+{
+	for (int i = 0; i < MANY_TURNS; i++) {
+		bool stands = tls_peer_shake(client);
+
+		turn();
+		turn();
+		if (stands || tls_peer_fault(client)[0] != '\0') {
+			return stands;
+		}
+	}
+	return false;
+}
+
+static void
+stand(void)
+{
+	begin(NULL);
+	assert_true(shake());
+	assert_int_equal(owner.opens, 1);
+}
+
+static void
+client_says(const char *text)
+{
+	assert_int_equal(tls_peer_write(client, text, strlen(text)), (ssize_t)strlen(text));
+	turn();
+	turn();
+}
+
+static const char *
+client_hears(void)
+{
+	static char text[4096];
+	ssize_t n = tls_peer_read(client, text, sizeof(text) - 1);
+
+	if (n == 0) {
+		return "the end";
+	}
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+static const char *
+seen(void)
+{
+	assert_int_equal(buf_add(&owner.seen, "", 1), 0);
+	return (const char *)buf_slice(&owner.seen).ptr;
+}
+
+/* ---- both ways */
+
+static void
+bytes_go_both_ways(void **state)
+{
+	stand();
+	assert_true(conn_is_tls(owner.conn));
+	assert_string_equal(tls_peer_sees(client), "here.example.org");
+	client_says("PING");
+	assert_int_equal(conn_write(owner.conn, "PONG", 4), 0);
+	turn();
+	assert_string_equal(client_hears(), "PONG");
+	assert_int_equal(conn_send(owner.conn, "direct", 6), 0);
+	assert_string_equal(client_hears(), "direct");
+	assert_string_equal(seen(), "PING");
+}
+
+static void
+what_was_written_before_it_stands_is_sent_then(void **state)
+{
+	begin(NULL);
+	assert_int_equal(conn_write(owner.conn, "hello", 5), 0);
+	assert_int_equal(conn_send(owner.conn, " world", 6), 0);
+	assert_true(shake());
+	assert_string_equal(client_hears(), "hello world");
+}
+
+/* Its first bytes were shown to an owner that then knew that they are TLS. */
+static void
+it_may_begin_with_bytes_that_were_read_already(void **state)
+{
+	client = tls_peer_new(make_pair(), NULL);
+	owner.begin_on_data = true;
+	assert_true(shake());
+	assert_int_equal(owner.opens, 1);
+	client_says("abc");
+	assert_string_equal(seen(), "abc");
+}
+
+static void
+a_handshake_in_single_bytes(void **state)
+{
+	int fds[2];
+
+	begin(NULL);
+	/* the client talks to fds[0]; what it says goes on byte by byte */
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	tls_peer_free(&client);
+	peer_fd = make_pair();
+	assert_int_equal(conn_start_tls(owner.conn, server), 0);
+	client = tls_peer_new(fds[0], NULL);
+	for (int i = 0; i < MANY_TURNS * 4 && owner.opens == 0; i++) {
+		char bytes[4096];
+		ssize_t n;
+
+		(void)tls_peer_shake(client);
+		if (read(fds[1], bytes, 1) == 1) {
+			assert_int_equal(write(peer_fd, bytes, 1), 1);
+		}
+		turn();
+		n = read(peer_fd, bytes, sizeof(bytes));
+		if (n > 0) {
+			assert_int_equal(write(fds[1], bytes, (size_t)n), n);
+		}
+	}
+	assert_int_equal(owner.opens, 1);
+	(void)close(fds[1]);
+}
+
+/* More than the socket takes, in records of the library's own making. */
+static void
+a_long_answer_arrives_whole(void **state)
+{
+	const size_t total = 3 << 20;
+	uint8_t *bytes = malloc(total), *got = malloc(total);
+	size_t have = 0;
+
+	for (size_t i = 0; i < total; i++) {
+		bytes[i] = (uint8_t)(i * 7 + i / 251);
+	}
+	stand();
+	assert_int_equal(conn_send(owner.conn, bytes, total / 2), 0);
+	assert_true(conn_unsent(owner.conn) > 0);
+	assert_int_equal(conn_write(owner.conn, bytes + total / 2, total - total / 2), 0);
+	while (have < total) {
+		ssize_t n = tls_peer_read(client, got + have, total - have);
+
+		have += n > 0 ? (size_t)n : 0;
+		assert_string_equal(tls_peer_fault(client), "");
+		turn();
+	}
+	assert_memory_equal(bytes, got, total);
+	assert_int_equal(conn_unsent(owner.conn), 0);
+	free(bytes);
+	free(got);
+}
+
+static void
+a_long_request_arrives_whole(void **state)
+{
+	const size_t total = 2 << 20;
+	uint8_t *bytes = malloc(total);
+	size_t sent = 0;
+
+	memset(bytes, 'x', total);
+	stand();
+	while (sent < total || buf_len(&owner.seen) < total) {
+		ssize_t n = sent < total ? tls_peer_write(client, bytes + sent, total - sent) : 0;
+
+		sent += n > 0 ? (size_t)n : 0;
+		turn();
+		assert_int_equal(owner.closes, 0);
+	}
+	assert_int_equal(buf_len(&owner.seen), total);
+	free(bytes);
+}
+
+/* What the library holds is announced by no event of the socket. */
+static void
+after_a_pause_what_the_library_holds_is_shown(void **state)
+{
+	stand();
+	conn_set_limits(owner.conn, 0, 1024);
+	owner.pause_on_data = true;
+	for (int i = 0; i < 40; i++) {
+		char record[2000];
+
+		memset(record, 'a' + i % 26, sizeof(record));
+		assert_int_equal(tls_peer_write(client, record, sizeof(record)), sizeof(record));
+	}
+	turn();
+	turn();
+	assert_true(conn_is_paused(owner.conn));
+	assert_true(buf_len(&owner.seen) < 80000);
+	owner.pause_on_data = false;
+	conn_pause(owner.conn, false);
+	for (int i = 0; i < 100; i++) {
+		turn();
+	}
+	assert_int_equal(buf_len(&owner.seen), 80000);
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(owner.seen.data[i * 2000], 'a' + i % 26);
+	}
+}
+
+/* ---- the end */
+
+static void
+the_end_of_the_clients_stream_is_told(void **state)
+{
+	stand();
+	assert_int_equal(tls_peer_write(client, "last", 4), 4);
+	tls_peer_finish(client);
+	for (int i = 0; i < 10; i++) {
+		turn();
+	}
+	assert_int_equal(owner.eofs, 1);
+	assert_string_equal(seen(), "last");
+	assert_int_equal(conn_write(owner.conn, "bye", 3), 0);
+	conn_close_after_flush(&owner.conn, 1000);
+	turn();
+	turn();
+	assert_string_equal(client_hears(), "bye");
+	assert_string_equal(client_hears(), "the end");
+}
+
+static void
+a_client_that_just_closes_has_ended_its_stream(void **state)
+{
+	stand();
+	(void)client_hears(); /* the tickets: unread they would make the close a reset */
+	tls_peer_free(&client);
+	turn();
+	turn();
+	assert_int_equal(owner.eofs, 1);
+	assert_int_equal(owner.closes, 0);
+}
+
+static void
+a_clean_end_is_told_to_the_client(void **state)
+{
+	stand();
+	assert_int_equal(conn_write(owner.conn, "bye", 3), 0);
+	conn_close_after_flush(&owner.conn, 1000);
+	turn();
+	turn();
+	assert_string_equal(client_hears(), "bye");
+	assert_string_equal(client_hears(), "the end");
+}
+
+/* Else a cut answer would look like a whole one. */
+static void
+a_close_with_bytes_unsent_is_no_clean_end(void **state)
+{
+	stand();
+	assert_int_equal(conn_write(owner.conn, "lost", 4), 0);
+	conn_close(&owner.conn);
+	turn();
+	assert_string_equal(client_hears(), "");
+	assert_string_not_equal(tls_peer_fault(client), "");
+}
+
+static void
+the_output_alone_can_be_ended(void **state)
+{
+	stand();
+	conn_end_output(owner.conn);
+	assert_string_equal(client_hears(), "the end");
+	client_says("still here");
+	assert_string_equal(seen(), "still here");
+}
+
+/* ---- who is refused */
+
+static void
+garbage_ends_it_with_words(void **state)
+{
+	peer_fd = make_pair();
+	assert_int_equal(conn_start_tls(owner.conn, server), 0);
+	assert_int_equal(write(peer_fd, "\x16\x03\x01\x00\x05hello", 10), 10);
+	turn();
+	turn();
+	assert_int_equal(owner.closes, 1);
+	assert_int_equal(owner.error, -EPROTO);
+	assert_true(strlen(owner.fault) > 5);
+}
+
+static void
+a_broken_record_ends_it(void **state)
+{
+	stand();
+	/* past the client's library: with nobody's keys */
+	assert_int_equal(write(raw_fd,
+			     "\x17\x03\x03\x00\x20"
+			     "abcdefghijklmnopqrstuvwxyzabcdef",
+			     37),
+	    37);
+	turn();
+	turn();
+	assert_int_equal(owner.closes, 1);
+	assert_int_equal(owner.error, -EPROTO);
+	assert_int_equal(buf_len(&owner.seen), 0);
+}
+
+static void
+without_a_certificate_where_one_is_needed(void **state)
+{
+	char c;
+
+	assert_int_equal(read_server(true), 0);
+	begin(NULL);
+	(void)shake(); /* in TLS 1.3 the client is told afterwards */
+	assert_int_equal(owner.opens, 0);
+	assert_int_equal(owner.closes, 1);
+	assert_int_equal(owner.error, -EPROTO);
+	assert_non_null(strstr(owner.fault, "certificate"));
+	assert_int_equal(tls_peer_read(client, &c, 1), -1);
+	assert_non_null(strstr(tls_peer_fault(client), "certificate"));
+}
+
+static void
+with_a_certificate_of_somebody_else(void **state)
+{
+	struct tls_issuer *stranger = tls_issuer_new("Stranger", -DAY, DAY);
+
+	assert_int_equal(read_server(true), 0);
+	begin(stranger);
+	(void)shake();
+	assert_int_equal(owner.opens, 0);
+	assert_int_equal(owner.error, -EPROTO);
+	tls_issuer_free(&stranger);
+}
+
+static void
+with_a_certificate_that_is_out_of_date(void **state)
+{
+	struct tls_issuer *old = tls_issued_by(authority, "old client", -2 * DAY, -DAY);
+
+	assert_int_equal(read_server(true), 0);
+	begin(old);
+	(void)shake();
+	assert_int_equal(owner.opens, 0);
+	assert_int_equal(owner.error, -EPROTO);
+	tls_issuer_free(&old);
+}
+
+static void
+with_a_certificate_of_the_authority(void **state)
+{
+	struct tls_issuer *own = tls_issued_by(authority, "client", -DAY, DAY);
+
+	assert_int_equal(read_server(true), 0);
+	begin(own);
+	assert_true(shake());
+	assert_int_equal(owner.opens, 1);
+	client_says("hello");
+	assert_string_equal(seen(), "hello");
+	tls_issuer_free(&own);
+}
+
+static void
+a_deadline_ends_a_handshake(void **state)
+{
+	peer_fd = make_pair();
+	assert_int_equal(conn_start_tls(owner.conn, server), 0);
+	conn_set_deadline(owner.conn, 5);
+	while (owner.closes == 0) {
+		(void)ev_run(loop_ev(loop), EVRUN_ONCE);
+	}
+	assert_int_equal(owner.error, -ETIMEDOUT);
+}
+
+static void
+tls_where_plain_text_is_expected(void **state)
+{
+	client = tls_peer_new(make_pair(), NULL);
+	conn_expect_plain(owner.conn);
+	assert_false(shake());
+	assert_int_equal(owner.closes, 1);
+	assert_int_equal(owner.error, -EPROTONOSUPPORT);
+	assert_non_null(strstr(tls_peer_fault(client), "alert"));
+	assert_int_equal(buf_len(&owner.seen), 0);
+}
+
+static void
+plain_text_where_it_is_expected(void **state)
+{
+	peer_fd = make_pair();
+	conn_expect_plain(owner.conn);
+	assert_int_equal(write(peer_fd, "PING", 4), 4);
+	turn();
+	assert_int_equal(write(peer_fd, "\x16\x03", 2), 2); /* only the first byte counts */
+	turn();
+	assert_string_equal(seen(), "PING\x16\x03");
+}
+
+/* ---- another owner */
+
+static size_t
+second_data(struct conn *c, void *arg, struct slice in)
+{
+	(void)snprintf(arg, 32, "%.*s", (int)in.len, (const char *)in.ptr);
+	return in.len;
+}
+
+static void
+another_owner_is_shown_what_is_unconsumed(void **state)
+{
+	static const struct conn_ops second = {.on_data = second_data};
+	char text[32] = "";
+
+	peer_fd = make_pair();
+	owner.take = 2;
+	assert_int_equal(write(peer_fd, "abcd", 4), 4);
+	turn();
+	conn_hand_over(owner.conn, &second, text);
+	turn();
+	assert_string_equal(text, "cd");
+}
+
+/* ---- sessions */
+
+static bool
+is_resumed_after(bool change_ca, const char *secret)
+{
+	struct tls_peer *first;
+	bool resumed;
+
+	stand();
+	(void)client_hears(); /* the tickets come behind the handshake */
+	first = client;
+	client = NULL;
+	if (change_ca) {
+		struct tls_issuer *own = tls_issued_by(authority, "client", -DAY, DAY);
+
+		assert_int_equal(read_server(true), 0);
+		begin(own);
+		tls_issuer_free(&own);
+	} else {
+		assert_int_equal(read_server(false), 0); /* as after a reload */
+		begin(NULL);
+	}
+	if (secret != NULL) {
+		tls_set_ticket_secret(secret, strlen(secret));
+	}
+	tls_peer_resume(client, first);
+	assert_true(shake());
+	resumed = tls_peer_is_resumed(client);
+	tls_peer_free(&first);
+	return resumed;
+}
+
+static void
+a_session_is_resumed_also_after_a_reload(void **state)
+{
+	assert_true(is_resumed_after(false, NULL));
+}
+
+static void
+not_with_keys_from_another_secret(void **state)
+{
+	assert_false(is_resumed_after(false, "another"));
+}
+
+/* It was made without a certificate: it must not open a door that asks for one. */
+static void
+not_where_other_authorities_are_asked_for(void **state)
+{
+	assert_false(is_resumed_after(true, NULL));
+}
+
+/* ---- the files */
+
+static void
+facts_of_the_files(void **state)
+{
+	struct tls_facts before = *tls_server_facts(server);
+	time_t now = time(NULL);
+	char text[200];
+
+	assert_string_equal(before.subject, "CN = here.example.org");
+	assert_true(before.not_before < now && before.not_after > now);
+	assert_false(before.key_is_open);
+	assert_non_null(strstr(tls_facts_text(&before, text, sizeof(text)), "until 20"));
+	assert_int_equal(read_server(false), 0);
+	assert_memory_equal(before.digest, tls_server_facts(server)->digest, TLS_DIGEST_BYTES);
+	assert_int_equal(read_server(true), 0);
+	assert_memory_not_equal(before.digest, tls_server_facts(server)->digest, TLS_DIGEST_BYTES);
+	assert_int_equal(chmod(key_path, 0644), 0);
+	assert_int_equal(read_server(false), 0);
+	assert_true(tls_server_facts(server)->key_is_open);
+}
+
+static void
+expect_fault(const char *cert, const char *key, const char *ca, const char *words)
+{
+	struct errmsg err = ERRMSG_NONE;
+	struct tls_files files = {cert, key, ca};
+	struct tls_server *none = NULL;
+
+	assert_true(tls_server_new(&files, &none, &err) < 0);
+	assert_null(none);
+	if (strstr(err.text, words) == NULL) {
+		fail_msg("'%s' does not say '%s'", err.text, words);
+	}
+}
+
+static void
+files_that_cannot_be_used(void **state)
+{
+	const char *other = scratch_path(dir, "other.pem"),
+		   *locked = scratch_path(dir, "locked.pem");
+	const char *empty = scratch_path(dir, "empty.pem"), *half = scratch_path(dir, "half.pem");
+	struct tls_issuer *stranger = tls_issuer_new("Stranger", -DAY, DAY);
+	char bytes[200];
+	FILE *from, *to;
+
+	tls_issuer_write(stranger, NULL, other, NULL);
+	tls_issuer_write(name, NULL, locked, "secret");
+	tls_issuer_free(&stranger);
+	(void)fclose(fopen(empty, "we"));
+	from = fopen(cert_path, "re");
+	to = fopen(half, "we");
+	assert_int_equal(fwrite(bytes, 1, fread(bytes, 1, sizeof(bytes), from), to), sizeof(bytes));
+	(void)fclose(from);
+	(void)fclose(to);
+	expect_fault("/no/such/file", key_path, NULL, "/no/such/file: No such file");
+	expect_fault(cert_path, "/no/such/key", NULL, "key cannot be read from /no/such/key");
+	expect_fault(dir, key_path, NULL, "directory");
+	expect_fault("/dev/null", key_path, NULL, "/dev/null");
+	expect_fault(empty, key_path, NULL, "holds no certificate");
+	expect_fault(half, key_path, NULL, "no certificate");
+	expect_fault(key_path, key_path, NULL, "holds no certificate");
+	expect_fault(cert_path, cert_path, NULL, "no private key");
+	expect_fault(cert_path, other, NULL, "is not that of the certificate");
+	expect_fault(cert_path, locked, NULL, "passphrase");
+	expect_fault(cert_path, key_path, empty, "no certificate");
+	expect_fault(cert_path, key_path, "/no/such/ca", "authorities cannot be read");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	    T(bytes_go_both_ways),
+	    T(what_was_written_before_it_stands_is_sent_then),
+	    T(it_may_begin_with_bytes_that_were_read_already),
+	    T(a_handshake_in_single_bytes),
+	    T(a_long_answer_arrives_whole),
+	    T(a_long_request_arrives_whole),
+	    T(after_a_pause_what_the_library_holds_is_shown),
+	    T(the_end_of_the_clients_stream_is_told),
+	    T(a_client_that_just_closes_has_ended_its_stream),
+	    T(a_clean_end_is_told_to_the_client),
+	    T(a_close_with_bytes_unsent_is_no_clean_end),
+	    T(the_output_alone_can_be_ended),
+	    T(garbage_ends_it_with_words),
+	    T(a_broken_record_ends_it),
+	    T(without_a_certificate_where_one_is_needed),
+	    T(with_a_certificate_of_somebody_else),
+	    T(with_a_certificate_that_is_out_of_date),
+	    T(with_a_certificate_of_the_authority),
+	    T(a_deadline_ends_a_handshake),
+	    T(tls_where_plain_text_is_expected),
+	    T(plain_text_where_it_is_expected),
+	    T(another_owner_is_shown_what_is_unconsumed),
+	    T(a_session_is_resumed_also_after_a_reload),
+	    T(not_with_keys_from_another_secret),
+	    T(not_where_other_authorities_are_asked_for),
+	    T(facts_of_the_files),
+	    T(files_that_cannot_be_used),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
