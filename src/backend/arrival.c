@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/proxied.h"
 
 #define ARRIVAL_MAGIC  0x41525256U
 #define ARRIVALS_MAGIC 0x41525253U
@@ -22,6 +25,8 @@ struct arrivals {
 	void *owner;                     /* borrowed (outlives the arrivals) */
 	const struct tls_server *server; /* borrowed, see arrivals_set_tls */
 	const char *hint;
+	struct cidr *trusted; /* owned */
+	size_t trusted_count;
 	struct list waiting; /* struct arrival.link, owned; who came first is first */
 	size_t count;
 	bool crowded;
@@ -35,6 +40,8 @@ struct arrival {
 	struct conn *conn;    /* owned until it has arrived */
 	void *door;           /* the owner's */
 	uint64_t began_ms;
+	bool header; /* of the PROXY protocol: still to come */
+	bool tls;    /* still to come */
 };
 
 static uint64_t
@@ -76,7 +83,7 @@ set_crowded(struct arrivals *a, bool crowded)
 	a->crowded = crowded;
 	if (crowded) {
 		log_peer(LOG_WARN,
-		    "%d clients are in the middle of their TLS handshake, others wait for them",
+		    "%d clients are in the middle of their handshake, others wait for them",
 		    ARRIVAL_MAX);
 		arm(a);
 	}
@@ -111,6 +118,12 @@ turn_away(struct arrival *x)
 	leave(x);
 }
 
+static const char *
+what_is_due(const struct arrival *x)
+{
+	return x->header ? "PROXY header" : "TLS handshake";
+}
+
 static void
 on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 {
@@ -119,9 +132,8 @@ on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 	uint64_t now = clock_mono_ms();
 
 	while ((first = first_of(a)) != NULL && due_ms(a, first) <= now) {
-		log_peer(LOG_INFO,
-		    "a client is closed that took too long for its TLS handshake peer=%s",
-		    conn_peer(first->conn, (char[ENDPOINT_TEXT_SIZE]){0}));
+		log_peer(LOG_INFO, "a client is closed that took too long for its %s peer=%s",
+		    what_is_due(first), conn_peer(first->conn, (char[ENDPOINT_TEXT_SIZE]){0}));
 		turn_away(first);
 	}
 	arm(a);
@@ -129,16 +141,29 @@ on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 
 /* ---- the connection ---- */
 
-/* The first bytes: TLS, or somebody who does not know that it is spoken here. */
-static size_t
-on_data(struct conn *c, void *owner, struct slice in)
+/* Everything is done: the role has it from here. */
+static void
+arrive(struct arrival *x)
 {
-	struct arrival *x = OBJ_CAST((struct arrival *)owner, ARRIVAL_MAGIC);
 	struct arrivals *a = x->all;
+	struct conn *c = x->conn;
+	void *door = x->door;
+
+	x->conn = NULL;
+	leave(x);
+	a->ops->arrived(a->owner, c, door);
+}
+
+/* The first bytes: TLS, or somebody who does not know that it is spoken here. Takes none of them. */
+static void
+begin_tls(struct arrival *x, struct slice in)
+{
+	struct arrivals *a = x->all;
+	struct conn *c = x->conn;
 	char peer[ENDPOINT_TEXT_SIZE];
 
 	if (in.ptr[0] == TLS_HANDSHAKE && a->server != NULL && conn_start_tls(c, a->server) == 0) {
-		return 0;
+		return;
 	}
 	if (in.ptr[0] != TLS_HANDSHAKE) {
 		log_peer(LOG_WARN,
@@ -150,19 +175,56 @@ on_data(struct conn *c, void *owner, struct slice in)
 	}
 	conn_close_after_flush(&x->conn, GOODBYE_MS);
 	leave(x);
-	return in.len;
+}
+
+/* How many bytes the header took; 0: it is not whole yet, or the client was turned away. */
+static size_t
+take_header(struct arrival *x, struct slice in)
+{
+	struct proxied announced;
+	int n = proxied_parse(in, &announced);
+
+	if (n < 0) {
+		log_peer(LOG_WARN,
+		    "a client is closed that does not begin with a PROXY header: %s peer=%s",
+		    LOG_QUOTE(((struct slice){in.ptr, MIN(in.len, (size_t)16)})),
+		    conn_peer(x->conn, (char[ENDPOINT_TEXT_SIZE]){0}));
+		turn_away(x);
+		return 0;
+	}
+	if (n > 0) {
+		x->header = false;
+		if (announced.from[0] != '\0') {
+			conn_set_peer(x->conn, announced.from);
+		}
+	}
+	return (size_t)n;
+}
+
+static size_t
+on_data(struct conn *c, void *owner, struct slice in)
+{
+	struct arrival *x = OBJ_CAST((struct arrival *)owner, ARRIVAL_MAGIC);
+	size_t used = 0;
+
+	if (x->header) {
+		used = take_header(x, in);
+		if (used == 0) {
+			return 0;
+		}
+	}
+	if (!x->tls) {
+		arrive(x);
+	} else if (used < in.len) {
+		begin_tls(x, (struct slice){in.ptr + used, in.len - used});
+	}
+	return used;
 }
 
 static void
 on_open(struct conn *c, void *owner)
 {
-	struct arrival *x = OBJ_CAST((struct arrival *)owner, ARRIVAL_MAGIC);
-	struct arrivals *a = x->all;
-	void *door = x->door;
-
-	x->conn = NULL;
-	leave(x);
-	a->ops->arrived(a->owner, c, door);
+	arrive(OBJ_CAST((struct arrival *)owner, ARRIVAL_MAGIC));
 }
 
 static void
@@ -175,7 +237,7 @@ on_close(struct conn *c, void *owner, int error)
 		log_peer(LOG_WARN, "a client is closed, its TLS handshake failed: %s peer=%s",
 		    fault, conn_peer(c, (char[ENDPOINT_TEXT_SIZE]){0}));
 	} else {
-		log_peer(LOG_INFO, "a client went away before its TLS handshake was over: %s",
+		log_peer(LOG_INFO, "a client went away before its %s was over: %s", what_is_due(x),
 		    error == 0 ? "end of stream" : strerror(-error));
 	}
 	x->conn = NULL;
@@ -190,12 +252,36 @@ static const struct conn_ops no_ops = {.on_data = NULL};
 
 /* ---- beginning and end ---- */
 
+static bool
+is_trusted(const struct arrivals *a, int fd)
+{
+	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(address);
+
+	if (getpeername(fd, (struct sockaddr *)&address, &len) == -1) {
+		return false;
+	}
+	for (size_t i = 0; i < a->trusted_count; i++) {
+		if (cidr_has(&a->trusted[i], (struct sockaddr *)&address)) {
+			return true;
+		}
+	}
+	return address.ss_family == AF_UNIX;
+}
+
 void
-arrivals_take(struct arrivals *a, int fd, bool tls, void *door)
+arrivals_take(struct arrivals *a, int fd, const struct endpoint *at, void *door)
 {
 	struct arrival *x;
 
-	if (!tls) {
+	if (at->proxied && !is_trusted(a, fd)) {
+		log_peer(LOG_WARN,
+		    "a client is closed that is none of the proxies in proxied_from peer=%s",
+		    endpoint_peer(fd, (char[ENDPOINT_TEXT_SIZE]){0}));
+		(void)close(fd);
+		return;
+	}
+	if (!at->tls && !at->proxied) {
 		struct conn *c = conn_new(a->loop, fd, &no_ops, NULL);
 
 		conn_expect_plain(c);
@@ -203,8 +289,12 @@ arrivals_take(struct arrivals *a, int fd, bool tls, void *door)
 		return;
 	}
 	x = xcalloc(1, sizeof(*x));
-	*x = (struct arrival){
-	    .magic = ARRIVAL_MAGIC, .all = a, .door = door, .began_ms = clock_mono_ms()};
+	*x = (struct arrival){.magic = ARRIVAL_MAGIC,
+	    .all = a,
+	    .door = door,
+	    .began_ms = clock_mono_ms(),
+	    .header = at->proxied,
+	    .tls = at->tls};
 	x->conn = conn_new(a->loop, fd, &conn_ops, x);
 	list_init(&x->link);
 	list_push(&a->waiting, &x->link);
@@ -219,6 +309,15 @@ arrivals_set_tls(struct arrivals *a, const struct tls_server *server, const char
 {
 	a->server = server;
 	a->hint = hint;
+}
+
+void
+arrivals_set_trusted(struct arrivals *a, const struct cidr *trusted, size_t count)
+{
+	free(a->trusted);
+	a->trusted = xcalloc(count + 1, sizeof(*a->trusted));
+	memcpy(a->trusted, trusted, count * sizeof(*trusted));
+	a->trusted_count = count;
 }
 
 struct arrivals *
@@ -238,6 +337,7 @@ free_all(void *obj)
 {
 	struct arrivals *a = obj;
 
+	free(a->trusted);
 	a->magic = 0;
 	free(a);
 }

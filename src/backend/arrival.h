@@ -1,21 +1,24 @@
 /*
- * Clients between accept and their session: what has to happen on a connection before a role sees it. On a listener with
- * TLS that is the handshake.
+ * Clients between accept and their session: what has to happen on a connection before a role sees it. On a listener
+ * behind proxies that is the header of the PROXY protocol, with TLS the handshake.
  *
- *   accept → arrivals_take ─┬───────────────────────────► arrived → the role's session
- *                           └► first byte → handshake ──►
+ *   accept → arrivals_take ─┬─────────────────────────────► arrived → the role's session
+ *                           └─► [header] → [handshake] ───►
  *
- * Who comes to nothing is closed here: one that speaks plain text to TLS (it is told so in words of its own protocol),
- * one whose certificate is refused, one that takes its time. All that wait here have at most ARRIVAL_MS, and are at most
- * ARRIVAL_MAX: when so many wait, the listeners pause, and only ARRIVAL_CROWDED_MS are granted, so that those who
- * merely hold places make room soon.
+ * Who comes to nothing is closed here: one that may announce nobody, or does not do so; one that speaks plain text to
+ * TLS (it is told so in words of its own protocol), one whose certificate is refused, one that takes its time. All that
+ * wait here have at most ARRIVAL_MS, and are at most ARRIVAL_MAX: when so many wait, the listeners pause, and only
+ * ARRIVAL_CROWDED_MS are granted, so that those who merely hold places make room soon.
  */
 #ifndef BACKEND_ARRIVAL_H
 #define BACKEND_ARRIVAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
+#include "net/cidr.h"
 #include "net/conn.h"
+#include "net/endpoint.h"
 #include "net/loop.h"
 #include "net/tls.h"
 
@@ -42,7 +45,12 @@ void arrivals_free(struct arrivals **a);
  */
 void arrivals_set_tls(struct arrivals *a, const struct tls_server *server, const char *hint);
 
-/* The fd is the callee's. `door` comes back in `arrived`, which may be called before this returns. */
-void arrivals_take(struct arrivals *a, int fd, bool tls, void *door);
+/* Who may announce clients, as of now; copied. Whoever comes over a unix socket may. */
+void arrivals_set_trusted(struct arrivals *a, const struct cidr *trusted, size_t count);
+
+/*
+ * The fd, accepted at `at`, is the callee's. `door` comes back in `arrived`, which may be called before this returns.
+ */
+void arrivals_take(struct arrivals *a, int fd, const struct endpoint *at, void *door);
 
 #endif

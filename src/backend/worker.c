@@ -31,7 +31,7 @@ struct door_watch {
 	int fd;                    /* borrowed from the listener */
 	char *address;             /* owned; NULL: alone */
 	unsigned door;
-	bool tls;
+	struct endpoint at;
 };
 
 struct worker {
@@ -177,7 +177,7 @@ on_accept(void *owner, int fd)
 {
 	struct door_watch *d = owner;
 
-	arrivals_take(d->worker->arrivals, fd, d->tls, d);
+	arrivals_take(d->worker->arrivals, fd, &d->at, d);
 }
 
 static void
@@ -196,8 +196,8 @@ set_doors(struct worker *w)
 	for (size_t i = 0; i < w->door_count && !w->draining; i++) {
 		const struct door_watch *d = w->doors[i];
 
-		listener_pause(
-		    d->listener, !w->started || w->doors_paused || (w->crowded && d->tls));
+		listener_pause(d->listener,
+		    !w->started || w->doors_paused || (w->crowded && (d->at.tls || d->at.proxied)));
 	}
 }
 
@@ -214,7 +214,8 @@ static const struct arrival_ops arrival_ops = {.arrived = on_arrived, .crowded =
 
 /* Begins to accept on `fd`, which is ours from here. `address` NULL: nobody will ask for it. */
 static int
-open_door(struct worker *w, const char *option, const char *address, bool tls, int fd)
+open_door(
+    struct worker *w, const char *option, const char *address, const struct endpoint *at, int fd)
 {
 	for (unsigned i = 0; w->ops->doors[i].option != NULL; i++) {
 		struct door_watch *d;
@@ -227,7 +228,7 @@ open_door(struct worker *w, const char *option, const char *address, bool tls, i
 		    .fd = fd,
 		    .address = address != NULL ? xstrdup(address) : NULL,
 		    .door = i,
-		    .tls = tls};
+		    .at = *at};
 		d->listener = listener_new(w->loop, fd, on_accept, d);
 		w->doors = xreallocarray(w->doors, w->door_count + 1, sizeof(struct door_watch *));
 		w->doors[w->door_count++] = d;
@@ -266,7 +267,7 @@ load_tls(struct worker *w, struct errmsg *err)
 	int rc;
 
 	for (size_t i = 0; i < w->door_count; i++) {
-		needed = needed || w->doors[i]->tls;
+		needed = needed || w->doors[i]->at.tls;
 	}
 	if (!needed || (files.cert == NULL && w->tls != NULL)) {
 		return 0;
@@ -290,6 +291,20 @@ load_tls(struct worker *w, struct errmsg *err)
 	w->tls = server;
 	say_certificate(tls_server_facts(server));
 	return 0;
+}
+
+static void
+set_trusted(struct worker *w)
+{
+	const struct conf_list *list = w->ops->trusted(w->conf);
+	struct cidr *trusted = xcalloc(list->count + 1, sizeof(*trusted));
+	size_t count = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		count += cidr_parse(list->items[i], &trusted[count]) == 0 ? 1 : 0;
+	}
+	arrivals_set_trusted(w->arrivals, trusted, count);
+	free(trusted);
 }
 
 /* ---- another supervisor ---- */
@@ -407,6 +422,7 @@ start(struct worker *w, struct errmsg *err)
 		return -EINVAL;
 	}
 	configure_backend(w);
+	set_trusted(w);
 	w->master_name = xstrdup(w->conf->holdfast_name);
 	spec.name = w->master_name;
 	rc = load_tls(w, err);
@@ -449,6 +465,7 @@ on_go(struct worker *w)
 			if (w->ops->apply != NULL) {
 				w->ops->apply(w->state);
 			}
+			set_trusted(w);
 			if (load_tls(w, &err) < 0) {
 				log_error("clients are shown the old certificate: %s", err.text);
 			}
@@ -529,7 +546,7 @@ on_listen(struct worker *w, struct channel_msg *msg)
 	if (endpoint_parse(msg->args[1], 0, &at, NULL) < 0) {
 		return;
 	}
-	if (open_door(w, msg->args[0], msg->args[1], at.tls, msg->fds[0]) < 0) {
+	if (open_door(w, msg->args[0], msg->args[1], &at, msg->fds[0]) < 0) {
 		log_warn("a listening socket for an unknown option is left alone option=%s",
 		    msg->args[0]);
 	}
@@ -642,7 +659,7 @@ begin_alone(struct worker *w, const struct worker_args *args, struct errmsg *err
 				rc = listener_bind(&at, &fd, err);
 			}
 			if (rc == 0) {
-				rc = open_door(w, w->ops->doors[i].option, NULL, at.tls, fd);
+				rc = open_door(w, w->ops->doors[i].option, NULL, &at, fd);
 			}
 		}
 	}

@@ -44,8 +44,10 @@ struct worker_ops {
 	const struct worker_door *doors; /* static */
 	/* Certificate and key for those of its addresses that begin with `tls:`, borrowed from the conf. */
 	struct tls_files (*tls)(const struct conf *conf);
-	const char *
-	    plain_hint; /* what a client is told that speaks plain text to such an address; static */
+	/* Networks of the proxies that may announce clients at addresses that begin with `proxied:`. */
+	const struct conf_list *(*trusted)(const struct conf *conf);
+	/* What a client is told that speaks plain text to an address with `tls:`; static. */
+	const char *plain_hint;
 	/* All is known, begin: *ret_state is passed to all below. 0 or negative errno with `err`.
 	 */
 	int (*start)(struct worker *w, void **ret_state, struct errmsg *err);

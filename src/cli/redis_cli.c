@@ -58,7 +58,7 @@ find_address(const json_t *inst, struct endpoint *ret_ep)
 		const char *text = json_string_value(json_array_get(listen, i));
 		struct endpoint ep;
 
-		if (text != NULL && endpoint_parse(text, 0, &ep, NULL) == 0 &&
+		if (text != NULL && endpoint_parse(text, 0, &ep, NULL) == 0 && !ep.proxied &&
 		    (!found || !ep.tls)) {
 			*ret_ep = ep;
 			found = true;

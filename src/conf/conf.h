@@ -67,6 +67,7 @@ struct conf_directives {
 #define CONF_CTYPE_CONF_BYTES     uint64_t
 #define CONF_CTYPE_CONF_HOSTS     struct conf_list /* addresses */
 #define CONF_CTYPE_CONF_NAMES     struct conf_list /* host names */
+#define CONF_CTYPE_CONF_CIDRS     struct conf_list /* networks */
 #define CONF_CTYPE_CONF_ENDPOINTS struct conf_list /* as endpoint_format writes them */
 #define CONF_CTYPE_CONF_COMMANDS  struct conf_list /* upper case */
 #define CONF_CTYPE_CONF_PATHS     struct conf_list /* absolute paths */

@@ -79,6 +79,8 @@ conf_value_form(const struct conf_opt *opt)
 		return "addresses, separated by commas or blanks";
 	case CONF_NAMES:
 		return "host names, separated by commas or blanks";
+	case CONF_CIDRS:
+		return "ADDRESS/BITS, separated by commas or blanks";
 	case CONF_ENDPOINTS:
 		return "HOST:PORT, [IPv6]:PORT, tls:HOST:PORT or unix:PATH, separated by commas or "
 		       "blanks";
@@ -310,6 +312,13 @@ item_check(const struct conf_opt *opt, char **item, struct errmsg *err)
 			return -EINVAL;
 		}
 		return 0;
+	case CONF_CIDRS:
+		if (!is_cidr(text)) {
+			errmsg_set(
+			    err, "'%s' is no network: write ADDRESS/BITS, as in 10.0.0.0/8", text);
+			return -EINVAL;
+		}
+		return 0;
 	case CONF_ENDPOINTS:
 		if (endpoint_parse(text, 0, &ep, err) < 0) {
 			return -EINVAL;
@@ -440,6 +449,7 @@ conf_value_parse(const struct conf_opt *opt, const char *text, const char *shown
 		return enum_parse(opt, text, shown, field, err);
 	case CONF_HOSTS:
 	case CONF_NAMES:
+	case CONF_CIDRS:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
 	case CONF_PATHS:
@@ -496,6 +506,7 @@ conf_value_format(const struct conf_opt *opt, const void *field)
 		return number == 0 ? nothing_format(opt, "0") : number_format(opt, number);
 	case CONF_HOSTS:
 	case CONF_NAMES:
+	case CONF_CIDRS:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
 	case CONF_PATHS:
@@ -530,6 +541,7 @@ conf_value_copy(const struct conf_opt *opt, void *to, const void *from)
 		return;
 	case CONF_HOSTS:
 	case CONF_NAMES:
+	case CONF_CIDRS:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
 	case CONF_PATHS:
@@ -561,6 +573,7 @@ conf_value_free(const struct conf_opt *opt, void *field)
 		return;
 	case CONF_HOSTS:
 	case CONF_NAMES:
+	case CONF_CIDRS:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
 	case CONF_PATHS:

@@ -258,11 +258,18 @@ tls_files(const struct conf *conf)
 	    .cert = conf->http_tls_cert, .key = conf->http_tls_key, .ca = conf->http_tls_ca};
 }
 
+static const struct conf_list *
+trusted_proxies(const struct conf *conf)
+{
+	return &conf->http_proxied_from;
+}
+
 static const struct worker_door doors[] = {{"http.listen", listen_addresses}, {0}};
 
 const struct worker_ops httpd_worker_ops = {.role = "http",
     .doors = doors,
     .tls = tls_files,
+    .trusted = trusted_proxies,
     .plain_hint =
 	"HTTP/1.1 400 Bad Request\r\nServer: Holdfast\r\nContent-Type: application/json\r\n"
 	"Connection: close\r\nContent-Length: 65\r\n\r\n"

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,6 +26,7 @@ struct conn {
 	struct loop_hook flush;    /* writes `out`, or shows unconsumed bytes again */
 	struct loop_orphan orphan; /* once `closing`: nobody else knows it any more */
 	struct tls *tls;           /* owned; NULL: the bytes go as they are */
+	char *announced;           /* owned; conn_set_peer's, or NULL */
 	struct buf in, out;
 	size_t in_max, out_high;
 	uint64_t sent_total;
@@ -86,6 +88,7 @@ free_now(void *obj)
 	struct conn *c = obj;
 
 	tls_free(&c->tls);
+	free(c->announced);
 	buf_fini(&c->in);
 	buf_fini(&c->out);
 	c->magic = 0;
@@ -779,8 +782,19 @@ conn_owner(const struct conn *c)
 	return c->owner;
 }
 
+void
+conn_set_peer(struct conn *c, const char *text)
+{
+	free(c->announced);
+	c->announced = xstrdup(text);
+}
+
 char *
 conn_peer(const struct conn *c, char *text)
 {
+	if (c->announced != NULL) {
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "%s", c->announced);
+		return text;
+	}
 	return endpoint_peer(c->fd, text);
 }

@@ -120,12 +120,14 @@ void conn_show_again(struct conn *c);
 /* Tells the peer that no more comes, when all is sent; reading goes on. */
 void conn_end_output(struct conn *c);
 
+/* Whose connection it is really, as conn_peer says it from now on: a proxy has announced it. */
+void conn_set_peer(struct conn *c, const char *text);
 int conn_fd(const struct conn *c);
 bool conn_is_tls(const struct conn *c);
 /* Why TLS failed; "" when it did not. Static text. */
 const char *conn_fault(const struct conn *c);
 void *conn_owner(const struct conn *c);
-/* "ADDRESS:PORT" of the peer, or "unix"; returns `text`, of at least ENDPOINT_TEXT_SIZE bytes. */
+/* "ADDRESS:PORT" of the peer, or "unix", or what conn_set_peer was given; returns `text`, of at least ENDPOINT_TEXT_SIZE bytes. */
 char *conn_peer(const struct conn *c, char *text);
 
 #endif

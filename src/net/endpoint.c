@@ -12,8 +12,9 @@
 
 #include "base/slice.h"
 
-#define TLS_PREFIX "tls:"
-#define HOST_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+#define TLS_PREFIX     "tls:"
+#define PROXIED_PREFIX "proxied:"
+#define HOST_CHARS     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
 struct endpoint
 endpoint_tcp(const char *host, uint16_t port)
@@ -80,23 +81,37 @@ split(const char *text, struct slice *ret_host, const char **ret_port)
 	return true;
 }
 
+/* "tls:6379" is a host of that name: behind a prefix stands an address with a port of its own. */
+static bool
+skip_prefix(const char **text, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (strncmp(*text, prefix, len) != 0 || strchr(*text + len, ':') == NULL) {
+		return false;
+	}
+	*text += len;
+	return true;
+}
+
 int
 endpoint_parse(const char *text, uint16_t default_port, struct endpoint *ret_ep, struct errmsg *err)
 {
-	const size_t prefix = sizeof(TLS_PREFIX) - 1;
 	struct endpoint ep = {.kind = ENDPOINT_TCP};
 	const char *place = text, *port = NULL;
 	uint64_t number = default_port;
 	struct slice host;
 
-	if (strncmp(text, "unix:", 5) == 0) {
-		return parse_unix(text + 5, ret_ep, err);
+	ep.proxied = skip_prefix(&place, PROXIED_PREFIX);
+	if (strncmp(place, "unix:", 5) == 0) {
+		int rc = parse_unix(place + 5, ret_ep, err);
+
+		if (rc == 0) {
+			ret_ep->proxied = ep.proxied;
+		}
+		return rc;
 	}
-	/* "tls:6379" is a host of that name: a listener's address always has a port of its own */
-	if (strncmp(text, TLS_PREFIX, prefix) == 0 && strchr(text + prefix, ':') != NULL) {
-		ep.tls = true;
-		place = text + prefix;
-	}
+	ep.tls = skip_prefix(&place, TLS_PREFIX);
 	if (strncmp(place, "unix:", 5) == 0 || !split(place, &host, &port)) {
 		errmsg_set(err, "'%s' is no address: write %s", text,
 		    place[0] == '[' ? "[IPV6]:PORT" : "tls:HOST:PORT; a unix socket has no TLS");
@@ -126,14 +141,16 @@ endpoint_parse(const char *text, uint16_t default_port, struct endpoint *ret_ep,
 char *
 endpoint_format(const struct endpoint *ep, char *text)
 {
-	const char *prefix = ep->tls ? TLS_PREFIX : "";
+	const char *proxied = ep->proxied ? PROXIED_PREFIX : "", *tls = ep->tls ? TLS_PREFIX : "";
 
 	if (ep->kind == ENDPOINT_UNIX) {
-		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "unix:%s", ep->host);
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "%sunix:%s", proxied, ep->host);
 	} else if (strchr(ep->host, ':') != NULL) {
-		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "%s[%s]:%u", prefix, ep->host, ep->port);
+		(void)snprintf(
+		    text, ENDPOINT_TEXT_SIZE, "%s%s[%s]:%u", proxied, tls, ep->host, ep->port);
 	} else {
-		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "%s%s:%u", prefix, ep->host, ep->port);
+		(void)snprintf(
+		    text, ENDPOINT_TEXT_SIZE, "%s%s%s:%u", proxied, tls, ep->host, ep->port);
 	}
 	return text;
 }
@@ -142,7 +159,7 @@ bool
 endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->kind == b->kind && a->port == b->port && a->tls == b->tls &&
-	       strcmp(a->host, b->host) == 0;
+	       a->proxied == b->proxied && strcmp(a->host, b->host) == 0;
 }
 
 bool

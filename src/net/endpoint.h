@@ -1,5 +1,5 @@
-/* Where something listens: HOST:PORT, [IPv6]:PORT or unix:PATH, and whether it speaks TLS there, as in
- * tls:HOST:PORT. Plain data. */
+/* Where something listens: HOST:PORT, [IPv6]:PORT or unix:PATH, and what is spoken there before anything else: TLS, as
+ * in tls:HOST:PORT, and before that the PROXY protocol, as in proxied:tls:HOST:PORT. Plain data. */
 #ifndef NET_ENDPOINT_H
 #define NET_ENDPOINT_H
 
@@ -17,13 +17,14 @@ struct endpoint {
 	char host[256]; /* TCP: name or address, without brackets; UNIX: the path */
 	uint16_t port;  /* TCP only */
 	bool tls;       /* TCP only */
+	bool proxied;
 };
 
 #define ENDPOINT_TEXT_SIZE 300
 
 struct endpoint endpoint_tcp(const char *host, uint16_t port);
 /* "HOST:PORT", "HOST" (then default_port, unless that is 0), "[::1]:PORT", "unix:PATH"; the first and the
- * third with "tls:" in front, too. 0 or -EINVAL with the reason. */
+ * third with "tls:" in front, too, and all of these with "proxied:". 0 or -EINVAL with the reason. */
 int endpoint_parse(const char *text, uint16_t default_port, struct endpoint *ret_ep,
     struct errmsg *err) ATTR_WARN_UNUSED;
 /* As endpoint_parse reads it; returns `text`, of at least ENDPOINT_TEXT_SIZE bytes. */

@@ -318,6 +318,12 @@ tls_files(const struct conf *conf)
 	    .cert = conf->proxy_tls_cert, .key = conf->proxy_tls_key, .ca = conf->proxy_tls_ca};
 }
 
+static const struct conf_list *
+trusted_proxies(const struct conf *conf)
+{
+	return &conf->proxy_proxied_from;
+}
+
 static const struct worker_door doors[] = {
     [DOOR_LISTEN] = {.option = "proxy.listen", .addresses = listen_addresses},
     [DOOR_DURABLE] = {.option = "proxy.durable_listen", .addresses = durable_addresses},
@@ -327,6 +333,7 @@ static const struct worker_door doors[] = {
 const struct worker_ops proxy_worker_ops = {.role = "proxy",
     .doors = doors,
     .tls = tls_files,
+    .trusted = trusted_proxies,
     .plain_hint = "-ERR TLS is spoken here: connect with it\r\n",
     .start = proxy_start,
     .accept = proxy_accept,

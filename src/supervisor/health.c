@@ -130,11 +130,13 @@ say_how_to_use(struct supervisor *s)
 	}
 	(void)printf("  %-12s %s\n\n", "data", s->conf->data_dir);
 	(void)printf("From another terminal:\n");
-	if (proxy != NULL && endpoint_parse(proxy, 0, &ep, NULL) == 0 && ep.kind == ENDPOINT_TCP) {
+	if (proxy != NULL && endpoint_parse(proxy, 0, &ep, NULL) == 0 && ep.kind == ENDPOINT_TCP &&
+	    !ep.proxied) {
 		(void)printf("  redis-cli %s-h %s -p %u set hello world\n", ep.tls ? "--tls " : "",
 		    ep.host, ep.port);
 	}
-	if (http != NULL && endpoint_parse(http, 0, &ep, NULL) == 0 && ep.kind == ENDPOINT_TCP) {
+	if (http != NULL && endpoint_parse(http, 0, &ep, NULL) == 0 && ep.kind == ENDPOINT_TCP &&
+	    !ep.proxied) {
 		(void)printf(
 		    "  curl http%s://%s:%u/GET/hello\n", ep.tls ? "s" : "", ep.host, ep.port);
 	}

@@ -10,6 +10,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_http_reply \
 	tests/fuzz/fuzz_http_request \
 	tests/fuzz/fuzz_jsontext \
+	tests/fuzz/fuzz_proxied \
 	tests/fuzz/fuzz_resp_reply \
 	tests/fuzz/fuzz_resp_request \
 	tests/fuzz/fuzz_session \

@@ -32,6 +32,7 @@ EXTRA_DIST += \
 	tests/integration/test_keeper.py \
 	tests/integration/test_leftover.py \
 	tests/integration/test_modules.py \
+	tests/integration/test_proxied.py \
 	tests/integration/test_read_door.py \
 	tests/integration/test_resume.py \
 	tests/integration/test_rolling.py \

@@ -31,6 +31,11 @@ what_is_an_endpoint(void **state)
 	    {"tls:[::1]:6390", 0, ENDPOINT_TCP, "::1", 6390, "tls:[::1]:6390"},
 	    {"tls:tls:1", 0, ENDPOINT_TCP, "tls", 1, "tls:tls:1"},
 	    {"tls:6390", 0, ENDPOINT_TCP, "tls", 6390, "tls:6390"}, /* a host of that name */
+	    {"proxied:127.0.0.1:6390", 0, ENDPOINT_TCP, "127.0.0.1", 6390,
+		"proxied:127.0.0.1:6390"},
+	    {"proxied:tls:[::1]:6390", 0, ENDPOINT_TCP, "::1", 6390, "proxied:tls:[::1]:6390"},
+	    {"proxied:unix:/x", 0, ENDPOINT_UNIX, "/x", 0, "proxied:unix:/x"},
+	    {"proxied:1", 0, ENDPOINT_TCP, "proxied", 1, "proxied:1"},
 	    {"unix:rel:path", 0, ENDPOINT_UNIX, "rel:path", 0, "unix:rel:path"},
 	};
 
@@ -57,7 +62,8 @@ what_is_none(void **state)
 	    "host:-1", "host:6x", "host: 1", "ho st:1", "host/x:1", "a:b:c", "[::1", "[::1]x",
 	    "[::1]:", "[::1]:x", "[]:1", "[localhost]:1", "[127.0.0.1]:1", "::g", "host\n:1",
 	    "h\xc3\xb6st:1", "unix:", "*:6380", "unix", "host", "tls:", "tls::1", "tls:unix:/x",
-	    "tls:host:0", "tls:tls:tls:1", "TLS:host:1"};
+	    "tls:host:0", "proxied:", "proxied::1", "tls:proxied:unix:/x",
+	    "proxied:unix:", "tls:tls:tls:1", "TLS:host:1"};
 	char big[400], unix_path[200] = "unix:/";
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
