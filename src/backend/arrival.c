@@ -185,9 +185,9 @@ take_header(struct arrival *x, struct slice in)
 	int n = proxied_parse(in, &announced);
 
 	if (n < 0) {
+		/* its bytes are not shown: they may be the AUTH of one who came to the wrong port */
 		log_peer(LOG_WARN,
-		    "a client is closed that does not begin with a PROXY header: %s peer=%s",
-		    LOG_QUOTE(((struct slice){in.ptr, MIN(in.len, (size_t)16)})),
+		    "a client is closed that does not begin with a PROXY header peer=%s",
 		    conn_peer(x->conn, (char[ENDPOINT_TEXT_SIZE]){0}));
 		turn_away(x);
 		return 0;

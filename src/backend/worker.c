@@ -465,6 +465,8 @@ on_go(struct worker *w)
 			if (w->ops->apply != NULL) {
 				w->ops->apply(w->state);
 			}
+		}
+		if (w->started && !w->draining) { /* else nobody arrives any more */
 			set_trusted(w);
 			if (load_tls(w, &err) < 0) {
 				log_error("clients are shown the old certificate: %s", err.text);

@@ -303,6 +303,24 @@ def test_a_reload_with_a_broken_certificate_changes_nothing(secure):
     assert c.cli("reload").returncode == 0
 
 
+def test_a_reload_while_a_worker_drains(secure):
+    """Nobody arrives there any more; those who are still served must not notice."""
+    c = secure.c
+    with secure.wire() as wire:
+        wire.send("BLPOP", "list", "0")
+        wait_until(lambda: c.redis(c.master()).info("clients")["blocked_clients"] == 1, "blocked")
+        stop = c.spawn(*c.command("stop", "-d", c.dir, "proxy-1"), label="stop")
+        c.wait_event("instance.stopping", "proxy-1")
+        secure.install(secure.certs.issue("renewed"))
+        c.cli("reload")
+        wait_until(lambda: len(renewals(c)) == 2, "the event")
+        c.redis(c.master()).rpush("list", "x")
+        assert wire.reply() == [b"list", b"x"]
+        assert stop.wait() == 0
+    c.cli("start", "proxy-1")
+    c.wait_ready()
+
+
 def test_another_authority_after_a_reload(make_cluster, certs):
     secure = Secure(make_cluster, certs, ca=True).start()
     c, other = secure.c, certs.authority("other")
