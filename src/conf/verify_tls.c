@@ -5,21 +5,27 @@
 
 struct side {
 	const char *section;
-	const struct conf_list *lists[2]; /* the second may be NULL */
+	struct {
+		const char *key;
+		const struct conf_list *list; /* NULL: there are no more */
+	} doors[3];
 	struct tls_files files;
 	struct tls_facts *ret_facts;
 };
 
+/* Its address and, in *ret_key, the option that has it. */
 static const char *
-first_with_tls(const struct side *side)
+first_with_tls(const struct side *side, const char **ret_key)
 {
-	for (size_t i = 0; i < ARRAY_LEN(side->lists) && side->lists[i] != NULL; i++) {
-		for (size_t k = 0; k < side->lists[i]->count; k++) {
-			const char *text = side->lists[i]->items[k];
+	for (size_t i = 0; i < ARRAY_LEN(side->doors) && side->doors[i].list != NULL; i++) {
+		const struct conf_list *list = side->doors[i].list;
+
+		for (size_t k = 0; k < list->count; k++) {
 			struct endpoint ep;
 
-			if (endpoint_parse(text, 0, &ep, NULL) == 0 && ep.tls) {
-				return text;
+			if (endpoint_parse(list->items[k], 0, &ep, NULL) == 0 && ep.tls) {
+				*ret_key = side->doors[i].key;
+				return list->items[k];
 			}
 		}
 	}
@@ -51,7 +57,7 @@ are_absolute(const struct side *side, const struct conf_settings *s)
 static void
 verify_side(const struct side *side, const struct conf_settings *s)
 {
-	const char *name = side->section, *at = first_with_tls(side);
+	const char *name = side->section, *door = NULL, *at = first_with_tls(side, &door);
 	const char *key = side->files.cert != NULL  ? "tls_cert"
 			  : side->files.key != NULL ? "tls_key"
 						    : "tls_ca";
@@ -59,7 +65,7 @@ verify_side(const struct side *side, const struct conf_settings *s)
 	struct tls_server *server = NULL;
 	struct errmsg err = ERRMSG_NONE;
 
-	if (at == NULL && any && side->lists[0]->count > 0) {
+	if (at == NULL && any && side->doors[0].list->count > 0) {
 		conf_faults_add(s->faults,
 		    "%s: %s.%s is set, but no address of %s.listen begins with tls:, so clients "
 		    "would go on in plain text: write tls:HOST:PORT there",
@@ -71,7 +77,7 @@ verify_side(const struct side *side, const struct conf_settings *s)
 	if (side->files.cert == NULL || side->files.key == NULL) {
 		conf_faults_add(s->faults,
 		    "%s: %s needs %s.tls_cert and %s.tls_key: name both files",
-		    conf_where(s, name, "listen", 0), at, name, name);
+		    conf_where(s, name, door, 0), at, name, name);
 		return;
 	}
 	if (are_absolute(side, s) && tls_server_new(&side->files, &server, &err) < 0) {
@@ -87,9 +93,11 @@ void
 conf_read_tls(struct conf *conf, const struct conf_settings *s)
 {
 	const struct side sides[] = {
-	    {"proxy", {&conf->proxy_listen, &conf->proxy_read_listen},
+	    {"proxy",
+		{{"listen", &conf->proxy_listen}, {"durable_listen", &conf->proxy_durable_listen},
+		    {"read_listen", &conf->proxy_read_listen}},
 		{conf->proxy_tls_cert, conf->proxy_tls_key, conf->proxy_tls_ca}, &conf->proxy_tls},
-	    {"http", {&conf->http_listen, NULL},
+	    {"http", {{"listen", &conf->http_listen}},
 		{conf->http_tls_cert, conf->http_tls_key, conf->http_tls_ca}, &conf->http_tls}};
 
 	for (size_t i = 0; i < ARRAY_LEN(sides); i++) {

@@ -119,14 +119,18 @@ what_of(const struct exchange *x)
 	return x->call.command != NULL ? x->call.command->name : "-";
 }
 
-/* Without the port. */
+/* Without the port, and without the brackets of IPv6. */
 static struct slice
 host_of(const char *peer)
 {
 	const char *colon = strrchr(peer, ':');
+	size_t len = colon != NULL ? (size_t)(colon - peer) : strlen(peer);
 
-	return (struct slice){
-	    (const uint8_t *)peer, colon != NULL ? (size_t)(colon - peer) : strlen(peer)};
+	if (len > 1 && peer[0] == '[') {
+		peer++;
+		len -= 2;
+	}
+	return (struct slice){(const uint8_t *)peer, len};
 }
 
 static int

@@ -229,6 +229,26 @@ unit_port(const struct supervisor *s, const struct unit *u)
 	return 0;
 }
 
+/* Under the names of their options: not every door is for every command. */
+static void
+add_doors(const struct supervisor *s, enum unit_kind kind, json_t *o)
+{
+	(void)json_object_set_new(o, "listen", json_array());
+	for (size_t i = 0; i < s->door_count; i++) {
+		const struct door *door = &s->doors[i];
+		const char *key = strchr(door->option, '.') + 1;
+
+		if (door->kind != kind) {
+			continue;
+		}
+		if (json_object_get(o, key) == NULL) {
+			(void)json_object_set_new(o, key, json_array());
+		}
+		(void)json_array_append_new(
+		    json_object_get(o, key), json_string(ENDPOINT_TEXT(&door->at)));
+	}
+}
+
 static json_t *
 unit_json(const struct supervisor *s, const struct unit *u)
 {
@@ -250,15 +270,7 @@ unit_json(const struct supervisor *s, const struct unit *u)
 	if (u->at.port != 0) {
 		(void)json_object_set_new(o, "host", json_string(u->at.host));
 	} else {
-		json_t *listen = json_array();
-
-		for (size_t i = 0; i < s->door_count; i++) {
-			if (s->doors[i].kind == u->kind) {
-				(void)json_array_append_new(
-				    listen, json_string(ENDPOINT_TEXT(&s->doors[i].at)));
-			}
-		}
-		(void)json_object_set_new(o, "listen", listen);
+		add_doors(s, u->kind, o);
 	}
 	if (u->kind == UNIT_REDIS && !unit_is_ready(u) && u == s->master && s->succession) {
 		(void)json_object_set_new(o, "note", json_string("waits for its successor"));

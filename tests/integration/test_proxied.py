@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from certs import Certs
-from harness import Closed, Http, Wire, wait_until
+from harness import Closed, Http, WebSocket, Wire, WireError, wait_until
 
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -29,17 +29,19 @@ LOCAL = V2 + b"\x20\x00\x00\x00"
 
 @pytest.fixture(scope="module")
 def behind(_shared_cases):
-    """One cluster for all: proxy and http, each plain, proxied, and proxied over TLS and unix sockets."""
+    """One cluster for all: proxy and http, each plain, proxied, and proxied over TLS and unix sockets; the proxy's other doors, too."""
     certs = Certs(_shared_cases.folder("certs"))
     pair = certs.issue("server")
     c = _shared_cases()
     p = c.ports
     c.certs = certs
     c.proxied, c.secure, c.web, c.https = p.extra, p.extra + 1, p.extra + 2, p.extra + 3
+    c.durable, c.reads = p.extra + 4, p.extra + 5
     c.sockets = {name: c.case / f"{name}.sock" for name in ("resp", "proxied", "web")}
     c.options.update({
         "proxy.listen": f"127.0.0.1:{p.proxy}, proxied:127.0.0.1:{c.proxied}, proxied:tls:127.0.0.1:{c.secure}, "
                         f"unix:{c.sockets['resp']}, proxied:unix:{c.sockets['proxied']}",
+        "proxy.durable_listen": f"proxied:127.0.0.1:{c.durable}", "proxy.read_listen": f"proxied:tls:127.0.0.1:{c.reads}",
         "http.listen": f"127.0.0.1:{p.http}, proxied:127.0.0.1:{c.web}, proxied:tls:127.0.0.1:{c.https}, unix:{c.sockets['web']}",
         "proxy.tls_cert": pair.cert, "proxy.tls_key": pair.key, "http.tls_cert": pair.cert, "http.tls_key": pair.key})
     c.write_options()
@@ -85,6 +87,20 @@ def test_the_announced_address_is_the_clients(behind, header, address):
         assert own_address(wire) == (address or "unix")
 
 
+def test_every_door_of_the_proxy_hears_who_comes(behind):
+    with Through(behind.durable, v1()) as writer, Through(behind.reads, v1("2001:db8::1"), tls=behind.certs.context()) as reader:
+        assert writer("SET", "k", "v") == "OK"
+        assert own_address(writer) == "192.0.2.7:4711" and own_address(reader) == "[2001:db8::1]:4711"
+        with pytest.raises(WireError, match="^READONLY"):
+            reader("SET", "k", "w")
+        with behind.wire() as other:
+            listed = other("CLIENT", "LIST").decode()
+            assert " addr=192.0.2.7:4711 " in listed and " addr=[2001:db8::1]:4711 " in listed
+            assert other("CLIENT", "KILL", "ADDR", "[2001:db8::1]:4711", "SKIPME", "no") == 1
+        wait_until(reader.is_closed, "closed")
+        assert writer("GET", "k") == b"v"
+
+
 def test_header_and_request_in_any_pieces(behind):
     whole = v2() + Wire.pack("ECHO", "a") + Wire.pack("ECHO", "b")
     for piece in (1, 7, 28, 29, len(whole)):
@@ -106,6 +122,34 @@ def test_http_behind_a_proxy(behind):
         http.send_raw(v1())
         assert http.get("/ECHO/x").json == {"ECHO": "x"}
         assert http.get("/ECHO/y").json == {"ECHO": "y"}
+
+
+def test_access_rules_are_about_the_announced_address(make_cluster):
+    c = make_cluster()
+    port, log = c.ports.extra, c.case / "access.log"
+    c.options.update({
+        "http.listen": f"127.0.0.1:{c.ports.http}, proxied:127.0.0.1:{port}", "http.access_log": log,
+        "acl-all.disabled": "*", "acl-proxy.cidr": "127.0.0.0/8", "acl-proxy.enabled": "PING",
+        "acl-four.cidr": "192.0.2.0/24", "acl-four.enabled": "GET", "acl-six.cidr": "2001:db8::/32", "acl-six.enabled": "GET"})
+    c.write_options()
+    c.start()
+    for header, may in ((v1(), "GET"), (v2(), "GET"), (v1("2001:db8::1"), "GET"), (v2("2001:db8::1"), "GET"), (v1("::ffff:192.0.2.7"), "GET"),
+                        (v1("198.51.100.1"), None), (v2("2001:db9::1"), None), (LOCAL, "PING"), (b"PROXY UNKNOWN\r\n", "PING")):
+        with Http(port) as http:
+            http.send_raw(header)
+            for command, path in (("GET", "/GET/k"), ("PING", "/PING")):
+                assert http.get(path).status == (200 if command == may else 403), (header, path)
+    with Http(port) as http:
+        http.send_raw(v1())
+        ws = WebSocket(http=http)
+        assert ws("GET", "k") == {"GET": None}
+        assert ws("PING")["http_status"] == 403
+    # without a header it is the connection's own address, whatever the client says
+    with c.http() as http:
+        assert http.get("/PING", headers={"X-Forwarded-For": "192.0.2.7"}).status == 200
+        assert http.get("/GET/k", headers={"X-Forwarded-For": "192.0.2.7"}).status == 403
+    wait_until(lambda: log.exists() and {"192.0.2.7", "2001:db8::1", "198.51.100.1", "127.0.0.1"} <= {
+        line.split(" ")[0] for line in log.read_text().splitlines()}, "who asked in the access log")
 
 
 # --- who is not ---

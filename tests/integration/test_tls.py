@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from certs import Certs
-from harness import Http, Wire, WireError, wait_until
+from harness import Http, WebSocket, Wire, WireError, wait_until
 
 ARRIVAL_MAX = 512  # backend/arrival.h
 
@@ -101,6 +101,43 @@ def test_redis_clients_over_tls_and_plain_side_by_side(secure):
     pubsub.close()
     done = secure.s_client("-quiet", text="PING\r\nquit\r\n")
     assert "+PONG" in done.stdout, done
+
+
+def test_websockets_and_streams(secure):
+    big = "x" * 300_000
+    with WebSocket(http=secure.http()) as ws, secure.http() as stream, secure.wire() as wire:
+        assert ws("SET", "k", big) == {"SET": [True, "OK"]}
+        assert ws("GET", "k") == {"GET": big}
+        assert ws("SUBSCRIBE", "news") == {"SUBSCRIBE": ["subscribe", "news", 1]}
+        assert stream.open_stream("/SUBSCRIBE/news").status == 200
+        assert b"subscribe" in stream.next_chunk()
+        wire("PUBLISH", "news", big)
+        assert ws.next() == {"SUBSCRIBE": ["message", "news", big]}
+        assert json.loads(stream.next_chunk()) == {"SUBSCRIBE": ["message", "news", big]}
+
+
+def test_the_other_doors_of_the_proxy(make_cluster, certs):
+    secure = Secure(make_cluster, certs, ca=True)
+    c, durable, reads = secure.c, secure.c.ports.extra + 2, secure.c.ports.extra + 3
+    c.options.update({"proxy.listen": f"127.0.0.1:{c.ports.proxy}", "proxy.durable_listen": f"tls:127.0.0.1:{durable}",
+                      "proxy.read_listen": f"tls:127.0.0.1:{reads}"})
+    c.write_options()
+    done = c.cli("check", "-c", c.ini, check=False)
+    assert done.returncode == 0, done.stderr
+    secure.start()
+    client = certs.context(certs.issue("client"))
+    with Wire(durable, tls=client) as writer, Wire(reads, tls=client) as reader:
+        assert writer("SET", "k", "v") == "OK"
+        assert writer("WAIT", 1, 5000) >= 1
+        wait_until(lambda: reader("GET", "k") == b"v", "the value at the replica")
+        with pytest.raises(WireError, match="^READONLY"):
+            reader("SET", "k", "w")
+    for port in (durable, reads):
+        with pytest.raises((ssl.SSLError, ConnectionError)), Wire(port, tls=certs.context()) as stranger:
+            stranger("PING")
+        with Wire(port) as plain:
+            plain.send("PING")
+            assert "TLS" in str(plain.reply())
 
 
 def test_values_of_every_size_come_back_whole(secure):
@@ -506,9 +543,11 @@ def test_the_commands_of_holdfast_know_of_tls(make_cluster, certs):
     secure = Secure(make_cluster, certs)
     c = secure.c
     c.options["proxy.listen"] = f"tls:127.0.0.1:{secure.redis}"
+    c.options["proxy.read_listen"] = f"127.0.0.1:{c.ports.extra + 2}"
     c.write_options()
     c.start(wait=True)
-    assert c.cli("cli", "PING").stdout.strip() == "PONG"
+    # by the door for all commands, although the one for reads is plain
+    assert c.cli("cli", "SET", "k", "v").stdout.strip() == "OK"
     assert c.instance("proxy-1")["listen"] == [f"tls:127.0.0.1:{secure.redis}"]
     assert c.instance("proxy-1")["port"] == secure.redis
     assert f"tls:127.0.0.1:{secure.redis}" in c.run.out and "redis-cli --tls" in c.run.out

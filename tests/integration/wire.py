@@ -121,8 +121,9 @@ class WebSocket:
 
     CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
-    def __init__(self, port, path="/", headers=None, timeout=30.0):
-        self.http = Http(port, timeout=timeout)
+    def __init__(self, port=None, path="/", headers=None, timeout=30.0, http=None):
+        """`http`: over this connection, instead of one to `port`."""
+        self.http = http or Http(port, timeout=timeout)
         key = base64.b64encode(os.urandom(16)).decode()
         self.reply = self.http.get(path, headers={
             "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key,

@@ -245,6 +245,10 @@ tls_that_is_not_whole(void **state)
 	    "test.ini:2:", "tls:127.0.0.1:2 needs proxy.tls_cert and proxy.tls_key");
 	assert_only_fault(
 	    f, "[http]\nlisten = tls:127.0.0.1:2\ntls_key = /k\n", "test.ini:2:", "http.tls_cert");
+	assert_only_fault(f, "[proxy]\nlisten = 127.0.0.1:1\ndurable_listen = tls:127.0.0.1:2\n",
+	    "test.ini:3:", "tls:127.0.0.1:2 needs proxy.tls_cert and proxy.tls_key");
+	assert_only_fault(f, "[proxy]\nlisten = 127.0.0.1:1\nread_listen = tls:127.0.0.1:2\n",
+	    "test.ini:3:", "tls:127.0.0.1:2 needs proxy.tls_cert and proxy.tls_key");
 	assert_only_fault(f, "[proxy]\ntls_ca = /x\n",
 	    "test.ini:2:", "no address of proxy.listen begins with tls:");
 	assert_only_fault(f, "[proxy]\nlisten = tls:127.0.0.1:2\ntls_cert = c.pem\ntls_key = /k\n",
