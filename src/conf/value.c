@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "net/cidr.h"
 #include "net/endpoint.h"
 
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
@@ -214,18 +215,9 @@ is_host_name(const char *text)
 static bool
 is_cidr(const char *text)
 {
-	const char *slash = strchr(text, '/');
-	uint64_t bits = 0, most;
-	uint8_t bytes[16];
-	char *address;
-	bool good;
+	struct cidr network;
 
-	address = slash != NULL ? xstrndup(text, (size_t)(slash - text)) : xstrdup(text);
-	most = inet_pton(AF_INET, address, bytes) == 1 ? 32 : 128;
-	good = is_address(address) &&
-	       (slash == NULL || (slice_to_u64(slice_str(slash + 1), &bits) && bits <= most));
-	free(address);
-	return good;
+	return cidr_parse(text, &network) == 0;
 }
 
 static int

@@ -1,6 +1,6 @@
 #include "httpd/acl.h"
 
-#include <arpa/inet.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,14 +8,12 @@
 
 #include "base/mem.h"
 #include "http/base64.h"
-
-#define MAPPED_BITS 96 /* before the IPv4 address in its IPv6 form */
+#include "net/endpoint.h"
 
 struct rule {
 	const struct conf_acl *conf; /* borrowed */
 	bool any_address;
-	struct acl_address network;
-	unsigned bits;
+	struct cidr network;
 };
 
 struct acl {
@@ -25,28 +23,12 @@ struct acl {
 
 /* ---- addresses ---- */
 
-static bool
-read_address(const char *text, struct acl_address *ret)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	struct acl_address a = {.known = true};
-
-	if (inet_pton(AF_INET6, text, a.bytes) != 1) {
-		memcpy(a.bytes, mapped, sizeof(mapped));
-		if (inet_pton(AF_INET, text, a.bytes + sizeof(mapped)) != 1) {
-			return false;
-		}
-	}
-	*ret = a;
-	return true;
-}
-
 struct acl_address
 acl_address_of(const char *peer)
 {
 	const char *colon = strrchr(peer, ':');
 	struct acl_address a = {0};
-	char host[INET6_ADDRSTRLEN];
+	char host[ENDPOINT_TEXT_SIZE];
 	size_t len = colon != NULL ? (size_t)(colon - peer) : 0;
 
 	if (len > 1 && peer[0] == '[') {
@@ -56,35 +38,9 @@ acl_address_of(const char *peer)
 	if (len > 0 && len < sizeof(host)) {
 		memcpy(host, peer, len);
 		host[len] = '\0';
-		(void)read_address(host, &a);
+		a.known = cidr_parse(host, &a.at) == 0;
 	}
 	return a;
-}
-
-static bool
-is_within(const struct acl_address *a, const struct rule *r)
-{
-	unsigned whole = r->bits / 8, rest = r->bits % 8;
-
-	return a->known && memcmp(a->bytes, r->network.bytes, whole) == 0 &&
-	       (rest == 0 || (a->bytes[whole] ^ r->network.bytes[whole]) >> (8 - rest) == 0);
-}
-
-/* "ADDRESS/BITS" or "ADDRESS", as the configuration has checked it. */
-static void
-read_network(struct rule *r, const char *cidr)
-{
-	const char *slash = strchr(cidr, '/');
-	char *host = slash != NULL ? xstrndup(cidr, (size_t)(slash - cidr)) : xstrdup(cidr);
-	bool v4 = strchr(host, ':') == NULL;
-	uint64_t bits = v4 ? 32 : 128;
-
-	(void)read_address(host, &r->network);
-	if (slash != NULL) {
-		(void)slice_to_u64(slice_str(slash + 1), &bits);
-	}
-	r->bits = (unsigned)bits + (v4 ? MAPPED_BITS : 0);
-	free(host);
 }
 
 /* ---- rules ---- */
@@ -101,11 +57,13 @@ acl_new(const struct conf_acl *rules, size_t count)
 	acl->count = count;
 	for (size_t i = 0; i < count; i++) {
 		struct rule *r = &acl->rules[i];
+		int rc;
 
 		r->conf = &rules[i];
 		r->any_address = rules[i].cidr == NULL;
 		if (!r->any_address) {
-			read_network(r, rules[i].cidr);
+			rc = cidr_parse(rules[i].cidr, &r->network);
+			assert(rc == 0); /* the configuration has checked it */
 		}
 	}
 	return acl;
@@ -137,7 +95,8 @@ is_user(const struct rule *r, const struct acl_client *c)
 static bool
 is_for(const struct rule *r, const struct acl_client *c)
 {
-	return (r->any_address || is_within(c->address, r)) &&
+	return (r->any_address ||
+		   (c->address->known && cidr_covers(&r->network, &c->address->at))) &&
 	       (r->conf->user == NULL || is_user(r, c));
 }
 

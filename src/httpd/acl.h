@@ -14,15 +14,16 @@
 #include "backend/command.h"
 #include "base/slice.h"
 #include "conf/conf.h"
+#include "net/cidr.h"
 
 #define ACL_CREDENTIALS_MAX ((size_t)1024)
 
 struct acl;
 
-/* Plain data: IPv4 as its IPv6 form (::ffff:a.b.c.d). */
+/* Plain data. */
 struct acl_address {
 	bool known; /* false: a unix socket */
-	uint8_t bytes[16];
+	struct cidr at;
 };
 
 /* Who asks; slices are borrowed. */

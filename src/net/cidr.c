@@ -43,19 +43,28 @@ cidr_parse(const char *text, struct cidr *ret_cidr)
 }
 
 bool
-cidr_has(const struct cidr *c, const struct sockaddr *address)
+cidr_covers(const struct cidr *c, const struct cidr *inner)
 {
 	unsigned whole = c->bits / 8, rest = c->bits % 8;
-	uint8_t bytes[16];
+
+	return inner->bits >= c->bits && memcmp(inner->bytes, c->bytes, whole) == 0 &&
+	       (rest == 0 || (inner->bytes[whole] ^ c->bytes[whole]) >> (8 - rest) == 0);
+}
+
+bool
+cidr_has(const struct cidr *c, const struct sockaddr *address)
+{
+	struct cidr host = {.bits = 128};
 
 	if (address->sa_family == AF_INET) {
-		memcpy(bytes, mapped, sizeof(mapped));
-		memcpy(bytes + sizeof(mapped), &((const struct sockaddr_in *)address)->sin_addr, 4);
+		memcpy(host.bytes, mapped, sizeof(mapped));
+		memcpy(host.bytes + sizeof(mapped),
+		    &((const struct sockaddr_in *)address)->sin_addr, 4);
 	} else if (address->sa_family == AF_INET6) {
-		memcpy(bytes, &((const struct sockaddr_in6 *)address)->sin6_addr, sizeof(bytes));
+		memcpy(host.bytes, &((const struct sockaddr_in6 *)address)->sin6_addr,
+		    sizeof(host.bytes));
 	} else {
 		return false;
 	}
-	return memcmp(bytes, c->bytes, whole) == 0 &&
-	       (rest == 0 || (bytes[whole] ^ c->bytes[whole]) >> (8 - rest) == 0);
+	return cidr_covers(c, &host);
 }

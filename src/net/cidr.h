@@ -15,6 +15,8 @@ struct cidr {
 
 /* "ADDRESS/BITS", or "ADDRESS" for that one. 0 or -EINVAL. */
 int cidr_parse(const char *text, struct cidr *ret_cidr) ATTR_WARN_UNUSED;
+/* Is all of `inner`, which may be a single address, in it? */
+bool cidr_covers(const struct cidr *c, const struct cidr *inner);
 /* False for what is no internet address. */
 bool cidr_has(const struct cidr *c, const struct sockaddr *address);
 
