@@ -256,10 +256,11 @@ on_judged(void *arg)
 	} else {
 		take_judged(s);
 		try_again(s);
-		if (s->rolling == NULL || !module_set_has_leaving(s->modules)) {
-			rolling_modules_ready(s, NULL);
-		} else {
+		/* A reload in the midst of one takes nothing away: the next one does. */
+		if (rolling_is_checking(s) && module_set_has_leaving(s->modules)) {
 			removal_begin(s);
+		} else {
+			rolling_modules_ready(s, NULL);
 		}
 	}
 	supervisor_touch(s);

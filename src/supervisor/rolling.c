@@ -342,12 +342,18 @@ rolling_switched(struct supervisor *s, int error, const char *text)
 	step(r, ROLLING_DONE);
 }
 
+bool
+rolling_is_checking(const struct supervisor *s)
+{
+	return s->rolling != NULL && s->rolling->state == ROLLING_CHECKING;
+}
+
 void
 rolling_modules_ready(struct supervisor *s, const char *why_not)
 {
 	struct rolling *r = s->rolling;
 
-	if (r == NULL || r->state != ROLLING_CHECKING) {
+	if (!rolling_is_checking(s)) {
 		return;
 	}
 	if (why_not != NULL) {

@@ -470,6 +470,8 @@ void upgrade_arrived(struct supervisor *s);
 /* ---- rolling.c ---- */
 /* Begins, or answers `req` with why not; else that is told each step and the end. */
 void rolling_begin(struct supervisor *s, struct ctl_request *req);
+/* It waits for the modules. */
+bool rolling_is_checking(const struct supervisor *s);
 /* The modules are judged: it goes on, or ends with why it cannot. */
 void rolling_modules_ready(struct supervisor *s, const char *why_not);
 /* Looks whether the present step is done. After health_check. */

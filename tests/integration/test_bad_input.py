@@ -288,8 +288,8 @@ def test_more_clients_than_allowed(make_cluster):
             w.close()
 
 
-def test_big_values_pass(cluster):
-    c = cluster
+def test_big_values_pass(make_cluster):
+    c = make_cluster(options={"sentinel.down_after_ms": 20000}).start()  # as in conftest.py
     big = os.urandom(1 << 20) * 48
     with c.wire() as wire:
         assert wire("SET", "big", big) == "OK"

@@ -209,7 +209,7 @@ def test_only_trusted_proxies_announce(make_cluster):
     c.start()
     with pytest.raises(ConnectionError), Through(port, v1()) as wire:
         wire("PING")
-    assert "none of the proxies in proxied_from" in c.log("proxy-1")
+    wait_until(lambda: "none of the proxies in proxied_from" in c.log("proxy-1"), "the reason in the log")
     c.options["proxy.proxied_from"] = "10.0.0.0/8, 127.0.0.1"
     c.write_options()
     assert "proxied_from" in c.cli("reload").stdout
