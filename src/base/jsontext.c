@@ -119,3 +119,17 @@ jsontext_add_string(struct buf *b, struct slice s)
 	}
 	return err != 0 ? err : buf_add(b, "\"", 1);
 }
+
+bool
+jsontext_is_utf8(struct slice s)
+{
+	for (size_t i = 0; i < s.len;) {
+		size_t n = jsontext_utf8_len(s.ptr + i, s.len - i);
+
+		if (n == 0) {
+			return false;
+		}
+		i += n;
+	}
+	return true;
+}

@@ -23,5 +23,7 @@ int jsontext_add_escaped(struct buf *b, struct slice s) ATTR_WARN_UNUSED;
 /* Length in bytes of the UTF-8 sequence at `p` (1-4, RFC 3629), or 0 when the bytes there are not
  * one. */
 size_t jsontext_utf8_len(const uint8_t *p, size_t len);
+/* Is all of it UTF-8? */
+bool jsontext_is_utf8(struct slice s);
 
 #endif

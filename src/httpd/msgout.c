@@ -22,24 +22,10 @@ write_out(void *data, const char *bytes, size_t len)
 	return m->err;
 }
 
-static bool
-is_utf8(struct slice s)
-{
-	for (size_t i = 0; i < s.len;) {
-		size_t n = jsontext_utf8_len(s.ptr + i, s.len - i);
-
-		if (n == 0) {
-			return false;
-		}
-		i += n;
-	}
-	return true;
-}
-
 static void
 put_string(struct msgout *m, struct slice s)
 {
-	if (is_utf8(s)) {
+	if (jsontext_is_utf8(s)) {
 		(void)msgpack_pack_str(&m->packer, s.len);
 		(void)msgpack_pack_str_body(&m->packer, s.ptr, s.len);
 	} else {
@@ -234,7 +220,7 @@ check_string(struct msgout *m)
 	size_t header_len = *header == STR32 ? 5 : *header == STR8 ? 2 : 3;
 	size_t len = buf_len(m->out) - m->string_at;
 
-	if (!is_utf8((struct slice){header + header_len, len - header_len})) {
+	if (!jsontext_is_utf8((struct slice){header + header_len, len - header_len})) {
 		*header = (uint8_t)(*header - STR_TO_BIN);
 	}
 }

@@ -191,24 +191,10 @@ ws_prepare(struct exchange *x, const struct http_request *req)
 
 /* ---- answers ---- */
 
-static bool
-is_utf8(struct slice s)
-{
-	for (size_t i = 0; i < s.len;) {
-		size_t n = jsontext_utf8_len(s.ptr + i, s.len - i);
-
-		if (n == 0) {
-			return false;
-		}
-		i += n;
-	}
-	return true;
-}
-
 int
 ws_answer(struct ws *ws, struct slice message)
 {
-	return websocket_send(ws->socket, !ws->raw || is_utf8(message), message);
+	return websocket_send(ws->socket, !ws->raw || jsontext_is_utf8(message), message);
 }
 
 int

@@ -75,8 +75,8 @@ struct reading {
 
 /* ---- one manifest ---- */
 
-bool
-conf_list_has(const struct conf_list *list, const char *word)
+static bool
+has_word(const struct conf_list *list, const char *word)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (strcasecmp(list->items[i], word) == 0) {
@@ -254,18 +254,23 @@ manifest_status_name(enum manifest_status status)
 
 /* ---- the catalogue ---- */
 
-static void
+/* Takes it over, in the place of one of the same name if there is one. False: there is no room. */
+static bool
 add(struct catalogue *c, struct manifest *m)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		if (strcmp(c->items[i]->name, m->name) == 0) {
 			manifest_free(&c->items[i]);
 			c->items[i] = m;
-			return;
+			return true;
 		}
+	}
+	if (c->count == MANIFESTS_MAX) {
+		return false;
 	}
 	c->items = xreallocarray(c->items, c->count + 1, sizeof(struct manifest *));
 	c->items[c->count++] = m;
+	return true;
 }
 
 static void
@@ -279,13 +284,11 @@ load_file(struct catalogue *c, const char *path, struct conf_faults *faults)
 	if (conf_file_read(path, &text, &err) == 0 && buf_add(&text, "", 1) == 0) {
 		m = manifest_parse((const char *)buf_slice(&text).ptr, path, &err);
 	}
-	if (m != NULL && c->count < MANIFESTS_MAX) {
-		add(c, m);
-	} else if (faults != NULL) {
-		conf_faults_add(faults, "the manifest %s %s", path,
-		    m == NULL ? err.text : "is one too many: at most 256 are read");
-	}
-	if (m != NULL && c->count >= MANIFESTS_MAX) {
+	if (m == NULL || !add(c, m)) {
+		if (faults != NULL) {
+			conf_faults_add(faults, "the manifest %s %s", path,
+			    m == NULL ? err.text : "is one too many: at most 256 are read");
+		}
 		manifest_free(&m);
 	}
 	buf_fini(&text);
@@ -378,7 +381,7 @@ catalogue_candidate(const struct catalogue *c, const char *word, size_t i)
 	}
 	for (size_t k = 0; k < c->count; k++) {
 		if (strcasecmp(c->items[k]->name, word) != 0 &&
-		    conf_list_has(&c->items[k]->aliases, word) && i-- == 0) {
+		    has_word(&c->items[k]->aliases, word) && i-- == 0) {
 			return c->items[k];
 		}
 	}
@@ -430,7 +433,7 @@ catalogue_identify(const struct catalogue *c, const char *list_name, const char 
 		if (!has_list_name(m, list_name)) {
 			continue;
 		}
-		if (path[0] == '\0' ? m->builtin : conf_list_has(&m->files, base)) {
+		if (path[0] == '\0' ? m->builtin : has_word(&m->files, base)) {
 			return m;
 		}
 		by_name = by_name == NULL ? m : by_name;

@@ -68,6 +68,5 @@ const struct manifest *catalogue_of_type(const struct catalogue *c, const char *
 
 /* "maintained", "frozen", "end-of-life". */
 const char *manifest_status_name(enum manifest_status status);
-bool conf_list_has(const struct conf_list *list, const char *word);
 
 #endif

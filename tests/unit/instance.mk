@@ -32,7 +32,7 @@ tests_unit_test_redis_data_SOURCES = tests/unit/test_redis_data.c tests/unit/scr
 tests_unit_test_redis_data_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
 
 unit_tests += tests/unit/test_manifest
-tests_unit_test_manifest_SOURCES = tests/unit/test_manifest.c
+tests_unit_test_manifest_SOURCES = tests/unit/test_manifest.c tests/unit/scratch.h
 tests_unit_test_manifest_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
 
 unit_tests += tests/unit/test_module_set

@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "base/mem.h"
 #include "instance/manifest.h"
+
+#include "scratch.h"
 
 /* The package's own catalogue. */
 static int
@@ -175,6 +178,34 @@ a_whole_manifest_is_read(void **state)
 	manifest_free(&m);
 }
 
+static void
+too_many_are_refused_one_by_one(void **state)
+{
+	char *dir = scratch_make();
+	const char *dirs[] = {dir};
+	struct conf_faults faults;
+	struct catalogue c;
+
+	for (int i = 0; i < 258; i++) {
+		char *path = xasprintf("%s/m%03d.ini", dir, i);
+		FILE *f = fopen(path, "we");
+
+		assert_non_null(f);
+		(void)fprintf(f, "[module]\nname = m%d\nfiles = m%d.so\n", i, i);
+		(void)fclose(f);
+		free(path);
+	}
+	conf_faults_init(&faults);
+	catalogue_load(&c, dirs, 1, &faults);
+	assert_int_equal(c.count, 256);
+	assert_string_equal(c.items[255]->name, "m255");
+	assert_int_equal(faults.count, 2);
+	assert_non_null(strstr(faults.items[0], "m256.ini is one too many"));
+	conf_faults_fini(&faults);
+	catalogue_fini(&c);
+	scratch_remove(&dir);
+}
+
 int
 main(void)
 {
@@ -185,6 +216,7 @@ main(void)
 	    cmocka_unit_test(the_nearest_word_is_found),
 	    cmocka_unit_test(faults_name_what_is_wrong),
 	    cmocka_unit_test(a_whole_manifest_is_read),
+	    cmocka_unit_test(too_many_are_refused_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
