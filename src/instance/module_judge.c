@@ -194,6 +194,13 @@ begin(struct module_judge *j)
 	struct buf lines;
 	int err = 0;
 
+	for (size_t i = 0; i < j->set->count && j->set->server_count == 0; i++) {
+		if (j->in[i]) {
+			(void)snprintf(j->set->items[i].why, sizeof(j->set->items[i].why),
+			    "is not tried, since no server's program is found");
+			j->in[i] = false;
+		}
+	}
 	if (count_in(j) == 0 || j->server == j->set->server_count) {
 		finish(j);
 		return;

@@ -195,6 +195,13 @@ def test_what_cannot_be_loaded_is_said_with_a_remedy(make_cluster, value, words)
     c.allow("exit")
 
 
+def test_without_a_server_nothing_is_called_good(make_cluster):
+    c = make_cluster(options={"redis.modules": "search", "redis.server": "/nowhere/redis-server"})
+    done = c.cli("check", "-c", c.ini, check=False)
+    assert done.returncode == 78 and "search: is not tried" in done.stderr and "ok  module" not in done.stdout, done.stdout + done.stderr
+    c.allow("exit")
+
+
 def test_two_files_of_one_name(make_cluster, tmp_path):
     shutil.copy(SEARCH, tmp_path / "other.so")
     c = make_cluster(options={"redis.modules": f"search, ?{tmp_path}/other.so"}).start()
