@@ -524,6 +524,19 @@ on_setup_answer(struct wire *w, struct slice run)
 	}
 }
 
+/* Has the server got the request that this would be the reply to? */
+static bool
+is_asked(struct wire *w)
+{
+	const struct flight *f;
+
+	if (w->queue.count == 0) {
+		return false;
+	}
+	f = queue_at(&w->queue, 0);
+	return !flight_is_kept(f) || w->flushed >= f->len;
+}
+
 /* One reply, or a part of it. */
 static void
 on_run(struct wire *w, struct slice run, bool last)
@@ -549,7 +562,7 @@ on_run(struct wire *w, struct slice run, bool last)
 		    is_idle(w)) {
 			wire_step(w, WIRE_EMPTY);
 		}
-	} else if (w->queue.count == 0) {
+	} else if (!is_asked(w)) {
 		/* "max number of clients reached", or out of step: not to be trusted any more */
 		wire_step(w, WIRE_LOST);
 	} else {
