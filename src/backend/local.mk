@@ -11,4 +11,5 @@ src_backend_libbackend_a_SOURCES = \
 	src/backend/refusal.c src/backend/refusal.h \
 	src/backend/wire.c \
 	src/backend/readers.c src/backend/readers.h \
+	src/backend/sentinel_log.c src/backend/sentinel_log.h \
 	src/backend/worker.c src/backend/worker.h

@@ -215,6 +215,7 @@ on_master_role(struct server *s, const redisReply *reply)
 		struct endpoint at;
 
 		if (reply_endpoint(reply_at(one, 0), reply_at(one, 1), &at)) {
+			at.tls = s->at.tls;
 			note_replica(r, &at);
 		}
 	}

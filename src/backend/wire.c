@@ -767,7 +767,9 @@ on_close(struct conn *c, void *owner, int error)
 	w->sent_bytes = conn_sent_total(c);
 	w->conn = NULL;
 	b->stats.losses++;
-	wire_suspect(w, error == 0 ? "the server closed a connection" : strerror(-error));
+	wire_suspect(w, error == 0         ? "the server closed a connection"
+			: error == -EPROTO ? conn_fault(c)
+					   : strerror(-error));
 	wire_step(w, WIRE_LOST);
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backend/arrival.h"
+#include "backend/sentinel_log.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -62,6 +63,7 @@ struct worker {
 	struct tls_server *tls; /* NULL: no door has TLS */
 	struct endpoint sentinels[WATCHER_MAX_SENTINELS];
 	size_t sentinel_count;
+	struct sentinel_log sentinel_log;
 	ev_signal sigterm, sigint;
 	ev_timer drain_end;
 	ev_timer report;
@@ -430,6 +432,9 @@ start(struct worker *w, struct errmsg *err)
 		return rc;
 	}
 	w->watcher = watcher_new(w->loop, w->topo, &spec);
+	if (!w->supervised) {
+		sentinel_log_begin(&w->sentinel_log, w->watcher);
+	}
 	rc = w->ops->start(w, &w->state, err);
 	if (rc < 0) {
 		return rc;
@@ -639,15 +644,40 @@ static const struct channel_ops channel_ops = {.on_msg = on_msg, .on_gone = on_g
 
 /* ---- life ---- */
 
+/* Whose servers are taken for what they say, and as whom they are reached. */
+static int
+trust_servers(const struct conf *conf, struct errmsg *err)
+{
+	struct tls_files files = {conf->redis_tls_cert, conf->redis_tls_key, conf->redis_tls_ca};
+
+	if (files.ca == NULL) {
+		return 0;
+	}
+	if ((files.cert == NULL) != (files.key == NULL)) {
+		errmsg_set(
+		    err, "redis.tls_cert and redis.tls_key go together: name both files, or none");
+		return -EINVAL;
+	}
+	return tls_set_client(&files, err);
+}
+
 static int
 begin_alone(struct worker *w, const struct worker_args *args, struct errmsg *err)
 {
 	int rc = 0;
 
 	w->conf = args->conf;
+	rc = trust_servers(w->conf, err);
 	for (size_t i = 0; i < args->sentinel_count && i < WATCHER_MAX_SENTINELS && rc == 0; i++) {
 		rc = endpoint_parse(
 		    args->sentinels[i], 26379, &w->sentinels[w->sentinel_count++], err);
+		if (rc == 0 && w->sentinels[i].tls && w->conf->redis_tls_ca == NULL) {
+			errmsg_set(err,
+			    "to reach %s by TLS it must be known whose certificates to trust: set "
+			    "redis.tls_ca",
+			    args->sentinels[i]);
+			rc = -EINVAL;
+		}
 	}
 	for (unsigned i = 0; w->ops->doors[i].option != NULL; i++) {
 		const struct conf_list *list = w->ops->doors[i].addresses(w->conf);
@@ -702,6 +732,7 @@ finish(struct worker *w)
 	}
 	ev_timer_stop(loop_ev(w->loop), &w->drain_end);
 	ev_timer_stop(loop_ev(w->loop), &w->report);
+	sentinel_log_end(&w->sentinel_log);
 	watcher_free(&w->watcher);
 	backend_free(&w->backend);
 	topo_free(&w->topo);

@@ -33,6 +33,7 @@ struct conn {
 	const struct conn_ops *ops; /* borrowed (static) */
 	void *owner;                /* borrowed (closes the conn before it goes) */
 	bool connecting : 1;
+	bool wants_tls : 1;    /* once connected */
 	bool tls_begins : 1;   /* at the end of this turn */
 	bool shaking : 1;      /* hands: TLS does not stand yet */
 	bool read_again : 1;   /* bytes wait in `tls`, of which the socket tells nothing */
@@ -405,6 +406,9 @@ shake_hands(struct conn *c)
 	}
 	c->shaking = false;
 	c->read_again = true;
+	if (c->wants_tls && !c->closing) {
+		ev_timer_stop(loop_ev(c->loop), &c->deadline); /* that of connecting */
+	}
 	if (!c->closing && c->ops->on_open != NULL) {
 		c->ops->on_open(c, c->owner);
 	}
@@ -463,6 +467,16 @@ on_connected(struct conn *c)
 		return;
 	}
 	c->connecting = false;
+	if (c->wants_tls) {
+		c->tls = tls_new_client(c->fd);
+		if (c->tls == NULL) {
+			end(c, -EPROTO);
+			return;
+		}
+		c->shaking = true;
+		shake_hands(c);
+		return;
+	}
 	if (!c->closing) {
 		/* the deadline of a conn that closes is another one, and stays */
 		ev_timer_stop(loop_ev(c->loop), &c->deadline);
@@ -556,6 +570,7 @@ conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
 		return NULL;
 	}
 	c = make(loop, fd, true, ops, owner);
+	c->wants_tls = ep->tls;
 	conn_set_deadline(c, timeout_ms);
 	return c;
 }
@@ -767,6 +782,9 @@ conn_is_tls(const struct conn *c)
 const char *
 conn_fault(const struct conn *c)
 {
+	if (c->wants_tls && c->tls == NULL) {
+		return "TLS is wanted there, but no authorities are configured (redis.tls_ca)";
+	}
 	return c->tls != NULL ? tls_fault(c->tls) : "";
 }
 

@@ -1,5 +1,5 @@
 /*
- * TLS below a connection. This file alone knows the library (OpenSSL 3); conn.c calls it where it would call
+ * TLS below a connection. tls.c and tls_context.c alone know the library (OpenSSL 3); conn.c calls them where it would call
  * read(2) and send(2), everyone else sees only that an address begins with `tls:`.
  *
  *   peer ⇄ socket ⇄ [records] ⇄ struct tls ⇄ [plain bytes] ⇄ struct conn ⇄ its owner
@@ -66,6 +66,16 @@ char *tls_facts_text(const struct tls_facts *facts, char *text, size_t size);
  */
 void tls_set_ticket_secret(const void *secret, size_t len);
 
+/*
+ * As what this process reaches servers at addresses with `tls:`: its certificate and key, or NULL for both, and the authorities that the server's
+ * certificate must come from, which is all that is checked of it, as Redis itself does: addresses change, and names are not what its
+ * sentinels tell. For the whole process, connections that stand are not touched. NULL: none, such a connection fails. 0, or negative
+ * errno with what is wrong, and what was set before stays. Reads files.
+ */
+int tls_set_client(const struct tls_files *files, struct errmsg *err) ATTR_WARN_UNUSED;
+
+/* The client's side of a connection on a connected non-blocking socket (borrowed; outlives it). NULL: no memory, or tls_set_client was not called. */
+struct tls *tls_new_client(int fd);
 /* The server's side of a connection on a connected non-blocking socket (borrowed; outlives it). NULL: no memory. */
 struct tls *tls_new(const struct tls_server *server, int fd);
 /* Bytes that were read from the socket already, before the first handshake step: the buffer is empty afterwards. */

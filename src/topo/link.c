@@ -387,7 +387,8 @@ on_close(struct conn *c, void *owner, int error)
 		break_link(l, error, "%s: no answer within %llu ms", did,
 		    (unsigned long long)l->spec.connect_ms);
 	} else {
-		break_link(l, error, "%s: %s", did, strerror(-error));
+		break_link(
+		    l, error, "%s: %s", did, error == -EPROTO ? conn_fault(c) : strerror(-error));
 	}
 }
 

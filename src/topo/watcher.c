@@ -321,6 +321,8 @@ on_address(void *arg, const struct redisReply *r, int error)
 	} else {
 		struct watcher_sentinel view = s->heard;
 
+		view.names.at.tls =
+		    s->view.at.tls;   /* a cluster speaks it as a whole (tls-replication) */
 		view.at = s->view.at; /* what came in between */
 		view.hears = s->view.hears;
 		memcpy(view.id, s->view.id, sizeof(view.id));

@@ -18,6 +18,7 @@ EXTRA_DIST += \
 	tests/integration/waiting.py \
 	tests/integration/wire.py \
 	tests/integration/test_takeover.py \
+	tests/integration/test_tls_backend.py \
 	tests/integration/test_adopt.py \
 	tests/integration/test_bad_input.py \
 	tests/integration/test_cli.py \
