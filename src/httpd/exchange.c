@@ -345,18 +345,6 @@ exchange_give_up(struct exchange *x, unsigned status, const char *why)
 	x->failed_why = why;
 }
 
-/* Errors that the lane makes up (lane.h): no server said them. */
-static unsigned
-local_status(struct slice raw)
-{
-	static const char uncertain[] = "-UNCERTAIN";
-
-	return raw.len >= sizeof(uncertain) - 1 &&
-		       memcmp(raw.ptr, uncertain, sizeof(uncertain) - 1) == 0
-		   ? 502
-		   : 503;
-}
-
 static void
 end_reply(struct exchange *x, bool clean)
 {
@@ -377,7 +365,7 @@ exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_fi
 		return;
 	}
 	if (reply->first && reply->local) {
-		x->status = local_status(reply->raw);
+		x->status = reply_status_local(reply->raw);
 	} else if (reply->first && x->batch == NULL) {
 		x->status =
 		    x->call.maps_status && x->session->ws == NULL ? reply_status(reply->raw) : 200;

@@ -174,7 +174,7 @@ ask(struct hub *hub, const char *command, enum hub_kind kind, struct slice name)
 	buf_init(&out, 0);
 	/* without memory the link is of no use: it is made anew */
 	if (resp_add_command(&out, argv, 2) < 0 ||
-	    lane_send(&hub->requester, hub->lane, buf_slice(&out), 0) < 0) {
+	    lane_send(&hub->requester, hub->lane, buf_slice(&out), LANE_UNCOUNTED) < 0) {
 		lane_abandon(hub->lane);
 	}
 	buf_fini(&out);
@@ -224,7 +224,7 @@ begin_asking(struct hub *hub)
 	}
 	/* more is held for a master than may be: the next subscription tries again */
 	hub->asked = lane_send(&hub->requester, hub->lane, SLICE_LIT("*1\r\n$4\r\nPING\r\n"),
-			 LANE_READ) == 0;
+			 LANE_READ | LANE_UNCOUNTED) == 0;
 }
 
 /* ---- the end ---- */

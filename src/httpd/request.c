@@ -358,7 +358,7 @@ request_begin(struct exchange *x, struct http_request *req)
 	struct http_fault fault = {0};
 	int err;
 
-	x->began_us = clock_mono_us();
+	x->began_us = backend_now_us(h->backend);
 	x->verb = req->verb;
 	x->old_version = req->minor == 0;
 	x->wants_events = accepts_events(req);
