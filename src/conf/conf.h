@@ -181,6 +181,19 @@ int conf_from_ini(struct slice text, struct conf **ret_conf, struct errmsg *err)
 /* The value as it may stand in a file: in double quotes where it needs them. 0 or -ENOBUFS. */
 int conf_value_quote(const char *value, struct buf *out) ATTR_WARN_UNUSED;
 
+/* ---- access rules ---- */
+
+/* What of a rule matters to somebody without a password; borrowed. */
+struct conf_acl_gist {
+	bool has_user, enables_all, disables_all;
+	const char *cidr; /* NULL: any address */
+};
+/*
+ * After this rule, may a client without a password, from an address that no rule names, use the commands that no rule names?
+ * `before`: could it until then; without any rule it may.
+ */
+bool conf_acl_lets_strangers(bool before, const struct conf_acl_gist *rule);
+
 /* ---- reload ---- */
 
 enum conf_target {

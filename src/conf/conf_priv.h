@@ -184,4 +184,13 @@ conf_cfield(const void *base, size_t offset)
 	return (const char *)base + offset;
 }
 
+/* ---- access rules (verify_acl.c) ---- */
+
+void conf_verify_acls(const struct conf *conf, const struct conf_settings *s);
+/*
+ * May somebody without a password, from an address that no rule names, use the commands that no rule names? Then a password
+ * that some rule asks for protects nothing but what it is about. True, too, when none asks for one.
+ */
+bool conf_acls_let_strangers(const struct conf *conf);
+
 #endif

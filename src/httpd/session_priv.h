@@ -2,6 +2,8 @@
 #ifndef HTTPD_SESSION_PRIV_H
 #define HTTPD_SESSION_PRIV_H
 
+#include <assert.h>
+
 #include "base/fsm.h"
 #include "base/mem.h"
 #include "httpd/exchange.h"
