@@ -355,6 +355,7 @@ conf_verify(const struct conf *conf, const struct conf_settings *s)
 	verify_overlaps(conf, s);
 	verify_open(conf, s);
 	conf_verify_acls(conf, s);
+	conf_verify_sites(conf, s);
 	verify_address(conf, s);
 	verify_numbers(conf, s);
 	verify_modules(conf, s);

@@ -72,10 +72,18 @@ static void
 gather_hosts(struct httpd *h)
 {
 	const struct conf *c = h->conf;
-	size_t count = 0;
+	size_t count = 0, room = c->http_hosts.count + 3;
 
 	free(h->hosts);
-	h->hosts = xcalloc(c->http_hosts.count + 3, sizeof(*h->hosts));
+	for (size_t i = 0; i < c->site_count; i++) {
+		room += c->sites[i].hosts.count;
+	}
+	h->hosts = xcalloc(room, sizeof(*h->hosts));
+	for (size_t i = 0; i < c->site_count; i++) {
+		for (size_t k = 0; k < c->sites[i].hosts.count; k++) {
+			h->hosts[count++] = c->sites[i].hosts.items[k];
+		}
+	}
 	for (size_t i = 0; i < c->http_hosts.count; i++) {
 		h->hosts[count++] = c->http_hosts.items[i];
 	}
@@ -183,7 +191,7 @@ refuse_client(struct conn *c)
 }
 
 static void
-on_client(void *state, struct conn *c, unsigned door)
+on_client(void *state, struct conn *c, unsigned door, const struct endpoint *at)
 {
 	struct httpd *h = httpd_of(state);
 
@@ -194,7 +202,7 @@ on_client(void *state, struct conn *c, unsigned door)
 		return;
 	}
 	h->accepted++;
-	session_open(h, c);
+	session_open(h, c, at);
 }
 
 void

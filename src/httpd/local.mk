@@ -24,6 +24,7 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/session_io.c \
 	src/httpd/session_ws.c \
 	src/httpd/shape.c src/httpd/shape.h src/httpd/shapes.def \
+	src/httpd/site.c src/httpd/site.h \
 	src/httpd/stream.c src/httpd/stream.h \
 	src/httpd/walk.c src/httpd/walk.h \
 	src/httpd/ws.c src/httpd/ws.h

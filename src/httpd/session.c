@@ -420,11 +420,11 @@ refuse_late(void *obj)
 /* ---- beginning ---- */
 
 void
-session_open(struct httpd *h, struct conn *c)
+session_open(struct httpd *h, struct conn *c, const struct endpoint *at)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
-	*s = (struct session){.magic = SESSION_MAGIC, .httpd = h, .state = SESSION_IDLE};
+	*s = (struct session){.magic = SESSION_MAGIC, .httpd = h, .at = at, .state = SESSION_IDLE};
 	list_init(&s->queue);
 	list_init(&s->link);
 	buf_init(&s->authorization, 0);

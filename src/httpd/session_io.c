@@ -101,7 +101,7 @@ take_head(struct session *s, const struct http_request *req)
 {
 	struct http_fault fault;
 
-	if (!request_is_welcome(s->httpd, req, &fault)) {
+	if (!request_is_welcome(s, req, &fault)) {
 		session_push_fault(s, fault, true);
 		session_go_on(s);
 		return;
