@@ -6,6 +6,7 @@
 
 #include "backend/worker.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "httpd/answer.h"
@@ -87,6 +88,8 @@ static void begin_closing(void *obj);
 static void say_goodbye(void *obj);
 static void refuse_late(void *obj);
 static void end_session(void *obj);
+static void end_stuck(void *obj);
+static void end_cut(void *obj);
 
 static void
 note_time(void *obj)
@@ -110,7 +113,7 @@ static const struct fsm_row rows[] = {
     {SESSION_WEBSOCKET, SESSION_ANSWERED, NULL, NULL, FSM_SAME, "all answered"},
     {SESSION_WEBSOCKET, SESSION_FINAL, NULL, NULL, SESSION_CLOSING, "one side said close"},
     {SESSION_WEBSOCKET, SESSION_EOF, NULL, end_session, SESSION_GONE, "gone without a close"},
-    {SESSION_WEBSOCKET, SESSION_LATE, is_stuck, end_session, SESSION_GONE, "it does not read"},
+    {SESSION_WEBSOCKET, SESSION_LATE, is_stuck, end_stuck, SESSION_GONE, "it does not read"},
     {SESSION_WEBSOCKET, SESSION_LATE, is_alive, note_time, FSM_SAME, "a ping asks it"},
     {SESSION_WEBSOCKET, SESSION_LATE, NULL, end_session, SESSION_GONE, "it does not answer"},
     {SESSION_CLOSING, SESSION_ANSWERED, NULL, begin_closing, FSM_SAME, "wait for the socket"},
@@ -121,7 +124,7 @@ static const struct fsm_row rows[] = {
 	"a reset would take the answer back"},
     {SESSION_IDLE, SESSION_EOF, is_sending, begin_closing, SESSION_CLOSING, "it may still read"},
     {SESSION_IDLE, SESSION_EOF, NULL, end_session, SESSION_GONE, "the client is done"},
-    {SESSION_READING, SESSION_EOF, NULL, end_session, SESSION_GONE, "a request without its end"},
+    {SESSION_READING, SESSION_EOF, NULL, end_cut, SESSION_GONE, "a request without its end"},
     {SESSION_SERVING, SESSION_EOF, blocks, end_session, SESSION_GONE,
 	"do not take what nobody waits for"},
     {SESSION_SERVING, SESSION_EOF, NULL, NULL, SESSION_CLOSING, "it may still read"},
@@ -133,9 +136,9 @@ static const struct fsm_row rows[] = {
 	"it still reads the answer"},
     {SESSION_IDLE, SESSION_LATE, NULL, end_session, SESSION_GONE, "idle for too long"},
     {SESSION_READING, SESSION_LATE, NULL, refuse_late, FSM_SAME, "too slow: 408"},
-    {SESSION_SERVING, SESSION_LATE, is_stuck, end_session, SESSION_GONE, "it does not read"},
+    {SESSION_SERVING, SESSION_LATE, is_stuck, end_stuck, SESSION_GONE, "it does not read"},
     {SESSION_SERVING, SESSION_LATE, NULL, note_time, FSM_SAME, "the server takes its time"},
-    {SESSION_CLOSING, SESSION_LATE, is_stuck, end_session, SESSION_GONE, "it does not read"},
+    {SESSION_CLOSING, SESSION_LATE, is_stuck, end_stuck, SESSION_GONE, "it does not read"},
     {SESSION_CLOSING, SESSION_LATE, NULL, note_time, FSM_SAME, "the server takes its time"},
     {SESSION_LINGERING, SESSION_LATE, NULL, end_session, SESSION_GONE, "it was told"},
     {FSM_ANY, SESSION_DROP, NULL, end_session, SESSION_GONE, "gone"},
@@ -309,6 +312,26 @@ end_session(void *obj)
 	list_del(&s->link);
 	loop_bury(s->httpd->loop, free_now, s);
 	httpd_session_gone(s->httpd);
+}
+
+static void
+end_stuck(void *obj)
+{
+	char peer[ENDPOINT_TEXT_SIZE];
+
+	log_peer(LOG_INFO, "a client that does not read its answers is closed client=%s",
+	    conn_peer(session_of(obj)->conn, peer));
+	end_session(obj);
+}
+
+static void
+end_cut(void *obj)
+{
+	char peer[ENDPOINT_TEXT_SIZE];
+
+	log_peer(LOG_INFO, "a client went away in the middle of its request client=%s",
+	    conn_peer(session_of(obj)->conn, peer));
+	end_session(obj);
 }
 
 void
