@@ -189,7 +189,7 @@ exchange_respond(
 	int err = http_response_begin(r, conn_out(x->session->conn), status);
 
 	x->answered = status;
-
+	r->memo = x->httpd->tags;
 	if (err == 0 && content_type.len > 0) {
 		err = http_response_header(r, "Content-Type", content_type);
 	}

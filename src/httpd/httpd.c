@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "http/tagmemo.h"
 #include "httpd/accesslog.h"
 #include "httpd/counts.h"
 #include "httpd/exchange.h"
@@ -155,6 +156,7 @@ start(struct worker *w, void **ret_state, struct errmsg *err)
 	(void)gethostname(name, sizeof(name) - 1);
 	h->own_name = xstrdup(name);
 	h->counts = counts_new();
+	h->tags = tagmemo_new();
 	list_init(&h->sessions);
 	list_init(&h->spares);
 	list_init(&h->hubs);
@@ -341,6 +343,7 @@ stop(void *state)
 	buf_fini(&h->scratch);
 	accesslog_close(&h->access_log);
 	counts_free(&h->counts);
+	tagmemo_free(&h->tags);
 	acl_free(&h->acl);
 	free(h->hosts);
 	free(h->own_name);

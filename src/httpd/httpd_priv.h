@@ -20,6 +20,7 @@
 
 struct accesslog;
 struct counts;
+struct tagmemo;
 struct exchange;
 struct conf;
 struct worker;
@@ -42,6 +43,7 @@ struct httpd {
 	struct http_limits limits;    /* the readers keep a pointer */
 	struct accesslog *access_log; /* owned; NULL: none */
 	struct counts *counts;        /* owned */
+	struct tagmemo *tags;         /* owned */
 	struct acl *acl;              /* owned; NULL: everybody may all */
 	struct access_rules rules;    /* its names are in `hosts` */
 	const char **hosts;           /* owned array */
