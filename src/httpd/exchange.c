@@ -16,8 +16,8 @@
 #include "httpd/stream.h"
 #include "httpd/ws.h"
 
-#define SPARES_MAX 256
-#define TEXT_KEPT  ((size_t)4096)       /* of memory that a spare may keep */
+#define SPARES_MAX 1024                 /* 50 clients with 16 requests each are common */
+#define TEXT_KEPT  ((size_t)1024)       /* of memory that a spare may keep */
 #define GZIP_MIN   ((size_t)1024)       /* of a body: less is not worth it */
 #define PUMP_BYTES ((size_t)256 * 1024) /* queued to the client at a time */
 

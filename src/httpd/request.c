@@ -196,7 +196,7 @@ dispatch(struct exchange *x)
 	}
 	if (x->call.way == CALL_SHARED) {
 		exchange_find_lane(x);
-		if (x->session->queued == 0 && exchange_send_now(x, buf_slice(&h->resp))) {
+		if (exchange_send_now(x, buf_slice(&h->resp))) {
 			return 0;
 		}
 	}
