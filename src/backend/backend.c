@@ -766,6 +766,12 @@ backend_tick(struct backend *b)
 	return b->now_us;
 }
 
+uint64_t
+backend_now_us(const struct backend *b)
+{
+	return b->now_us;
+}
+
 void
 backend_stats(const struct backend *b, struct backend_stats *ret_stats)
 {

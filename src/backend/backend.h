@@ -93,5 +93,7 @@ void backend_stats(const struct backend *b, struct backend_stats *ret_stats);
 struct metrics *backend_metrics(const struct backend *b);
 /* Whoever begins to handle what arrived calls it once: what is sent from there on has arrived now. Gives clock_mono_us. */
 uint64_t backend_tick(struct backend *b);
+/* When that was last called. */
+uint64_t backend_now_us(const struct backend *b);
 
 #endif

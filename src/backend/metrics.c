@@ -8,14 +8,9 @@
 
 #define RECORD_BYTES ((size_t)1024) /* most that one command takes as JSON */
 
-struct histogram {
-	uint64_t us; /* sum */
-	uint64_t counts[METRICS_BUCKETS];
-};
-
 struct record {
 	uint64_t calls, errors, held, held_us;
-	struct histogram latency;
+	struct metrics_histogram latency;
 };
 
 struct metrics {
@@ -23,7 +18,7 @@ struct metrics {
 	size_t count;
 	uint64_t total;
 	uint64_t confirmed[CONFIRM_LOST + 1]; /* writes, by outcome */
-	struct histogram confirm;             /* of each question */
+	struct metrics_histogram confirm;     /* of each question */
 };
 
 static unsigned
@@ -38,8 +33,8 @@ bucket(uint64_t us)
 	return MIN(i, (unsigned)METRICS_BUCKETS - 1);
 }
 
-static void
-observe(struct histogram *h, uint64_t us)
+void
+metrics_observe(struct metrics_histogram *h, uint64_t us)
 {
 	h->us += us;
 	h->counts[bucket(us)]++;
@@ -96,7 +91,7 @@ metrics_add(struct metrics *m, unsigned command, bool error, uint64_t latency_us
 
 	r->calls++;
 	r->errors += error ? 1 : 0;
-	observe(&r->latency, latency_us);
+	metrics_observe(&r->latency, latency_us);
 	m->total++;
 }
 
@@ -124,7 +119,7 @@ metrics_add_confirm(struct metrics *m, enum confirm_outcome outcome, uint64_t wr
 {
 	m->confirmed[outcome] += writes;
 	m->total++;
-	observe(&m->confirm, us);
+	metrics_observe(&m->confirm, us);
 }
 
 uint64_t
@@ -135,8 +130,8 @@ metrics_total(const struct metrics *m)
 
 /* ---- as JSON ---- */
 
-static int
-add_histogram(struct buf *out, const struct histogram *h)
+int
+metrics_add_histogram(struct buf *out, const struct metrics_histogram *h)
 {
 	unsigned n = METRICS_BUCKETS;
 	int err = buf_add_str(out, "[");
@@ -161,7 +156,7 @@ add_record(struct buf *out, const char *name, const struct record *r)
 	    (unsigned long long)r->held_us);
 
 	if (err == 0) {
-		err = add_histogram(out, &r->latency);
+		err = metrics_add_histogram(out, &r->latency);
 	}
 	return err < 0 ? err : buf_add_str(out, "}");
 }
@@ -229,7 +224,7 @@ metrics_add_json(const struct metrics *m, struct buf *out)
 		    (unsigned long long)m->confirm.us);
 	}
 	if (err == 0) {
-		err = add_histogram(out, &m->confirm);
+		err = metrics_add_histogram(out, &m->confirm);
 	}
 	if (err == 0) {
 		err = buf_add_str(out, "},\"commands\":{");

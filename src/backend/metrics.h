@@ -23,6 +23,15 @@ struct metrics;
 #define METRICS_FIRST_US 16
 #define METRICS_BUCKETS  24
 
+/* Plain data, all zero to begin with. */
+struct metrics_histogram {
+	uint64_t us; /* sum */
+	uint64_t counts[METRICS_BUCKETS];
+};
+void metrics_observe(struct metrics_histogram *h, uint64_t us);
+/* "[0,0,3]", up to the last bucket that is not 0. 0 or buf.h's errors. */
+int metrics_add_histogram(struct buf *out, const struct metrics_histogram *h) ATTR_WARN_UNUSED;
+
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics **m);
 

@@ -188,7 +188,7 @@ on_arrived(void *owner, struct conn *c, void *door)
 	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
 	const struct door_watch *d = door;
 
-	w->ops->accept(w->state, c, d->door);
+	w->ops->accept(w->state, c, d->door, &d->at);
 }
 
 /* Each door is open unless there is a reason against it. */

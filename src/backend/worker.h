@@ -24,6 +24,7 @@
 #include "base/defs.h"
 #include "base/errmsg.h"
 #include "net/conn.h"
+#include "net/endpoint.h"
 #include "net/loop.h"
 #include "net/tls.h"
 #include "topo/topo.h"
@@ -51,8 +52,11 @@ struct worker_ops {
 	/* All is known, begin: *ret_state is passed to all below. 0 or negative errno with `err`.
 	 */
 	int (*start)(struct worker *w, void **ret_state, struct errmsg *err);
-	/* A client on `door` (index into doors); the conn is the callee's, with conn_hand_over. */
-	void (*accept)(void *state, struct conn *c, unsigned door);
+	/*
+	 * A client on `door` (index into doors), who came in at `at` (borrowed for the life of the worker); the conn is the
+	 * callee's, with conn_hand_over.
+	 */
+	void (*accept)(void *state, struct conn *c, unsigned door, const struct endpoint *at);
 	/* The config changed: worker_conf has the new one. May be NULL. */
 	void (*apply)(void *state);
 	/*

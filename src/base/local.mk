@@ -10,4 +10,5 @@ src_base_libbase_a_SOURCES = \
 	src/base/log.c src/base/log.h \
 	src/base/mem.c src/base/mem.h \
 	src/base/nearest.c src/base/nearest.h \
-	src/base/slice.c src/base/slice.h
+	src/base/slice.c src/base/slice.h \
+	src/base/sorted.c src/base/sorted.h

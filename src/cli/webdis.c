@@ -24,6 +24,8 @@ struct writer {
 	struct buf out, acls;
 	const json_t *doc; /* borrowed */
 	bool failed;
+	bool open;     /* a stranger may use what no rule names */
+	bool password; /* some rule asks for one */
 };
 
 /* A note for the reader, before what it is about. */
@@ -155,6 +157,21 @@ put_commands(struct writer *w, const char *key, const json_t *list)
 	buf_fini(&text);
 }
 
+static bool
+has_all(const json_t *list)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(list, i, item)
+	{
+		if (json_is_string(item) && strcmp(json_string_value(item), "*") == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void
 to_acls(struct writer *w, const json_t *v)
 {
@@ -185,6 +202,12 @@ to_acls(struct writer *w, const json_t *v)
 		}
 		put_commands(w, "enabled", json_object_get(rule, "enabled"));
 		put_commands(w, "disabled", json_object_get(rule, "disabled"));
+		w->password = w->password || colon != NULL;
+		w->open = conf_acl_lets_strangers(
+		    w->open, &(struct conf_acl_gist){.has_user = colon != NULL,
+				 .cidr = cidr,
+				 .enables_all = has_all(json_object_get(rule, "enabled")),
+				 .disables_all = has_all(json_object_get(rule, "disabled"))});
 	}
 }
 
@@ -238,8 +261,7 @@ put_http(struct writer *w)
 		abort();
 	}
 	put(&w->out, "listen", listen);
-	if (!endpoint_is_loopback(&ep) &&
-	    strstr((const char *)buf_slice(&w->acls).ptr, "\npassword = ") == NULL) {
+	if (!endpoint_is_loopback(&ep) && (w->open || !w->password)) {
 		note(&w->out,
 		    "everyone who reaches this address may read and write, as with Webdis");
 		put(&w->out, "allow_open", "yes");
@@ -298,7 +320,7 @@ convert(struct writer *w)
 		}
 		row->take(w, value);
 	}
-	if (buf_add(&w->acls, "", 1) < 0) { /* it is searched as text */
+	if (buf_add(&w->acls, "", 1) < 0) { /* it is printed as text */
 		abort();
 	}
 	put_http(w);
@@ -309,7 +331,7 @@ check_webdis(const char *path)
 {
 	json_error_t err;
 	json_t *doc = json_load_file(path, 0, &err);
-	struct writer w = {.doc = doc};
+	struct writer w = {.doc = doc, .open = true};
 	int code = CLI_BAD_CONFIG;
 
 	if (!json_is_object(doc)) {

@@ -70,6 +70,7 @@ struct conf_directives {
 #define CONF_CTYPE_CONF_CIDRS     struct conf_list /* networks */
 #define CONF_CTYPE_CONF_ENDPOINTS struct conf_list /* as endpoint_format writes them */
 #define CONF_CTYPE_CONF_COMMANDS  struct conf_list /* upper case */
+#define CONF_CTYPE_CONF_WORDS     struct conf_list /* of the option's words */
 #define CONF_CTYPE_CONF_PATHS     struct conf_list /* absolute paths */
 #define CONF_CTYPE_CONF_MODULES   struct conf_list /* by commas only: an item may have arguments */
 
@@ -101,6 +102,12 @@ struct conf_peer {
 #include "conf/options.def"
 };
 
+struct conf_site {
+	char *name;
+#define OPT_SITE(section, key, type, ...) CONF_CTYPE_##type key;
+#include "conf/options.def"
+};
+
 struct conf {
 	char *data_dir;       /* owned, absolute */
 	char *file;           /* owned: the configuration file, or NULL */
@@ -122,6 +129,8 @@ struct conf {
 	size_t acl_count;
 	struct conf_peer *peers;
 	size_t peer_count;
+	struct conf_site *sites;
+	size_t site_count;
 };
 
 /* ---- loading ---- */
@@ -180,6 +189,19 @@ int conf_from_ini(struct slice text, struct conf **ret_conf, struct errmsg *err)
 
 /* The value as it may stand in a file: in double quotes where it needs them. 0 or -ENOBUFS. */
 int conf_value_quote(const char *value, struct buf *out) ATTR_WARN_UNUSED;
+
+/* ---- access rules ---- */
+
+/* What of a rule matters to somebody without a password; borrowed. */
+struct conf_acl_gist {
+	bool has_user, enables_all, disables_all;
+	const char *cidr; /* NULL: any address */
+};
+/*
+ * After this rule, may a client without a password, from an address that no rule names, use the commands that no rule names?
+ * `before`: could it until then; without any rule it may.
+ */
+bool conf_acl_lets_strangers(bool before, const struct conf_acl_gist *rule);
 
 /* ---- reload ---- */
 

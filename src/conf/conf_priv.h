@@ -29,6 +29,7 @@ enum conf_type {
 	CONF_CIDRS,
 	CONF_ENDPOINTS,
 	CONF_COMMANDS,
+	CONF_WORDS,
 	CONF_PATHS,
 	CONF_MODULES,
 };
@@ -36,7 +37,7 @@ enum conf_type {
 enum { CONF_RELOAD = 1, CONF_SECRET = 2, CONF_REQUIRED = 4 };
 
 /* Which structs have a field of the option. */
-enum conf_scope { SCOPE_GLOBAL, SCOPE_REDIS, SCOPE_MODULE, SCOPE_ACL, SCOPE_PEER };
+enum conf_scope { SCOPE_GLOBAL, SCOPE_REDIS, SCOPE_MODULE, SCOPE_ACL, SCOPE_PEER, SCOPE_SITE };
 
 #define CONF_NO_OFFSET ((size_t)-1)
 
@@ -183,5 +184,17 @@ conf_cfield(const void *base, size_t offset)
 {
 	return (const char *)base + offset;
 }
+
+/* verify_site.c */
+void conf_verify_sites(const struct conf *conf, const struct conf_settings *s);
+
+/* ---- access rules (verify_acl.c) ---- */
+
+void conf_verify_acls(const struct conf *conf, const struct conf_settings *s);
+/*
+ * May somebody without a password, from an address that no rule names, use the commands that no rule names? Then a password
+ * that some rule asks for protects nothing but what it is about. True, too, when none asks for one.
+ */
+bool conf_acls_let_strangers(const struct conf *conf);
 
 #endif

@@ -162,6 +162,10 @@ conf_to_ini(const struct conf *conf, struct buf *out)
 		rc = write_items(
 		    out, SCOPE_PEER, "peer", conf->peers, conf->peer_count, sizeof(*conf->peers));
 	}
+	if (rc == 0) {
+		rc = write_items(
+		    out, SCOPE_SITE, "site", conf->sites, conf->site_count, sizeof(*conf->sites));
+	}
 	return rc < 0 ? -ENOBUFS : 0;
 }
 

@@ -87,6 +87,8 @@ conf_value_form(const struct conf_opt *opt)
 		       "blanks";
 	case CONF_COMMANDS:
 		return "commands, separated by commas or blanks";
+	case CONF_WORDS:
+		return "some of the words, separated by commas or blanks";
 	case CONF_PATHS:
 		return "paths, separated by commas or blanks";
 	case CONF_MODULES:
@@ -116,7 +118,8 @@ word_of(const char *words, const char *text)
 static bool
 is_special_word(const struct conf_opt *opt, const char *text)
 {
-	char *word = opt->type != CONF_ENUM ? word_of(opt->words, text) : NULL;
+	char *word =
+	    opt->type != CONF_ENUM && opt->type != CONF_WORDS ? word_of(opt->words, text) : NULL;
 
 	free(word);
 	return word != NULL;
@@ -287,6 +290,7 @@ item_check(const struct conf_opt *opt, char **item, struct errmsg *err)
 {
 	const char *text = *item;
 	struct endpoint ep;
+	char *word;
 
 	switch (opt->type) {
 	case CONF_HOSTS:
@@ -334,6 +338,16 @@ item_check(const struct conf_opt *opt, char **item, struct errmsg *err)
 		for (char *c = *item; *c != '\0'; c++) {
 			*c = (char)toupper((unsigned char)*c);
 		}
+		return 0;
+	case CONF_WORDS:
+		word = word_of(opt->words, text);
+		if (word == NULL) {
+			errmsg_set(
+			    err, "'%s' is none of its words: write some of %s", text, opt->words);
+			return -EINVAL;
+		}
+		free(*item);
+		*item = word;
 		return 0;
 	case CONF_PATHS:
 		if (text[0] != '/') {
@@ -444,6 +458,7 @@ conf_value_parse(const struct conf_opt *opt, const char *text, const char *shown
 	case CONF_CIDRS:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
+	case CONF_WORDS:
 	case CONF_PATHS:
 	case CONF_MODULES:
 		return list_parse(opt, text, field, err);
@@ -501,6 +516,7 @@ conf_value_format(const struct conf_opt *opt, const void *field)
 	case CONF_CIDRS:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
+	case CONF_WORDS:
 	case CONF_PATHS:
 	case CONF_MODULES:
 		return list_format(opt, field);
@@ -536,6 +552,7 @@ conf_value_copy(const struct conf_opt *opt, void *to, const void *from)
 	case CONF_CIDRS:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
+	case CONF_WORDS:
 	case CONF_PATHS:
 	case CONF_MODULES:
 		copy.items = list->count > 0 ? xcalloc(list->count, sizeof(*copy.items)) : NULL;
@@ -568,6 +585,7 @@ conf_value_free(const struct conf_opt *opt, void *field)
 	case CONF_CIDRS:
 	case CONF_ENDPOINTS:
 	case CONF_COMMANDS:
+	case CONF_WORDS:
 	case CONF_PATHS:
 	case CONF_MODULES:
 		list_free(field);

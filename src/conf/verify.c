@@ -199,7 +199,6 @@ verify_proxy_open(const struct conf *conf, const struct conf_settings *s, const 
 static void
 verify_open(const struct conf *conf, const struct conf_settings *s)
 {
-	bool http_auth = false;
 	const char *open;
 
 	for (unsigned n = 0;
@@ -225,33 +224,14 @@ verify_open(const struct conf *conf, const struct conf_settings *s)
 	verify_proxy_open(conf, s, "listen", &conf->proxy_listen);
 	verify_proxy_open(conf, s, "durable_listen", &conf->proxy_durable_listen);
 	verify_proxy_open(conf, s, "read_listen", &conf->proxy_read_listen);
-	for (size_t i = 0; i < conf->acl_count; i++) {
-		http_auth = http_auth || conf->acls[i].password != NULL;
-	}
 	open = open_endpoint(&conf->http_listen, conf->http_tls_ca != NULL);
-	if (open != NULL && !http_auth && !conf->http_allow_open) {
+	if (open != NULL && conf_acls_let_strangers(conf) && !conf->http_allow_open) {
 		conf_faults_add(s->faults,
-		    "%s: http.listen %s lets other hosts in and no access rule asks for a "
-		    "password: set "
+		    "%s: http.listen %s lets other hosts in, and the access rules keep nobody out "
+		    "who has no password: begin them with a rule for everyone, [acl-all] with "
+		    "disabled = *, and enable what a user with a password may, or set "
 		    "http.allow_open = yes if that is meant",
 		    conf_where(s, "http", "listen", 0), open);
-	}
-}
-
-/* A user without a password would be anybody. */
-static void
-verify_acls(const struct conf *conf, const struct conf_settings *s)
-{
-	for (size_t i = 0; i < conf->acl_count; i++) {
-		const struct conf_acl *acl = &conf->acls[i];
-
-		if ((acl->user == NULL) != (acl->password == NULL)) {
-			conf_faults_add(s->faults,
-			    "acl-%s: has a %s and no %s: set both, or none for a rule that is for "
-			    "everyone",
-			    acl->name, acl->user != NULL ? "user" : "password",
-			    acl->user != NULL ? "password" : "user");
-		}
 	}
 }
 
@@ -374,7 +354,8 @@ conf_verify(const struct conf *conf, const struct conf_settings *s)
 {
 	verify_overlaps(conf, s);
 	verify_open(conf, s);
-	verify_acls(conf, s);
+	conf_verify_acls(conf, s);
+	conf_verify_sites(conf, s);
 	verify_address(conf, s);
 	verify_numbers(conf, s);
 	verify_modules(conf, s);

@@ -7,5 +7,6 @@ src_http_libhttp_a_SOURCES = \
 	src/http/parser.c src/http/parser.h \
 	src/http/reader.c src/http/reader.h \
 	src/http/response.c src/http/response.h src/http/status.def \
+	src/http/tagmemo.c src/http/tagmemo.h \
 	src/http/uri.c src/http/uri.h \
 	src/http/websocket.c src/http/websocket.h

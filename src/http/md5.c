@@ -37,6 +37,7 @@ rotate(uint32_t x, unsigned n)
 #define ROUND(fn, w1, w2, w3, w4, t1, t2, t3, t4, i)                                               \
 	FOUR(fn(b, c, d), fn(a, b, c), fn(d, a, b), fn(c, d, a), w1, w2, w3, w4, t1, t2, t3, t4, i)
 
+/* Unrolled, so that the indices below are constants. */
 static void
 block(uint32_t state[4], const uint8_t *p)
 {
@@ -46,17 +47,21 @@ block(uint32_t state[4], const uint8_t *p)
 		w[i] = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
 		       (uint32_t)p[3] << 24;
 	}
+#pragma GCC unroll 4
 	for (unsigned i = 0; i < 16; i += 4) {
 		ROUND(F, i, i + 1, i + 2, i + 3, 7, 12, 17, 22, i);
 	}
+#pragma GCC unroll 4
 	for (unsigned i = 0; i < 16; i += 4) {
 		ROUND(G, (5 * i + 1) % 16, (5 * i + 6) % 16, (5 * i + 11) % 16, (5 * i + 16) % 16,
 		    5, 9, 14, 20, i + 16);
 	}
+#pragma GCC unroll 4
 	for (unsigned i = 0; i < 16; i += 4) {
 		ROUND(H, (3 * i + 5) % 16, (3 * i + 8) % 16, (3 * i + 11) % 16, (3 * i + 14) % 16,
 		    4, 11, 16, 23, i + 32);
 	}
+#pragma GCC unroll 4
 	for (unsigned i = 0; i < 16; i += 4) {
 		ROUND(I, (7 * i) % 16, (7 * i + 7) % 16, (7 * i + 14) % 16, (7 * i + 21) % 16, 6,
 		    10, 15, 21, i + 48);

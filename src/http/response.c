@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "http/md5.h"
+#include "http/tagmemo.h"
 
 #define SERVER_LINE "Server: Holdfast\r\n"
 #define ETAG_BYTES  (MD5_HEX_BYTES + 2) /* with its quotes */
@@ -186,7 +187,8 @@ http_response_end(struct http_response *r, struct slice if_none_match, bool head
 		uint8_t *base = r->out->data + r->out->start;
 		struct slice tag = {base + r->etag_at, ETAG_BYTES};
 
-		md5_hex((struct slice){base + r->body_at, length}, (char *)base + r->etag_at + 1);
+		tagmemo_hex(r->memo, (struct slice){base + r->body_at, length},
+		    (char *)base + r->etag_at + 1);
 		if (if_none_match.len > 0 && tag_matches(if_none_match, tag)) {
 			return make_not_modified(r);
 		}

@@ -18,13 +18,16 @@
 #include "base/defs.h"
 #include "base/slice.h"
 
+struct tagmemo;
+
 /* Plain data; lives on the caller's stack. */
 struct http_response {
 	struct buf *out; /* borrowed */
 	size_t at;       /* all offsets count from the front of what `out` holds */
 	size_t etag_at, length_at, body_at;
 	unsigned status;
-	bool etag; /* give one */
+	bool etag;            /* give one */
+	struct tagmemo *memo; /* borrowed, set by the caller after begin; NULL: none */
 };
 
 /* The reason phrase, or "Unknown". */

@@ -185,3 +185,14 @@ uri_host_is_address(struct slice host)
 	text[host.len] = '\0';
 	return inet_pton(AF_INET, text, &addr) == 1 || inet_pton(AF_INET6, text, &addr) == 1;
 }
+
+bool
+uri_host_is(struct slice host, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (host.len > 0 && host.ptr[host.len - 1] == '.') {
+		host.len--;
+	}
+	return host.len == len && strncasecmp((const char *)host.ptr, name, len) == 0;
+}

@@ -45,4 +45,7 @@ bool uri_split_authority(struct slice authority, struct slice *ret_host, struct 
 /* Is it an IPv4 or IPv6 address in digits? */
 bool uri_host_is_address(struct slice host);
 
+/* Is this host, as uri_split_authority gives it, the one of that name? "localhost." is "localhost", in any case. */
+bool uri_host_is(struct slice host, const char *name);
+
 #endif

@@ -3,25 +3,13 @@
 #include "http/uri.h"
 
 static bool
-same_name(struct slice a, struct slice b)
-{
-	/* "localhost." is the same host as "localhost" */
-	if (a.len > 0 && a.ptr[a.len - 1] == '.') {
-		a.len--;
-	}
-	return a.len == b.len && strncasecmp((const char *)a.ptr, (const char *)b.ptr, a.len) == 0;
-}
-
-static bool
 is_our_host(const struct access_rules *rules, struct slice host)
 {
-	if (uri_host_is_address(host) || same_name(host, SLICE_LIT("localhost"))) {
+	if (uri_host_is_address(host) || uri_host_is(host, "localhost")) {
 		return true;
 	}
 	for (size_t i = 0; i < rules->host_count; i++) {
-		struct slice ours = slice_str(rules->hosts[i]);
-
-		if (slice_eq(ours, "*") || same_name(host, ours)) {
+		if (strcmp(rules->hosts[i], "*") == 0 || uri_host_is(host, rules->hosts[i])) {
 			return true;
 		}
 	}

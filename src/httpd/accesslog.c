@@ -149,7 +149,7 @@ add_common(struct buf *out, const struct exchange *x, struct slice host)
 }
 
 static int
-add_json(struct buf *out, const struct exchange *x, struct slice host)
+add_json(struct buf *out, const struct exchange *x, struct slice host, uint64_t now_us)
 {
 	char when[CLOCK_RFC3339_SIZE];
 	int err = buf_addf(out,
@@ -164,11 +164,11 @@ add_json(struct buf *out, const struct exchange *x, struct slice host)
 			     "%llu}\n",
 			     method_of(x), x->route != NULL ? "route" : "command", what_of(x),
 			     x->answered, (unsigned long long)x->bytes,
-			     (unsigned long long)(clock_mono_us() - x->began_us));
+			     (unsigned long long)(now_us - x->began_us));
 }
 
 void
-accesslog_add(struct accesslog *log, const struct exchange *x)
+accesslog_add(struct accesslog *log, const struct exchange *x, uint64_t now_us)
 {
 	char peer[ENDPOINT_TEXT_SIZE];
 	size_t at;
@@ -178,7 +178,7 @@ accesslog_add(struct accesslog *log, const struct exchange *x)
 		return;
 	}
 	at = buf_len(&log->out);
-	err = log->json ? add_json(&log->out, x, host_of(conn_peer(x->session->conn, peer)))
+	err = log->json ? add_json(&log->out, x, host_of(conn_peer(x->session->conn, peer)), now_us)
 			: add_common(&log->out, x, host_of(conn_peer(x->session->conn, peer)));
 	if (err < 0) {
 		buf_truncate(&log->out, at);

@@ -19,6 +19,6 @@ struct accesslog *accesslog_open(struct loop *loop, const char *path, bool json)
 /* Writes what is left; NULL is fine. */
 void accesslog_close(struct accesslog **log);
 /* Its response is out, or was cut. `log` may be NULL. */
-void accesslog_add(struct accesslog *log, const struct exchange *x);
+void accesslog_add(struct accesslog *log, const struct exchange *x, uint64_t now_us);
 
 #endif

@@ -113,6 +113,24 @@ answer_options(struct exchange *x)
 }
 
 void
+answer_elsewhere(struct exchange *x)
+{
+	struct http_response r;
+	int err = exchange_respond(x, &r, 302, (struct slice){0});
+
+	if (err == 0) {
+		err = http_response_header(&r, "Location", buf_slice(&x->text));
+	}
+	if (err == 0) {
+		err = http_response_known(&r, NULL, false, 0);
+	}
+	if (err < 0) {
+		http_response_abort(&r);
+		x->session->broken = true;
+	}
+}
+
+void
 answer_health(struct exchange *x)
 {
 	const struct httpd *h = x->httpd;

@@ -9,6 +9,8 @@ void answer_fault(struct exchange *x);
 /* The same for another status, while the exchange is being answered. */
 void answer_error(struct exchange *x, unsigned status, const char *why);
 void answer_options(struct exchange *x);
+/* 302 to the place in x->text. */
+void answer_elsewhere(struct exchange *x);
 
 /* Routes (routes.def). */
 void answer_health(struct exchange *x);

@@ -4,16 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/metrics.h"
 #include "backend/refusal.h"
 #include "base/mem.h"
 #include "httpd/exchange.h"
 #include "httpd/jsonin.h"
+#include "httpd/reply_status.h"
 #include "httpd/session.h"
 #include "resp/reader.h"
 #include "resp/reply.h"
 #include "resp/write.h"
 
 #define ERROR_MAX ((size_t)512) /* kept of an error of one command */
+#define MIXED     207           /* Multi-Status (RFC 4918): each answer has its own */
 
 static const char multi[] = "*1\r\n$5\r\nMULTI\r\n";
 static const char exec[] = "*1\r\n$4\r\nEXEC\r\n";
@@ -30,10 +33,12 @@ struct batch {
 	bool atomic, single;
 	bool
 	    refused; /* atomic: by a server that is no proper master, so it did not happen and begins anew */
-	size_t count; /* of items */
-	size_t sent;  /* commands, MULTI and EXEC included */
-	size_t done;  /* replies */
-	size_t at;    /* what of exchange.request is sent */
+	size_t count;         /* of items */
+	size_t sent;          /* commands, MULTI and EXEC included */
+	size_t done;          /* replies */
+	size_t at;            /* what of exchange.request is sent */
+	unsigned item_status; /* of the one that is being rendered … */
+	unsigned status;      /* … and the one that all have so far; 0: none yet */
 	struct render_wish wish;
 	struct buf reply; /* owned: EXEC's */
 	struct item items[];
@@ -136,6 +141,7 @@ batch_read(struct exchange *x, const json_t *doc, bool atomic,
 	}
 	b = xcalloc(1, sizeof(*b) + count * sizeof(b->items[0]));
 	x->batch = b;
+	x->is_batch = true;
 	b->atomic = atomic;
 	b->single = single && !atomic;
 	b->count = count;
@@ -157,6 +163,15 @@ batch_read(struct exchange *x, const json_t *doc, bool atomic,
 
 /* ---- sending ---- */
 
+/* For the counters. */
+static unsigned
+named(const char *word)
+{
+	struct slice name = slice_str(word);
+
+	return metrics_command(command_find(&name, 1)) << LANE_COMMAND_SHIFT;
+}
+
 static struct slice
 next_command(struct exchange *x, unsigned *ret_flags)
 {
@@ -165,15 +180,16 @@ next_command(struct exchange *x, unsigned *ret_flags)
 
 	*ret_flags = LANE_WHOLE;
 	if (b->atomic && b->sent == 0) {
-		*ret_flags |= LANE_READ; /* begun twice, it is begun once on each link */
+		/* begun twice, it is begun once on each link */
+		*ret_flags |= LANE_READ | named("MULTI");
 		return SLICE_LIT(multi);
 	}
 	if (b->atomic && i == b->count) {
+		*ret_flags |= named("EXEC");
 		return SLICE_LIT(exec);
 	}
-	if (!b->atomic) {
-		*ret_flags |= b->items[i].lane_flags;
-	}
+	*ret_flags |=
+	    b->atomic ? b->items[i].lane_flags & ~(unsigned)LANE_READ : b->items[i].lane_flags;
 	return (struct slice){buf_slice(&x->request).ptr + b->at, b->items[i].len};
 }
 
@@ -232,6 +248,23 @@ begin_item(struct exchange *x, size_t i)
 	k->renders = true;
 }
 
+/* ?status=1: each of several answers says its own, {"GET":null,"status":404}; the response has the one that all have, or 207. */
+static void
+note_status(struct exchange *x)
+{
+	struct batch *b = x->batch;
+	struct buf *body = &x->kept->body;
+
+	b->status = b->status == 0 || b->status == b->item_status ? b->item_status : MIXED;
+	if (b->single) {
+		return;
+	}
+	buf_truncate(body, buf_len(body) - 1); /* the brace */
+	if (buf_addf(body, ",\"status\":%u}", b->item_status) < 0) {
+		exchange_fail(x, -ENOMEM);
+	}
+}
+
 static void
 feed_item(struct exchange *x, struct slice raw, bool last)
 {
@@ -243,6 +276,9 @@ feed_item(struct exchange *x, struct slice raw, bool last)
 	} else if (x->failed == 0 && last) {
 		render_fini(&k->render);
 		k->renders = false;
+		if (x->call.maps_status) {
+			note_status(x);
+		}
 	}
 }
 
@@ -251,6 +287,7 @@ put_item(struct exchange *x, size_t i, struct slice raw)
 {
 	if (x->failed == 0) {
 		begin_item(x, i);
+		x->batch->item_status = reply_status(raw);
 		feed_item(x, raw, true);
 	}
 }
@@ -260,6 +297,9 @@ end_answer(struct exchange *x)
 {
 	if (x->failed == 0 && !x->batch->single && buf_add(&x->kept->body, "]", 1) < 0) {
 		exchange_fail(x, -ENOMEM);
+	}
+	if (x->failed == 0 && x->call.maps_status) {
+		x->status = x->batch->status;
 	}
 	if (x->failed == 0) {
 		exchange_sum(x);
@@ -297,6 +337,9 @@ take_exec_apart(struct exchange *x)
 		put_item(x, i, (struct slice){rest.ptr, used});
 		rest.ptr += used;
 		rest.len -= used;
+	}
+	if (!whole) {
+		b->status = reply_status(buf_slice(&b->reply)); /* nothing of it was carried out */
 	}
 }
 
@@ -356,6 +399,8 @@ batch_on_reply(struct exchange *x, const struct lane_reply *reply)
 		over = on_atomic_reply(x, reply);
 	} else {
 		if (x->failed == 0 && reply->first) {
+			b->item_status = reply->local ? reply_status_local(reply->raw)
+						      : reply_status(reply->raw);
 			begin_item(x, b->done);
 		}
 		if (x->failed == 0) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/lane.h"
+#include "backend/metrics.h"
 #include "http/response.h"
 #include "http/uri.h"
 #include "httpd/hub.h"
@@ -483,6 +484,7 @@ call_admit(struct call *call, const char *const *allowed, size_t allowed_count, 
 	const struct command *c = call->command;
 
 	call->way = CALL_OWN;
+	call->lane_flags = metrics_command(c) << LANE_COMMAND_SHIFT;
 	if (c == NULL) {
 		return 0;
 	}
@@ -509,6 +511,6 @@ call_admit(struct call *call, const char *const *allowed, size_t allowed_count, 
 	if (!(c->flags & CMD_BLOCKING)) {
 		call->way = CALL_SHARED;
 	}
-	call->lane_flags = c->flags & CMD_READ ? LANE_READ : 0;
+	call->lane_flags |= c->flags & CMD_READ ? LANE_READ : 0;
 	return 0;
 }

@@ -41,7 +41,7 @@ struct call {
 	    tail; /* borrowed from the request: the last argument's bytes, to be sent behind
 			      the RESP written, and CRLF behind them; or empty */
 	enum call_way way;
-	unsigned lane_flags;
+	unsigned lane_flags;       /* its metrics_command among them */
 	bool maps_status;          /* ?status=1: errors of Redis are errors of HTTP */
 	bool atomic;               /* ?atomic=1 */
 	uint64_t timeout_ms;       /* ?timeout_ms=; 0: none */

@@ -152,7 +152,8 @@ events_go_on(struct exchange *x)
 	buf_init(&out, 0);
 	err = write_request(e, &out);
 	if (err == 0) {
-		err = lane_send(&s->requester, x->lane, buf_slice(&out), LANE_READ | LANE_WHOLE);
+		err = lane_send(&s->requester, x->lane, buf_slice(&out),
+		    x->call.lane_flags | LANE_READ | LANE_WHOLE);
 	}
 	buf_fini(&out);
 	e->asked = err == 0;

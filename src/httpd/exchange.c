@@ -16,8 +16,8 @@
 #include "httpd/stream.h"
 #include "httpd/ws.h"
 
-#define SPARES_MAX 256
-#define TEXT_KEPT  ((size_t)4096)       /* of memory that a spare may keep */
+#define SPARES_MAX 1024                 /* 50 clients with 16 requests each are common */
+#define TEXT_KEPT  ((size_t)1024)       /* of memory that a spare may keep */
 #define GZIP_MIN   ((size_t)1024)       /* of a body: less is not worth it */
 #define PUMP_BYTES ((size_t)256 * 1024) /* queued to the client at a time */
 
@@ -189,7 +189,7 @@ exchange_respond(
 	int err = http_response_begin(r, conn_out(x->session->conn), status);
 
 	x->answered = status;
-
+	r->memo = x->httpd->tags;
 	if (err == 0 && content_type.len > 0) {
 		err = http_response_header(r, "Content-Type", content_type);
 	}
@@ -345,18 +345,6 @@ exchange_give_up(struct exchange *x, unsigned status, const char *why)
 	x->failed_why = why;
 }
 
-/* Errors that the lane makes up (lane.h): no server said them. */
-static unsigned
-local_status(struct slice raw)
-{
-	static const char uncertain[] = "-UNCERTAIN";
-
-	return raw.len >= sizeof(uncertain) - 1 &&
-		       memcmp(raw.ptr, uncertain, sizeof(uncertain) - 1) == 0
-		   ? 502
-		   : 503;
-}
-
 static void
 end_reply(struct exchange *x, bool clean)
 {
@@ -377,7 +365,7 @@ exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_fi
 		return;
 	}
 	if (reply->first && reply->local) {
-		x->status = local_status(reply->raw);
+		x->status = reply_status_local(reply->raw);
 	} else if (reply->first && x->batch == NULL) {
 		x->status =
 		    x->call.maps_status && x->session->ws == NULL ? reply_status(reply->raw) : 200;

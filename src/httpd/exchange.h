@@ -80,12 +80,13 @@ struct exchange {
 	bool piece_sent, end_sent;
 	uint64_t give_up_ms; /* SENDING, STREAMING: nothing has begun by then: 503 */
 	struct batch *batch; /* owned: of a JSON body; NULL: one command */
+	bool is_batch;       /* it was one */
 	struct buf secret;   /* owned: user and password of Redis; empty: nobody's */
 	size_t user_len;
 	struct slice authorization; /* borrowed, while the request is read */
-	uint64_t began_us, bytes;   /* for the access log: since when, how large its body is … */
-	unsigned answered;          /* … and the status of the response; 0: there was none */
-	bool wants_gzip;            /* and it is text */
+	uint64_t began_us, bytes; /* for log and counters: since when, how large its body is … */
+	unsigned answered;        /* … and the status of the response; 0: there was none */
+	bool wants_gzip;          /* and it is text */
 	bool
 	    wants_range; /* GET of a value alone: bytes `range_from` to `range_to` of it; or, with */
 	bool range_is_tail; /* this, the last `range_to` bytes */

@@ -5,12 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/metrics.h"
 #include "backend/worker.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "http/tagmemo.h"
 #include "httpd/accesslog.h"
+#include "httpd/counts.h"
 #include "httpd/exchange.h"
 #include "httpd/session.h"
 
@@ -70,10 +73,18 @@ static void
 gather_hosts(struct httpd *h)
 {
 	const struct conf *c = h->conf;
-	size_t count = 0;
+	size_t count = 0, room = c->http_hosts.count + 3;
 
 	free(h->hosts);
-	h->hosts = xcalloc(c->http_hosts.count + 3, sizeof(*h->hosts));
+	for (size_t i = 0; i < c->site_count; i++) {
+		room += c->sites[i].hosts.count;
+	}
+	h->hosts = xcalloc(room, sizeof(*h->hosts));
+	for (size_t i = 0; i < c->site_count; i++) {
+		for (size_t k = 0; k < c->sites[i].hosts.count; k++) {
+			h->hosts[count++] = c->sites[i].hosts.items[k];
+		}
+	}
 	for (size_t i = 0; i < c->http_hosts.count; i++) {
 		h->hosts[count++] = c->http_hosts.items[i];
 	}
@@ -144,6 +155,8 @@ start(struct worker *w, void **ret_state, struct errmsg *err)
 	    .why_not = "no master is known yet"};
 	(void)gethostname(name, sizeof(name) - 1);
 	h->own_name = xstrdup(name);
+	h->counts = counts_new();
+	h->tags = tagmemo_new();
 	list_init(&h->sessions);
 	list_init(&h->spares);
 	list_init(&h->hubs);
@@ -180,16 +193,18 @@ refuse_client(struct conn *c)
 }
 
 static void
-on_client(void *state, struct conn *c, unsigned door)
+on_client(void *state, struct conn *c, unsigned door, const struct endpoint *at)
 {
 	struct httpd *h = httpd_of(state);
 
 	(void)door;
 	if (h->draining || h->session_count >= h->conf->http_max_clients) {
+		h->refused++;
 		refuse_client(c);
 		return;
 	}
-	session_open(h, c);
+	h->accepted++;
+	session_open(h, c, at);
 }
 
 void
@@ -200,6 +215,95 @@ httpd_session_gone(struct httpd *h)
 	if (h->draining && h->session_count == 0) {
 		worker_drained(h->worker);
 	}
+}
+
+/* A command that was answered here: refused, or a subscription, which the hub asks for once for all. */
+static bool
+is_local_command(const struct exchange *x)
+{
+	return x->call.command != NULL && !x->is_batch &&
+	       (x->state == EXCHANGE_LOCAL || x->call.way == CALL_STREAM) && x->events == NULL;
+}
+
+void
+httpd_note_answer(struct httpd *h, const struct exchange *x)
+{
+	uint64_t now_us = backend_now_us(h->backend);
+
+	counts_add(h->counts, x, now_us);
+	if (is_local_command(x)) {
+		metrics_add_local(backend_metrics(h->backend), metrics_command(x->call.command),
+		    x->answered >= 400);
+	}
+	accesslog_add(h->access_log, x, now_us);
+}
+
+/* What is so now, of all clients. */
+struct present {
+	size_t websockets, streams;
+	uint64_t out_bytes;
+};
+
+static struct present
+look_at_clients(const struct httpd *h)
+{
+	struct present now = {.out_bytes = h->out_bytes};
+
+	list_for_each (item, &h->sessions) {
+		const struct session *s = CONTAINER_OF(item, struct session, link);
+
+		now.websockets += s->ws != NULL;
+		now.streams += s->streams;
+		now.out_bytes += s->conn != NULL ? conn_sent_total(s->conn) : 0;
+	}
+	return now;
+}
+
+/* Nothing is said while nothing happens. */
+static bool
+report(void *state, bool anew, struct buf *out)
+{
+	struct httpd *h = httpd_of(state);
+	struct present now = look_at_clients(h);
+	struct backend_stats b;
+	uint64_t sum;
+	int err;
+
+	backend_stats(h->backend, &b);
+	sum = h->accepted + h->refused + h->in_bytes + now.out_bytes + h->session_count + h->slow +
+	      b.connects + b.losses + counts_total(h->counts) +
+	      metrics_total(backend_metrics(h->backend));
+	if (sum == h->reported && !anew) {
+		return false;
+	}
+	h->reported = sum;
+#define U(x) ((unsigned long long)(x))
+	err = buf_addf(out,
+	    "{\"clients\":{\"now\":%zu,\"websockets\":%zu,\"streams\":%zu,\"accepted\":%llu,"
+	    "\"refused\":%llu,\"slow\":%llu,\"in_bytes\":%llu,\"out_bytes\":%llu},"
+	    "\"held_bytes\":%zu,",
+	    h->session_count, now.websockets, now.streams, U(h->accepted), U(h->refused),
+	    U(h->slow), U(h->in_bytes), U(now.out_bytes), h->held_bytes);
+	if (err == 0) {
+		err = buf_addf(out,
+		    "\"backend\":{\"lanes\":%zu,\"connects\":%llu,\"losses\":%llu,\"sent\":%llu,"
+		    "\"answered\":%llu,\"sent_again\":%llu,\"uncertain\":%llu,\"expired\":%llu,"
+		    "\"held_count\":%zu,\"held_bytes\":%zu,\"in_bytes\":%llu,\"out_bytes\":%llu},",
+		    b.lanes, U(b.connects), U(b.losses), U(b.sent), U(b.answered), U(b.sent_again),
+		    U(b.uncertain), U(b.expired), b.held_count, b.held_bytes, U(b.in_bytes),
+		    U(b.out_bytes));
+	}
+#undef U
+	if (err == 0) {
+		err = counts_add_json(h->counts, out);
+	}
+	if (err == 0) {
+		err = buf_add_str(out, ",");
+	}
+	if (err == 0) {
+		err = metrics_add_json(backend_metrics(h->backend), out);
+	}
+	return err == 0 && buf_add_str(out, "}") == 0;
 }
 
 static void
@@ -238,6 +342,8 @@ stop(void *state)
 	buf_fini(&h->rendered);
 	buf_fini(&h->scratch);
 	accesslog_close(&h->access_log);
+	counts_free(&h->counts);
+	tagmemo_free(&h->tags);
 	acl_free(&h->acl);
 	free(h->hosts);
 	free(h->own_name);
@@ -277,5 +383,6 @@ const struct worker_ops httpd_worker_ops = {.role = "http",
     .start = start,
     .accept = on_client,
     .apply = apply,
+    .report = report,
     .drain = drain,
     .stop = stop};

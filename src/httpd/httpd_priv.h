@@ -19,6 +19,9 @@
 #define HTTPD_MAGIC 0x48545044U
 
 struct accesslog;
+struct counts;
+struct tagmemo;
+struct exchange;
 struct conf;
 struct worker;
 
@@ -39,6 +42,8 @@ struct httpd {
 	struct backend *backend;      /* borrowed */
 	struct http_limits limits;    /* the readers keep a pointer */
 	struct accesslog *access_log; /* owned; NULL: none */
+	struct counts *counts;        /* owned */
+	struct tagmemo *tags;         /* owned */
 	struct acl *acl;              /* owned; NULL: everybody may all */
 	struct access_rules rules;    /* its names are in `hosts` */
 	const char **hosts;           /* owned array */
@@ -59,6 +64,10 @@ struct httpd {
 	size_t held_bytes; /* bodies and replies that are held for all clients together */
 	size_t held_max;
 	uint64_t started_ms;
+	uint64_t accepted, refused;   /* clients */
+	uint64_t in_bytes, out_bytes; /* from and to clients; out: of those that are gone */
+	uint64_t slow;                /* subscribers that did not read and were closed */
+	uint64_t reported;            /* the sum of what was last reported */
 	struct backend_watcher watch;
 	char why_not[256]; /* the backend holds requests: for a person */
 	bool draining;
@@ -68,6 +77,8 @@ struct httpd {
 struct lane_key httpd_lane_key(const struct httpd *h, uint32_t database);
 /* One user less, be it an exchange or httpd itself; *home is NULL afterwards. */
 void httpd_home_leave(struct home_lane **home);
+/* An exchange is over: it is counted and logged. */
+void httpd_note_answer(struct httpd *h, const struct exchange *x);
 /* One client less. */
 void httpd_session_gone(struct httpd *h);
 

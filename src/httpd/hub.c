@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sorted.h"
 #include "httpd/httpd_priv.h"
 #include "resp/reader.h"
 #include "resp/write.h"
@@ -63,8 +64,7 @@ struct hub {
 	char *user, *password; /* owned; NULL: none */
 	size_t user_len, password_len;
 	struct list in_order;  /* struct topic.link: the oldest first */
-	struct topic **topics; /* owned, sorted by kind and name */
-	size_t count, cap;
+	struct sorted topics;  /* of struct topic, owned, by kind and name */
 	struct list questions; /* in the order of asking */
 	struct buf partial;    /* owned: a message that came in pieces so far */
 	bool too_large;        /* … and is dropped */
@@ -80,39 +80,31 @@ hub_of(void *owner)
 
 /* ---- topics ---- */
 
+struct topic_key {
+	enum hub_kind kind;
+	struct slice name;
+};
+
 static int
-compare(const struct topic *t, enum hub_kind kind, struct slice name)
+compare(const void *item, const void *key)
 {
-	int diff = (int)t->kind - (int)kind;
+	const struct topic *t = item;
+	const struct topic_key *k = key;
+	int diff = (int)t->kind - (int)k->kind;
 
 	if (diff == 0) {
-		diff = memcmp(t->name, name.ptr, MIN(t->len, name.len));
+		diff = memcmp(t->name, k->name.ptr, MIN(t->len, k->name.len));
 	}
-	return diff != 0 ? diff : (t->len > name.len) - (t->len < name.len);
+	return diff != 0 ? diff : (t->len > k->name.len) - (t->len < k->name.len);
 }
 
 /* Where it is, or belongs. */
 static size_t
 find(const struct hub *hub, enum hub_kind kind, struct slice name, bool *ret_found)
 {
-	size_t low = 0, high = hub->count;
+	const struct topic_key key = {kind, name};
 
-	*ret_found = false;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int diff = compare(hub->topics[middle], kind, name);
-
-		if (diff == 0) {
-			*ret_found = true;
-			return middle;
-		}
-		if (diff < 0) {
-			low = middle + 1;
-		} else {
-			high = middle;
-		}
-	}
-	return low;
+	return sorted_find(&hub->topics, compare, &key, ret_found);
 }
 
 static struct topic *
@@ -121,7 +113,7 @@ topic_find(const struct hub *hub, enum hub_kind kind, struct slice name)
 	bool found;
 	size_t at = find(hub, kind, name, &found);
 
-	return found ? hub->topics[at] : NULL;
+	return found ? hub->topics.items[at] : NULL;
 }
 
 static struct topic *
@@ -132,7 +124,7 @@ topic_get(struct hub *hub, enum hub_kind kind, struct slice name)
 	struct topic *t;
 
 	if (found) {
-		return hub->topics[at];
+		return hub->topics.items[at];
 	}
 	t = xcalloc(1, sizeof(*t) + name.len);
 	list_init(&t->link);
@@ -141,13 +133,7 @@ topic_get(struct hub *hub, enum hub_kind kind, struct slice name)
 	t->kind = kind;
 	t->len = name.len;
 	memcpy(t->name, name.ptr, name.len);
-	if (hub->count == hub->cap) {
-		hub->cap = MAX(hub->cap * 2, (size_t)8);
-		hub->topics = xreallocarray(hub->topics, hub->cap, sizeof(struct topic *));
-	}
-	memmove(&hub->topics[at + 1], &hub->topics[at], (hub->count - at) * sizeof(struct topic *));
-	hub->topics[at] = t;
-	hub->count++;
+	sorted_insert(&hub->topics, at, t);
 	return t;
 }
 
@@ -174,7 +160,7 @@ ask(struct hub *hub, const char *command, enum hub_kind kind, struct slice name)
 	buf_init(&out, 0);
 	/* without memory the link is of no use: it is made anew */
 	if (resp_add_command(&out, argv, 2) < 0 ||
-	    lane_send(&hub->requester, hub->lane, buf_slice(&out), 0) < 0) {
+	    lane_send(&hub->requester, hub->lane, buf_slice(&out), LANE_UNCOUNTED) < 0) {
 		lane_abandon(hub->lane);
 	}
 	buf_fini(&out);
@@ -219,12 +205,14 @@ begin_asking(struct hub *hub)
 	hub->state = HUB_ASKING;
 	lane_set_pinned(hub->lane, false);
 	lane_set_raw(hub->lane, false);
-	for (size_t i = 0; i < hub->count; i++) {
-		hub->topics[i]->is_sent = hub->topics[i]->is_on = false;
+	for (size_t i = 0; i < hub->topics.count; i++) {
+		struct topic *t = hub->topics.items[i];
+
+		t->is_sent = t->is_on = false;
 	}
 	/* more is held for a master than may be: the next subscription tries again */
 	hub->asked = lane_send(&hub->requester, hub->lane, SLICE_LIT("*1\r\n$4\r\nPING\r\n"),
-			 LANE_READ) == 0;
+			 LANE_READ | LANE_UNCOUNTED) == 0;
 }
 
 /* ---- the end ---- */
@@ -240,7 +228,7 @@ free_now(void *obj)
 	}
 	free(hub->user);
 	free(hub->password);
-	free(hub->topics);
+	sorted_fini(&hub->topics);
 	buf_fini(&hub->partial);
 	free(hub);
 }
@@ -267,11 +255,10 @@ topic_leave(struct hub *hub, struct topic *t)
 		return;
 	}
 	at = find(hub, t->kind, name_of(t), &found);
-	assert(found && hub->topics[at] == t);
+	assert(found && hub->topics.items[at] == t);
 	list_del(&t->link);
-	hub->count--;
-	memmove(&hub->topics[at], &hub->topics[at + 1], (hub->count - at) * sizeof(struct topic *));
-	if (hub->count == 0) {
+	sorted_remove(&hub->topics, at);
+	if (hub->topics.count == 0) {
 		hub_end(hub);
 	} else if (hub->state == HUB_UP && t->is_sent && lane_is_ready(hub->lane)) {
 		ask(hub, words[t->kind].unsubscribe, t->kind, name_of(t));
@@ -499,9 +486,9 @@ on_asked(struct hub *hub, const struct lane_reply *reply)
 		ask_for_all(hub);
 		return;
 	}
-	for (size_t i = hub->count; i > 0 && !hub->ended; i--) {
-		if (i <= hub->count) {
-			tell_all(hub, hub->topics[i - 1], tell_refused, &r);
+	for (size_t i = hub->topics.count; i > 0 && !hub->ended; i--) {
+		if (i <= hub->topics.count) {
+			tell_all(hub, hub->topics.items[i - 1], tell_refused, &r);
 		}
 	}
 	if (!hub->ended) {

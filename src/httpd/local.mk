@@ -6,6 +6,7 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/answer.c src/httpd/answer.h \
 	src/httpd/batch.c src/httpd/batch.h \
 	src/httpd/call.c src/httpd/call.h \
+	src/httpd/counts.c src/httpd/counts.h \
 	src/httpd/events.c src/httpd/events.h \
 	src/httpd/exchange.c src/httpd/exchange.h \
 	src/httpd/format.c src/httpd/format.h src/httpd/formats.def \
@@ -19,9 +20,11 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/request.c src/httpd/request.h \
 	src/httpd/route.c src/httpd/route.h src/httpd/routes.def \
 	src/httpd/send.c \
-	src/httpd/session.c src/httpd/session.h \
+	src/httpd/session.c src/httpd/session.h src/httpd/session_priv.h \
+	src/httpd/session_io.c \
 	src/httpd/session_ws.c \
 	src/httpd/shape.c src/httpd/shape.h src/httpd/shapes.def \
+	src/httpd/site.c src/httpd/site.h \
 	src/httpd/stream.c src/httpd/stream.h \
 	src/httpd/walk.c src/httpd/walk.h \
 	src/httpd/ws.c src/httpd/ws.h

@@ -31,3 +31,14 @@ reply_status(struct slice raw)
 	}
 	return 400;
 }
+
+unsigned
+reply_status_local(struct slice raw)
+{
+	static const char uncertain[] = "-UNCERTAIN";
+
+	return raw.len >= sizeof(uncertain) - 1 &&
+		       memcmp(raw.ptr, uncertain, sizeof(uncertain) - 1) == 0
+		   ? 502
+		   : 503;
+}

@@ -6,5 +6,7 @@
 
 /* Of a reply's first bytes: 404 for a nil, by the table for an error, else 200. */
 unsigned reply_status(struct slice raw);
+/* Of an error that the lane made up (lane.h), no server said it: given to those who did not ask for statuses, too. */
+unsigned reply_status_local(struct slice raw);
 
 #endif

@@ -13,6 +13,7 @@
 #include "httpd/route.h"
 #include "httpd/jsonin.h"
 #include "httpd/session.h"
+#include "httpd/site.h"
 #include "httpd/ws.h"
 
 /* Larger requests travel in pieces over a connection of their own, so that nobody waits behind them. */
@@ -32,19 +33,34 @@ is_route(const struct route *route, const struct http_request *req)
 	return route != NULL && !(route->answer == answer_root && req->verb == HTTP_VERB_POST);
 }
 
-/* At "/" stands what http.default_root says. */
+/* At "/" stands what default_root says. */
 static bool
-is_default_root(const struct httpd *h, const struct route *route, const struct http_request *req)
+is_default_root(const char *root, const struct route *route, const struct http_request *req)
 {
-	return route != NULL && route->answer == answer_root &&
-	       h->conf->http_default_root != NULL &&
+	return route != NULL && route->answer == answer_root && root != NULL &&
 	       (req->verb == HTTP_VERB_GET || req->verb == HTTP_VERB_HEAD);
 }
 
+/* Under this name, at this address? */
 static bool
-check(struct httpd *h, const struct http_request *req, const struct route *route,
+is_served(struct session *s, const struct http_request *req, const struct route *route)
+{
+	const struct httpd *h = s->httpd;
+	const struct conf_site *site = site_find(h->conf, req->authority, s->at);
+	const char *root = site_default_root(h->conf, site);
+
+	if (is_default_root(root, route, req) && !ws_is_asked(h, req)) {
+		route = route_find(slice_str(root)); /* what stands there counts */
+	}
+	return site_serves(h->conf, site, route);
+}
+
+static bool
+check(struct session *s, const struct http_request *req, const struct route *route,
     struct http_fault *fault)
 {
+	struct httpd *h = s->httpd;
+
 	if (route == NULL || !(route->flags & ROUTE_OPEN)) {
 		enum access_verdict v = access_check(&h->rules, req);
 
@@ -53,6 +69,11 @@ check(struct httpd *h, const struct http_request *req, const struct route *route
 			    (struct http_fault){v == ACCESS_BAD_HOST ? 400 : 403, access_text(v)};
 			return false;
 		}
+	}
+	if (!is_served(s, req, route)) {
+		*fault = (struct http_fault){404,
+		    "this is not served under this name at this address (http.serves, site-NAME)"};
+		return false;
 	}
 	if (req->verb == HTTP_VERB_OPTIONS) {
 		return true;
@@ -67,9 +88,9 @@ check(struct httpd *h, const struct http_request *req, const struct route *route
 }
 
 bool
-request_is_welcome(struct httpd *h, const struct http_request *req, struct http_fault *ret_fault)
+request_is_welcome(struct session *s, const struct http_request *req, struct http_fault *ret_fault)
 {
-	return check(h, req, route_find(req->target), ret_fault);
+	return check(s, req, route_find(req->target), ret_fault);
 }
 
 static const struct acl_address *
@@ -175,7 +196,7 @@ dispatch(struct exchange *x)
 	}
 	if (x->call.way == CALL_SHARED) {
 		exchange_find_lane(x);
-		if (x->session->queued == 0 && exchange_send_now(x, buf_slice(&h->resp))) {
+		if (exchange_send_now(x, buf_slice(&h->resp))) {
 			return 0;
 		}
 	}
@@ -356,15 +377,16 @@ request_begin(struct exchange *x, struct http_request *req)
 	struct httpd *h = x->httpd;
 	const struct route *route = route_find(req->target);
 	struct http_fault fault = {0};
+	const char *root;
 	int err;
 
-	x->began_us = clock_mono_us();
+	x->began_us = backend_now_us(h->backend);
 	x->verb = req->verb;
 	x->old_version = req->minor == 0;
 	x->wants_events = accepts_events(req);
 	x->old_keep_alive = req->minor == 0 && req->keep_alive;
 	x->wants_cors = access_wants_cors(&h->rules, req);
-	if (!check(h, req, route, &fault)) {
+	if (!check(x->session, req, route, &fault)) {
 		answer_locally(x, answer_fault, fault);
 		return;
 	}
@@ -376,8 +398,17 @@ request_begin(struct exchange *x, struct http_request *req)
 		ws_prepare(x, req);
 		return;
 	}
-	if (is_default_root(h, route, req)) {
-		req->target = slice_str(h->conf->http_default_root);
+	root = site_default_root(h->conf, site_find(h->conf, req->authority, x->session->at));
+	if (is_default_root(root, route, req)) {
+		req->target = slice_str(root);
+		if (route_find(req->target) != NULL && root[1] != '\0') {
+			buf_clear(&x->text);
+			fault = (struct http_fault){503, "out of memory"};
+			answer_locally(x,
+			    buf_add_str(&x->text, root) == 0 ? answer_elsewhere : answer_fault,
+			    fault);
+			return;
+		}
 	} else if (is_route(route, req) || (route != NULL && req->body.len == 0)) {
 		x->route = route;
 		answer_locally(x, route->answer, fault);

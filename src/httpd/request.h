@@ -8,11 +8,11 @@
 #include "httpd/format.h"
 
 struct exchange;
-struct httpd;
+struct session;
 
 /* May the request come in at all, by its path, its method and where it comes from? */
 bool request_is_welcome(
-    struct httpd *h, const struct http_request *req, struct http_fault *ret_fault);
+    struct session *s, const struct http_request *req, struct http_fault *ret_fault);
 /* Makes the exchange LOCAL or WAITING. Slices of `req` are not needed afterwards. */
 void request_begin(struct exchange *x, struct http_request *req);
 

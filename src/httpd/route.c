@@ -34,3 +34,15 @@ route_find(struct slice target)
 	}
 	return NULL;
 }
+
+size_t
+route_count(void)
+{
+	return ARRAY_LEN(routes);
+}
+
+const struct route *
+route_at(size_t i)
+{
+	return i < ARRAY_LEN(routes) ? &routes[i] : NULL;
+}

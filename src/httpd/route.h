@@ -19,5 +19,8 @@ struct route {
 
 /* The row for a target ("/path?query"), or NULL: a command. */
 const struct route *route_find(struct slice target);
+/* The rows, from 0 to route_count() - 1. */
+size_t route_count(void);
+const struct route *route_at(size_t i);
 
 #endif

@@ -1,57 +1,21 @@
 #include "httpd/session.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend/worker.h"
 #include "base/clock.h"
-#include "base/fsm.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
-#include "httpd/accesslog.h"
 #include "httpd/answer.h"
-#include "httpd/batch.h"
-#include "httpd/exchange.h"
 #include "httpd/httpd.h"
-#include "httpd/request.h"
-#include "httpd/route.h"
+#include "httpd/session_priv.h"
 #include "httpd/stream.h"
 #include "httpd/ws.h"
 
-#define QUEUE_MAX       64 /* requests of one client that wait for answers */
-#define QUEUE_RESUME    32 /* … when we read on */
-#define IN_SLACK_BYTES  ((size_t)64 * 1024)
-#define OUT_HIGH_BYTES  ((size_t)1024 * 1024)
-#define LINGER_BYTES    ((size_t)16 * 1024 * 1024)
-#define LINGER_MS       2000
-#define BODY_STEP_BYTES ((uint64_t)16 * 1024) /* so much of a body earns its sender new time */
-
-enum session_state {
-	SESSION_IDLE,      /* nothing asked */
-	SESSION_READING,   /* a request is arriving */
-	SESSION_SERVING,   /* requests wait for their answers; more may arrive */
-	SESSION_WEBSOCKET, /* no HTTP any more: messages both ways */
-	SESSION_CLOSING,   /* the same, but no more is read; then the end */
-	SESSION_LINGERING, /* all is sent, we said so; what still comes is thrown away */
-	SESSION_GONE,
-	SESSION_STATES,
-};
-
-enum session_event {
-	SESSION_BYTES,    /* a part of a request */
-	SESSION_REQUEST,  /* a whole one was queued */
-	SESSION_ANSWERED, /* the queue is empty */
-	SESSION_UPGRADED, /* to a WebSocket */
-	SESSION_FINAL,    /* the last of the queue is the last of this connection */
-	SESSION_SENT,     /* the client's socket took everything */
-	SESSION_EOF,      /* the client sends no more */
-	SESSION_LATE,     /* the state's time is over */
-	SESSION_DROP,     /* the connection is gone, or we give it up */
-	SESSION_EVENTS,
-};
+#define LINGER_MS 2000
 
 static const char *const state_names[] = {
     "idle", "reading", "serving", "websocket", "closing", "lingering", "gone"};
@@ -59,18 +23,6 @@ static const char *const event_names[] = {
     "bytes", "request", "answered", "upgraded", "final", "sent", "eof", "late", "drop"};
 _Static_assert(ARRAY_LEN(state_names) == SESSION_STATES, "a name for each state");
 _Static_assert(ARRAY_LEN(event_names) == SESSION_EVENTS, "a name for each event");
-
-static struct session *
-session_of(void *obj)
-{
-	return OBJ_CAST((struct session *)obj, SESSION_MAGIC);
-}
-
-static struct exchange *
-first_of(struct session *s)
-{
-	return list_is_empty(&s->queue) ? NULL : CONTAINER_OF(s->queue.next, struct exchange, link);
-}
 
 /* ---- guards and actions of the table ---- */
 
@@ -136,6 +88,8 @@ static void begin_closing(void *obj);
 static void say_goodbye(void *obj);
 static void refuse_late(void *obj);
 static void end_session(void *obj);
+static void end_stuck(void *obj);
+static void end_cut(void *obj);
 
 static void
 note_time(void *obj)
@@ -159,7 +113,7 @@ static const struct fsm_row rows[] = {
     {SESSION_WEBSOCKET, SESSION_ANSWERED, NULL, NULL, FSM_SAME, "all answered"},
     {SESSION_WEBSOCKET, SESSION_FINAL, NULL, NULL, SESSION_CLOSING, "one side said close"},
     {SESSION_WEBSOCKET, SESSION_EOF, NULL, end_session, SESSION_GONE, "gone without a close"},
-    {SESSION_WEBSOCKET, SESSION_LATE, is_stuck, end_session, SESSION_GONE, "it does not read"},
+    {SESSION_WEBSOCKET, SESSION_LATE, is_stuck, end_stuck, SESSION_GONE, "it does not read"},
     {SESSION_WEBSOCKET, SESSION_LATE, is_alive, note_time, FSM_SAME, "a ping asks it"},
     {SESSION_WEBSOCKET, SESSION_LATE, NULL, end_session, SESSION_GONE, "it does not answer"},
     {SESSION_CLOSING, SESSION_ANSWERED, NULL, begin_closing, FSM_SAME, "wait for the socket"},
@@ -170,7 +124,7 @@ static const struct fsm_row rows[] = {
 	"a reset would take the answer back"},
     {SESSION_IDLE, SESSION_EOF, is_sending, begin_closing, SESSION_CLOSING, "it may still read"},
     {SESSION_IDLE, SESSION_EOF, NULL, end_session, SESSION_GONE, "the client is done"},
-    {SESSION_READING, SESSION_EOF, NULL, end_session, SESSION_GONE, "a request without its end"},
+    {SESSION_READING, SESSION_EOF, NULL, end_cut, SESSION_GONE, "a request without its end"},
     {SESSION_SERVING, SESSION_EOF, blocks, end_session, SESSION_GONE,
 	"do not take what nobody waits for"},
     {SESSION_SERVING, SESSION_EOF, NULL, NULL, SESSION_CLOSING, "it may still read"},
@@ -182,9 +136,9 @@ static const struct fsm_row rows[] = {
 	"it still reads the answer"},
     {SESSION_IDLE, SESSION_LATE, NULL, end_session, SESSION_GONE, "idle for too long"},
     {SESSION_READING, SESSION_LATE, NULL, refuse_late, FSM_SAME, "too slow: 408"},
-    {SESSION_SERVING, SESSION_LATE, is_stuck, end_session, SESSION_GONE, "it does not read"},
+    {SESSION_SERVING, SESSION_LATE, is_stuck, end_stuck, SESSION_GONE, "it does not read"},
     {SESSION_SERVING, SESSION_LATE, NULL, note_time, FSM_SAME, "the server takes its time"},
-    {SESSION_CLOSING, SESSION_LATE, is_stuck, end_session, SESSION_GONE, "it does not read"},
+    {SESSION_CLOSING, SESSION_LATE, is_stuck, end_stuck, SESSION_GONE, "it does not read"},
     {SESSION_CLOSING, SESSION_LATE, NULL, note_time, FSM_SAME, "the server takes its time"},
     {SESSION_LINGERING, SESSION_LATE, NULL, end_session, SESSION_GONE, "it was told"},
     {FSM_ANY, SESSION_DROP, NULL, end_session, SESSION_GONE, "gone"},
@@ -211,8 +165,8 @@ const struct fsm http_session_fsm = {.name = "http_session",
     .row_count = ARRAY_LEN(rows),
     .entered = entered};
 
-static void
-tell(struct session *s, enum session_event event)
+void
+session_tell(struct session *s, enum session_event event)
 {
 	if (s->state != SESSION_GONE) {
 		(void)fsm_step(&http_session_fsm, s, &s->state, event);
@@ -228,6 +182,7 @@ on_limit(struct ev_loop *ev, ev_timer *timer, int revents)
 
 	(void)ev;
 	(void)revents;
+	(void)backend_tick(s->httpd->backend);
 	if (exchange_time_out(s)) {
 		session_go_on(s);
 	}
@@ -272,11 +227,12 @@ on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 		ev_timer_start(ev, timer);
 		return;
 	}
+	(void)backend_tick(s->httpd->backend);
 	if (exchange_expire(s)) {
 		session_renew(s);
 		session_go_on(s);
 	} else {
-		tell(s, SESSION_LATE);
+		session_tell(s, SESSION_LATE);
 	}
 }
 
@@ -286,7 +242,7 @@ session_renew(struct session *s)
 {
 	struct ev_loop *ev = loop_ev(s->httpd->loop);
 	uint64_t ms = s->httpd->conf->http_client_timeout_s * 1000;
-	struct exchange *x = first_of(s);
+	struct exchange *x = session_first(s);
 
 	if (s->state == SESSION_LINGERING) {
 		ms = LINGER_MS;
@@ -334,7 +290,10 @@ end_session(void *obj)
 	ev_timer_stop(loop_ev(s->httpd->loop), &s->timer);
 	ev_timer_stop(loop_ev(s->httpd->loop), &s->limit);
 	if (s->streams && s->conn != NULL) {
-		accesslog_add(s->httpd->access_log, first_of(s)); /* it ends as it should */
+		httpd_note_answer(s->httpd, session_first(s)); /* it ends as it should */
+	}
+	if (s->conn != NULL) {
+		s->httpd->out_bytes += conn_sent_total(s->conn);
 	}
 	conn_close(&s->conn);
 	if (s->ws != NULL) {
@@ -355,10 +314,30 @@ end_session(void *obj)
 	httpd_session_gone(s->httpd);
 }
 
+static void
+end_stuck(void *obj)
+{
+	char peer[ENDPOINT_TEXT_SIZE];
+
+	log_peer(LOG_INFO, "a client that does not read its answers is closed client=%s",
+	    conn_peer(session_of(obj)->conn, peer));
+	end_session(obj);
+}
+
+static void
+end_cut(void *obj)
+{
+	char peer[ENDPOINT_TEXT_SIZE];
+
+	log_peer(LOG_INFO, "a client went away in the middle of its request client=%s",
+	    conn_peer(session_of(obj)->conn, peer));
+	end_session(obj);
+}
+
 void
 session_kill(struct session *s)
 {
-	tell(s, SESSION_DROP);
+	session_tell(s, SESSION_DROP);
 }
 
 void
@@ -377,7 +356,7 @@ begin_closing(void *obj)
 	struct session *s = session_of(obj);
 
 	if (conn_unsent(s->conn) == 0) {
-		tell(s, SESSION_SENT);
+		session_tell(s, SESSION_SENT);
 		return;
 	}
 	/* on_room now means: all is sent */
@@ -432,8 +411,8 @@ session_is_full(const struct session *s)
 }
 
 /* An answer of our own, in the order of requests. */
-static void
-push_fault(struct session *s, struct http_fault fault, bool last)
+void
+session_push_fault(struct session *s, struct http_fault fault, bool last)
 {
 	struct exchange *x = exchange_new(s->httpd, s);
 
@@ -441,12 +420,13 @@ push_fault(struct session *s, struct http_fault fault, bool last)
 	x->verb = HTTP_VERB_OTHER;
 	x->answer = answer_fault;
 	x->fault = fault;
+	x->began_us = backend_now_us(s->httpd->backend);
 	x->last = last;
 	list_push(&s->queue, &x->link);
 	s->queued++;
-	tell(s, SESSION_REQUEST);
+	session_tell(s, SESSION_REQUEST);
 	if (last) {
-		tell(s, SESSION_FINAL);
+		session_tell(s, SESSION_FINAL);
 	}
 }
 
@@ -455,355 +435,32 @@ refuse_late(void *obj)
 {
 	struct session *s = session_of(obj);
 
-	push_fault(s, (struct http_fault){408, "the request took too long to arrive"}, true);
+	session_push_fault(
+	    s, (struct http_fault){408, "the request took too long to arrive"}, true);
 	session_go_on(s);
-}
-
-static void
-say_continue(struct session *s)
-{
-	s->owes_continue = false;
-	if (conn_write(s->conn, "HTTP/1.1 100 Continue\r\n\r\n", 25) < 0) {
-		tell(s, SESSION_DROP);
-	}
-}
-
-/* Answers the first of the queue, as many as can be. False when the session is gone. */
-static bool
-answer_first(struct session *s)
-{
-	struct exchange *x;
-
-	while ((x = first_of(s)) != NULL && !s->broken && exchange_pump(x) && !s->broken) {
-		accesslog_add(s->httpd->access_log, x);
-		list_del(&x->link);
-		s->queued--;
-		exchange_free(&x);
-	}
-	if (s->broken) {
-		tell(s, SESSION_DROP);
-	}
-	return s->state != SESSION_GONE;
-}
-
-void
-session_go_on(struct session *s)
-{
-	bool was_busy = s->queued > 0;
-
-	do {
-		if (s->state == SESSION_GONE || !answer_first(s)) {
-			return;
-		}
-		if (s->kept > 0) {
-			(void)session_account(s);
-		}
-	} while (exchange_send_waiting(s));
-	conn_flush(s->conn);
-	if (s->queued == 0 && was_busy) {
-		tell(s, SESSION_ANSWERED);
-	}
-	if (s->state == SESSION_GONE) {
-		return;
-	}
-	if (s->owes_continue && s->queued == 0) {
-		say_continue(s);
-	}
-	if (s->state < SESSION_CLOSING && conn_is_paused(s->conn) && s->queued <= QUEUE_RESUME &&
-	    !session_is_full(s)) {
-		conn_pause(s->conn, false);
-	}
-}
-
-/* ---- what the client sends ---- */
-
-static void
-take_request(struct session *s, struct http_request *req)
-{
-	struct exchange *x = exchange_new(s->httpd, s);
-	bool last = !req->keep_alive;
-
-	request_begin(x, req);
-	last = last || x->state == EXCHANGE_STREAMING;
-	x->last = last;
-	list_push(&s->queue, &x->link);
-	s->queued++;
-	tell(s, SESSION_REQUEST);
-	if (last) {
-		tell(s, SESSION_FINAL);
-	}
-	if (x->limit_ms != 0) {
-		session_arm_limit(s);
-	}
-	session_go_on(s);
-}
-
-/* A head whose body is still to come: what would be refused anyway is refused before it is sent. */
-static void
-take_head(struct session *s, const struct http_request *req)
-{
-	struct http_fault fault;
-
-	if (!request_is_welcome(s->httpd, req, &fault)) {
-		push_fault(s, fault, true);
-		session_go_on(s);
-		return;
-	}
-	tell(s, SESSION_BYTES);
-	if (req->expects_continue && s->queued == 0) {
-		say_continue(s);
-	} else {
-		s->owes_continue = req->expects_continue;
-	}
-}
-
-static void
-take_fault(struct session *s, struct http_fault fault)
-{
-	push_fault(s, fault, true);
-	session_go_on(s);
-}
-
-/* A slow body earns time by coming at all, but not by a byte at a time. */
-static void
-note_partial(struct session *s)
-{
-	if (!http_reader_is_amid(&s->reader)) {
-		return;
-	}
-	tell(s, SESSION_BYTES);
-	if (s->state == SESSION_READING &&
-	    http_reader_body_bytes(&s->reader) >= s->body_before + BODY_STEP_BYTES) {
-		session_renew(s);
-	}
-}
-
-bool
-session_takes_more(const struct session *s)
-{
-	return s->state < SESSION_CLOSING && !s->upgrading && s->queued < QUEUE_MAX &&
-	       !session_is_full(s);
-}
-
-static size_t
-on_data(struct conn *c, void *owner, struct slice in)
-{
-	struct session *s = session_of(owner);
-	struct http_request *req = &s->httpd->request;
-	struct http_fault fault;
-	enum http_got got = HTTP_GOT_REQUEST;
-	size_t done = 0, used;
-
-	if (s->state == SESSION_LINGERING && (s->lingered += in.len) > LINGER_BYTES) {
-		tell(s, SESSION_LATE);
-		return in.len;
-	}
-	if (s->state == SESSION_WEBSOCKET) {
-		done = ws_take(s, in);
-		if (s->state == SESSION_WEBSOCKET && !session_account(s) && ws_held(s->ws) > 0) {
-			ws_close(s, WS_TRY_AGAIN, "too many large messages at once; try again");
-		}
-		return s->state < SESSION_CLOSING ? done : in.len;
-	}
-	while (got != HTTP_GOT_NOTHING && s->ws == NULL && session_takes_more(s)) {
-		got = http_reader_next(
-		    &s->reader, (struct slice){in.ptr + done, in.len - done}, &used, req, &fault);
-		done += used;
-		s->pending_in = in.len - done;
-		if (got == HTTP_GOT_REQUEST) {
-			s->owes_continue = false;
-			take_request(s, req);
-		} else if (got == HTTP_GOT_HEAD) {
-			take_head(s, req);
-		} else if (got == HTTP_GOT_FAULT) {
-			take_fault(s, fault);
-		}
-	}
-	if (s->state == SESSION_GONE) {
-		return in.len;
-	}
-	if (s->state >= SESSION_CLOSING) {
-		s->pending_in = 0;
-		return in.len;
-	}
-	if (s->ws != NULL) {
-		conn_show_again(c); /* what came behind the upgrade */
-	} else if (got != HTTP_GOT_NOTHING) {
-		conn_pause(c, true);
-	} else {
-		note_partial(s);
-	}
-	if (!session_account(s) && http_reader_is_amid(&s->reader)) {
-		take_fault(
-		    s, (struct http_fault){503, "too many large requests at once; try again"});
-		return in.len;
-	}
-	return done;
-}
-
-static void
-on_eof(struct conn *c, void *owner)
-{
-	struct session *s = session_of(owner);
-
-	(void)c;
-	s->eof = true;
-	tell(s, SESSION_EOF);
-}
-
-static void
-on_close(struct conn *c, void *owner, int error)
-{
-	struct session *s = session_of(owner);
-
-	s->conn = NULL;
-	if (error == -EPROTONOSUPPORT) {
-		log_peer(LOG_WARN,
-		    "a client that speaks TLS where plain text is spoken is closed peer=%s",
-		    conn_peer(c, (char[ENDPOINT_TEXT_SIZE]){0}));
-	}
-	if (error == -ENOBUFS) {
-		log_peer(LOG_INFO, "client closed: more input than is taken");
-	}
-	tell(s, SESSION_DROP);
-}
-
-static void
-on_room(struct conn *c, void *owner)
-{
-	struct session *s = session_of(owner);
-
-	if (s->state == SESSION_CLOSING && s->queued == 0) {
-		if (conn_unsent(c) == 0) {
-			tell(s, SESSION_SENT);
-		}
-		return;
-	}
-	session_go_on(s);
-}
-
-static const struct conn_ops conn_ops = {
-    .on_data = on_data, .on_room = on_room, .on_eof = on_eof, .on_close = on_close};
-
-/* ---- what the server sends ---- */
-
-static void
-on_reply(void *owner, const struct lane_reply *reply)
-{
-	struct session *s = session_of(owner);
-	struct exchange *x = NULL;
-	bool is_first = true;
-
-	/* replies come in the order of requests: it belongs to the first without one */
-	list_for_each (item, &s->queue) {
-		x = CONTAINER_OF(item, struct exchange, link);
-		if (!exchange_is_answered(x)) {
-			break;
-		}
-		is_first = false;
-	}
-	assert(x != NULL && !exchange_is_answered(x));
-	exchange_on_reply(x, reply, is_first);
-	if (x->kept != NULL && !session_account(s)) {
-		exchange_give_up(x, 503, "too many large replies at once; try again");
-	}
-	session_go_on(s);
-}
-
-static void
-on_lane_room(void *owner)
-{
-	session_go_on(session_of(owner));
-}
-
-/*
- * A pinned lane lost its link: what was on its way there may have happened or not, and what the session had there is
- * gone.
- */
-static void
-on_lane_lost(void *owner, struct lane *lane, unsigned dropped)
-{
-	struct session *s = session_of(owner);
-	struct lane_reply reply = {
-	    .raw = SLICE_LIT("-UNCERTAIN master lost before it answered; the write may or may not "
-			     "have happened\r\n"),
-	    .first = true,
-	    .last = true,
-	    .type = '-',
-	    .local = true};
-
-	list_for_each (item, &s->queue) {
-		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
-
-		if (x->batch != NULL && x->lane == lane) {
-			if (batch_is_lost(x)) {
-				exchange_lose(x);
-			}
-		} else if (x->batch == NULL && dropped > 0 && !exchange_is_answered(x) &&
-			   x->state >= EXCHANGE_SENDING && x->state <= EXCHANGE_REPLYING) {
-			exchange_on_reply(x, &reply, false);
-		}
-	}
-	if (s->state_lane != NULL && s->ws != NULL) {
-		ws_close(s, WS_RESTART, "the master was lost, and this connection's state with it");
-	} else {
-		session_go_on(s); /* a batch may begin anew */
-	}
-}
-
-static const struct requester_ops requester_ops = {
-    .on_reply = on_reply, .on_room = on_lane_room, .on_lost = on_lane_lost};
-
-/* ---- WebSockets ---- */
-
-void
-session_upgraded(struct session *s)
-{
-	s->upgrading = false;
-	s->database = s->httpd->conf->http_database;
-	tell(s, SESSION_UPGRADED);
-}
-
-void
-session_queue(struct session *s, struct exchange *x)
-{
-	list_push(&s->queue, &x->link);
-	s->queued++;
-	tell(s, SESSION_REQUEST);
-}
-
-void
-session_finish(struct session *s)
-{
-	tell(s, SESSION_FINAL);
-	if (s->queued == 0) {
-		tell(s, SESSION_ANSWERED);
-	} else {
-		session_go_on(s);
-	}
 }
 
 /* ---- beginning ---- */
 
 void
-session_open(struct httpd *h, struct conn *c)
+session_open(struct httpd *h, struct conn *c, const struct endpoint *at)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
-	*s = (struct session){.magic = SESSION_MAGIC, .httpd = h, .state = SESSION_IDLE};
+	*s = (struct session){.magic = SESSION_MAGIC, .httpd = h, .at = at, .state = SESSION_IDLE};
 	list_init(&s->queue);
 	list_init(&s->link);
 	buf_init(&s->authorization, 0);
 	list_push(&h->sessions, &s->link);
 	h->session_count++;
 	http_reader_init(&s->reader, &h->limits);
-	requester_init(&s->requester, &requester_ops, s);
+	requester_init(&s->requester, &session_requester_ops, s);
 	ev_init(&s->timer, on_timer);
 	s->timer.data = s;
 	ev_init(&s->limit, on_limit);
 	s->limit.data = s;
 	s->conn = c;
-	conn_hand_over(c, &conn_ops, s);
+	conn_hand_over(c, &session_conn_ops, s);
 	/* a subscriber that vanished would be kept for ever, since it is never asked anything */
 	(void)setsockopt(conn_fd(c), SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
 	conn_set_limits(
@@ -815,16 +472,16 @@ void
 session_wind_up(struct session *s)
 {
 	if (s->state == SESSION_IDLE || s->state == SESSION_READING) {
-		tell(s, SESSION_DROP);
+		session_tell(s, SESSION_DROP);
 		return;
 	}
 	if (s->state == SESSION_SERVING) {
-		tell(s, SESSION_FINAL);
+		session_tell(s, SESSION_FINAL);
 	}
 	if (s->state == SESSION_WEBSOCKET) {
 		ws_close(s, WS_GOING_AWAY, "this process is stopping");
 	} else if (s->streams) {
-		stream_end(first_of(s));
+		stream_end(session_first(s));
 		session_go_on(s);
 	}
 }

@@ -30,10 +30,11 @@ struct ws;
 
 struct session {
 	uint32_t magic;
-	struct list link;    /* httpd.sessions */
-	struct httpd *httpd; /* borrowed (outlives all sessions) */
-	struct conn *conn;   /* owned; NULL once it ended */
-	unsigned state;      /* enum session_state */
+	struct list link;          /* httpd.sessions */
+	struct httpd *httpd;       /* borrowed (outlives all sessions) */
+	struct conn *conn;         /* owned; NULL once it ended */
+	const struct endpoint *at; /* borrowed: where it came in */
+	unsigned state;            /* enum session_state */
 	struct http_reader reader;
 	struct list queue; /* struct exchange.link, owned */
 	size_t queued;
@@ -66,7 +67,7 @@ struct session {
 };
 
 /* A client came. The conn is the session's from here. */
-void session_open(struct httpd *h, struct conn *c);
+void session_open(struct httpd *h, struct conn *c, const struct endpoint *at);
 /* Take no more requests, answer what was asked, then end. May end it before this returns. */
 void session_wind_up(struct session *s);
 /* Ends it at once. */

@@ -136,6 +136,7 @@ on_message(void *owner, enum hub_kind kind, struct slice raw)
 		    "a subscriber that does not read is closed, others go on client=%s",
 		    conn_peer(session->conn, peer));
 		s->exchange->httpd->said_rendered = 0;
+		s->exchange->httpd->slow++;
 		session_abort(session);
 	}
 }

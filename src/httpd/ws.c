@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "backend/metrics.h"
 #include "base/jsontext.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -236,6 +236,7 @@ end_if_not_reading(struct session *s, int err)
 		log_peer(LOG_WARN,
 		    "a subscriber that does not read is closed, others go on client=%s",
 		    conn_peer(s->conn, peer));
+		s->httpd->slow++;
 		session_abort(s);
 	}
 }
@@ -317,6 +318,8 @@ run_subscription(struct session *s, const struct exchange *x, struct slice resp)
 			hub_unsubscribe(&ws->subscriber, kind, item.str);
 		}
 	}
+	metrics_add_local(
+	    backend_metrics(s->httpd->backend), metrics_command(call->command), err < 0);
 	if (err < 0 && s->conn != NULL) {
 		end_if_not_reading(s, ws_answer_error(ws, 400, "too many subscriptions"));
 	}
@@ -333,7 +336,7 @@ run_command(struct session *s)
 	struct exchange *x = exchange_new(h, s);
 	struct http_fault fault = {0};
 
-	x->began_us = clock_mono_us();
+	x->began_us = backend_now_us(h->backend);
 	if (request_from_message(x, s->ws->raw ? RENDER_RAW : RENDER_JSON, &fault) < 0) {
 		x->state = EXCHANGE_LOCAL;
 		x->answer = answer_fault;

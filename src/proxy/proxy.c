@@ -162,7 +162,7 @@ proxy_start(struct worker *w, void **ret_state, struct errmsg *err)
 }
 
 static void
-proxy_accept(void *state, struct conn *c, unsigned door)
+proxy_accept(void *state, struct conn *c, unsigned door, const struct endpoint *at)
 {
 	static const char full[] = "-ERR max number of clients reached\r\n";
 	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);

@@ -46,8 +46,8 @@ session_sub_count(const struct session *s, unsigned kind)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; s->raw != NULL && i < s->raw->subs.count; i++) {
-		n += kind == SUBS_KINDS || s->raw->subs.items[i]->kind == kind;
+	for (size_t i = 0; s->raw != NULL && i < subs_count(&s->raw->subs); i++) {
+		n += kind == SUBS_KINDS || subs_at(&s->raw->subs, i)->kind == kind;
 	}
 	return n;
 }
@@ -84,8 +84,8 @@ replies_to(const struct session *s, const struct command *cmd, const struct resp
 	kind = cmd->id == CMD_PUNSUBSCRIBE   ? SUBS_PATTERN
 	       : cmd->id == CMD_SUNSUBSCRIBE ? SUBS_SHARD
 					     : SUBS_CHANNEL;
-	for (size_t i = 0; i < subs->count; i++) {
-		n += subs->items[i]->kind == kind;
+	for (size_t i = 0; i < subs_count(subs); i++) {
+		n += subs_at(subs, i)->kind == kind;
 	}
 	return MAX(n, (uint64_t)1);
 }
@@ -143,7 +143,7 @@ session_raw_settle(struct session *s)
 bool
 session_raw_may_leave(const struct session *s)
 {
-	return s->raw->subs.count == 0 && !s->raw->monitor && !s->raw->forever;
+	return subs_count(&s->raw->subs) == 0 && !s->raw->monitor && !s->raw->forever;
 }
 
 enum dispatch
@@ -212,7 +212,7 @@ on_mark(struct session *s)
 
 	r->marked = false;
 	r->due = 0;
-	if (r->subs.count == 0) {
+	if (subs_count(&r->subs) == 0) {
 		session_drop_own(s, true);
 	}
 	session_read_on(s);

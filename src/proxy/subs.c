@@ -22,68 +22,49 @@ static const struct {
 void
 subs_fini(struct subs *s)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		free(s->items[i]);
+	for (size_t i = 0; i < s->sorted.count; i++) {
+		free(s->sorted.items[i]);
 	}
-	free(s->items);
-	*s = (struct subs){0};
+	sorted_fini(&s->sorted);
+	s->bytes = 0;
 }
 
+struct sub_key {
+	enum subs_kind kind;
+	struct slice name;
+};
+
 static int
-compare(const struct sub *item, enum subs_kind kind, struct slice name)
+compare(const void *item, const void *key)
 {
+	const struct sub *sub = item;
+	const struct sub_key *k = key;
 	int diff;
 
-	if (item->kind != kind) {
-		return item->kind < kind ? -1 : 1;
+	if (sub->kind != k->kind) {
+		return sub->kind < k->kind ? -1 : 1;
 	}
-	diff = memcmp(item->name, name.ptr, MIN((size_t)item->len, name.len));
+	diff = memcmp(sub->name, k->name.ptr, MIN((size_t)sub->len, k->name.len));
 	if (diff != 0) {
 		return diff;
 	}
-	return item->len < name.len ? -1 : item->len > name.len;
-}
-
-/* Where the name is, or belongs. */
-static size_t
-find(const struct subs *s, enum subs_kind kind, struct slice name, bool *ret_found)
-{
-	size_t low = 0, high = s->count;
-
-	*ret_found = false;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int diff = compare(s->items[middle], kind, name);
-
-		if (diff == 0) {
-			*ret_found = true;
-			return middle;
-		}
-		if (diff < 0) {
-			low = middle + 1;
-		} else {
-			high = middle;
-		}
-	}
-	return low;
+	return sub->len < k->name.len ? -1 : sub->len > k->name.len;
 }
 
 int
 subs_add(struct subs *s, enum subs_kind kind, struct slice name)
 {
+	const struct sub_key key = {kind, name};
 	struct sub *item;
 	bool found;
-	size_t at = find(s, kind, name, &found), bytes = sizeof(*item) + name.len;
+	size_t at = sorted_find(&s->sorted, compare, &key, &found);
+	size_t bytes = sizeof(*item) + name.len;
 
 	if (found) {
 		return 0;
 	}
 	if (s->bytes + bytes > SUBS_BYTES_MAX) {
 		return -ENOBUFS;
-	}
-	if (s->count == s->cap) {
-		s->cap = s->cap == 0 ? 4 : s->cap * 2;
-		s->items = xreallocarray(s->items, s->cap, sizeof(struct sub *));
 	}
 	item = malloc(bytes);
 	if (item == NULL) {
@@ -94,9 +75,7 @@ subs_add(struct subs *s, enum subs_kind kind, struct slice name)
 	if (name.len > 0) {
 		memcpy(item->name, name.ptr, name.len);
 	}
-	memmove(&s->items[at + 1], &s->items[at], (s->count - at) * sizeof(struct sub *));
-	s->items[at] = item;
-	s->count++;
+	sorted_insert(&s->sorted, at, item);
 	s->bytes += bytes;
 	return 0;
 }
@@ -104,16 +83,16 @@ subs_add(struct subs *s, enum subs_kind kind, struct slice name)
 void
 subs_remove(struct subs *s, enum subs_kind kind, struct slice name)
 {
+	const struct sub_key key = {kind, name};
 	bool found;
-	size_t at = find(s, kind, name, &found);
+	size_t at = sorted_find(&s->sorted, compare, &key, &found);
 
 	if (!found) {
 		return;
 	}
-	s->bytes -= sizeof(struct sub) + s->items[at]->len;
-	free(s->items[at]);
-	s->count--;
-	memmove(&s->items[at], &s->items[at + 1], (s->count - at) * sizeof(struct sub *));
+	s->bytes -= sizeof(struct sub) + subs_at(s, at)->len;
+	free(s->sorted.items[at]);
+	sorted_remove(&s->sorted, at);
 }
 
 int
@@ -121,23 +100,23 @@ subs_add_commands(const struct subs *s, struct buf *out, size_t *ret_replies)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < s->count && err == 0;) {
+	for (size_t i = 0; i < subs_count(s) && err == 0;) {
 		size_t end = i + 1;
 
-		while (end < s->count && end - i < NAMES_A_COMMAND &&
-		       s->items[end]->kind == s->items[i]->kind) {
+		while (end < subs_count(s) && end - i < NAMES_A_COMMAND &&
+		       subs_at(s, end)->kind == subs_at(s, i)->kind) {
 			end++;
 		}
 		err = resp_add_header(out, '*', end - i + 1);
 		if (err == 0) {
-			err = resp_add_bulk(out, slice_str(words[s->items[i]->kind].subscribe));
+			err = resp_add_bulk(out, slice_str(words[subs_at(s, i)->kind].subscribe));
 		}
 		for (; i < end && err == 0; i++) {
-			err =
-			    resp_add_bulk(out, (struct slice){s->items[i]->name, s->items[i]->len});
+			err = resp_add_bulk(
+			    out, (struct slice){subs_at(s, i)->name, subs_at(s, i)->len});
 		}
 	}
-	*ret_replies = s->count;
+	*ret_replies = subs_count(s);
 	return err;
 }
 

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/defs.h"
 #include "base/slice.h"
+#include "base/sorted.h"
 
 #define SUBS_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
@@ -26,9 +27,21 @@ struct sub {
 
 /* Embedded object; zero is empty. */
 struct subs {
-	struct sub **items; /* owned, as each; sorted by kind and name */
-	size_t count, cap, bytes;
+	struct sorted sorted; /* of struct sub, owned, by kind and name */
+	size_t bytes;
 };
+
+static inline size_t
+subs_count(const struct subs *s)
+{
+	return s->sorted.count;
+}
+
+static inline const struct sub *
+subs_at(const struct subs *s, size_t i)
+{
+	return s->sorted.items[i];
+}
 
 void subs_fini(struct subs *s);
 /* 0, -ENOBUFS (more than SUBS_BYTES_MAX), -ENOMEM. Adding what is there, or removing what is not, is fine. */

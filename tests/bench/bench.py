@@ -5,7 +5,7 @@ Throughput on a busy machine swings by a factor of two from one moment to the ne
 take turns within each round and only ratios within a round are compared; the CPU time of a request is
 the steadier figure. Every part starts its own cluster on its own ports.
 
-    bench.py [--rounds N] [--requests N] [--kills N] [--big-mib N] [--only start,rest,throughput,proxy,failover]
+    bench.py [--rounds N] [--requests N] [--kills N] [--big-mib N] [--seconds N] [--only start,rest,throughput,proxy,web,failover]
 """
 import argparse
 import os
@@ -20,10 +20,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import takeover  # noqa: E402
 import throughput  # noqa: E402
+import web  # noqa: E402
 from harness import Cases, binary, procs  # noqa: E402
 from measure import cpu_ns, figure, heading, idle, redis_benchmark, say  # noqa: E402
 
-PARTS = ["start", "rest", "throughput", "proxy", "failover"]
+PARTS = ["start", "rest", "throughput", "proxy", "web", "failover"]
 DEFAULT_SENTINEL = {"sentinel.down_after_ms": None, "sentinel.failover_timeout_ms": None}
 
 
@@ -76,6 +77,10 @@ def bench_proxy(args, cases):
     throughput.big_value(cases, DEFAULT_SENTINEL)
 
 
+def bench_web(args, cases):
+    web.run(args, cases, say, figure, heading, DEFAULT_SENTINEL)
+
+
 def bench_failover(args, cases):
     heading(f"kill -9 of the master to the next acknowledged write through the proxy (min / median / max of {args.kills}, taking turns)")
     gaps, agreed = takeover.compare(cases, args.kills)
@@ -92,6 +97,7 @@ def bench_failover(args, cases):
 def main():
     parser = argparse.ArgumentParser(description="figures of this build; nothing is asserted")
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "5")))
+    parser.add_argument("--seconds", type=int, default=int(os.environ.get("BENCH_SECONDS", "2")), help="of one measurement over HTTP")
     parser.add_argument("--requests", type=int, default=int(os.environ.get("BENCH_REQUESTS", "50000")))
     parser.add_argument("--kills", type=int, default=int(os.environ.get("BENCH_KILLS", "20")))
     parser.add_argument("--big-mib", type=int, default=int(os.environ.get("BENCH_BIG_MIB", "1024")), help="0: leave it out")

@@ -15,6 +15,8 @@ EXTRA_DIST += \
 	tests/clients/node_redis.mjs tests/clients/package.json \
 	tests/integration/test_client_libraries.py \
 	tests/integration/test_proxy.py \
+	tests/browser/.npmrc tests/browser/foreign.mjs tests/browser/package-lock.json tests/browser/package.json \
+	tests/integration/browser.py tests/integration/test_foreign_page.py \
 	tests/integration/waiting.py \
 	tests/integration/wire.py \
 	tests/integration/test_takeover.py \
@@ -40,6 +42,7 @@ EXTRA_DIST += \
 	tests/integration/test_read_door.py \
 	tests/integration/test_resume.py \
 	tests/integration/test_rolling.py \
+	tests/integration/test_sites.py \
 	tests/integration/test_start.py \
 	tests/integration/test_stats.py \
 	tests/integration/test_supervise.py \

@@ -405,7 +405,7 @@ def test_a_rule_with_half_of_the_credentials_is_refused(make_cluster):
 @pytest.fixture
 def strict(make_cluster):
     return make_cluster(options={"http.max_request_bytes": MB, "http.client_timeout_s": 2, "http.max_clients": 20,
-                                 "http.hosts": "web.example"}).start()
+                                 "http.hosts": "web.example", "holdfast.log_level": "info"}).start()
 
 
 def http_memory(cluster):
@@ -457,6 +457,7 @@ def test_slow_and_idle_clients(strict):
     assert exchange(port, b"") == b""
     assert status_of(exchange(port, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\nab")) == 408
     assert time.monotonic() - begin < 15
+    wait_until(lambda: strict.log("http-1").count("took too long to arrive") >= 2, "two lines in the log")
     # a byte at a time does not help
     with dial(port) as s:
         s.sendall(b"GET /GET/")
@@ -472,6 +473,33 @@ def sends_no_more(s):
         return True
 
 
+def test_what_is_refused_is_in_the_log(strict):
+    """Each with its reason; when there are many within a second, how many there were is."""
+    def said(send, words):
+        def there():
+            send()
+            return words in strict.log("http-1")
+        wait_until(there, words)
+
+    port = strict.ports.http
+    for status, data in BAD + [(400, b"GET /GET/%zz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"),
+                               (413, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 100000000\r\n\r\n"),
+                               (403, b"GET /PING HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")]:
+        why = json.loads(exchange(port, data).partition(b"\r\n\r\n")[2])["error"]
+        said(lambda data=data: exchange(port, data), f'status={status} client=127.0.0.1:')
+        said(lambda data=data: exchange(port, data), f'why="{why}"')
+    said(lambda: exchange(port, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\nab", shut=True), "in the middle of its request")
+
+    def frame():
+        with WebSocket(port) as ws:
+            ws.http.send_raw(WebSocket.frame(3, b"x"))
+            ws.closed_with()
+
+    said(frame, "websocket closed code=1002")
+    with strict.http() as h:
+        assert h.get("/EXISTS/k").json == {"EXISTS": 0}
+
+
 def test_a_client_that_does_not_read_is_dropped(strict):
     with strict.http() as h:
         h.request("PUT", "/SET/k", b"x" * MB)
@@ -484,6 +512,7 @@ def test_a_client_that_does_not_read_is_dropped(strict):
         assert http_memory(strict) < before + 250 * MB
         s.setblocking(False)
         wait_until(lambda: is_reset(s), "the end of the one that does not read")
+        wait_until(lambda: "does not read its answers" in strict.log("http-1"), "a line in the log")
         s.close()
     with strict.http() as h:
         assert h.get("/PING").status == 200

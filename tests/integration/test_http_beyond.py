@@ -137,6 +137,28 @@ def test_errors_as_statuses(web, proxy):
         proxy.config_set("maxmemory", 0)
 
 
+def test_errors_of_several_commands_as_statuses(web, proxy):
+    reply = post(web, [["SET", "k", "v"], ["GET", "none"], ["LPUSH", "k", "x"], ["NOSUCH"]], "/?status=1")
+    docs = reply.json
+    assert reply.status == 207 and "etag" not in reply.headers
+    assert docs[:2] == [{"SET": [True, "OK"], "status": 200}, {"GET": None, "status": 404}]
+    assert [d["status"] for d in docs[2:]] == [409, 400] and docs[2]["LPUSH"][1].startswith("WRONGTYPE")
+    # the one that all have is that of the whole
+    for commands, status in (([["GET", "k"], ["PING"]], 200), ([["GET", "a"], ["GET", "b"]], 404), ([["LPUSH", "k", 1]], 409)):
+        reply = post(web, commands, "/?status=1")
+        assert (reply.status, {d["status"] for d in reply.json}) == (status, {status})
+    # one command alone is answered as by GET
+    reply = post(web, ["GET", "none"], "/?status=1")
+    assert reply.status == 404 and reply.json == {"GET": None}
+    # a transaction: its commands one by one, or nothing of it
+    reply = post(web, [["GET", "k"], ["LPUSH", "k", "x"]], "/MULTI?status=1")
+    assert reply.status == 207 and [d["status"] for d in reply.json] == [200, 409]
+    reply = post(web, [["SET", "k", "w"], ["GET"]], "/MULTI?status=1")
+    assert reply.status == 409 and [d["status"] for d in reply.json] == [409, 400] and proxy.get("k") == b"v"
+    # and without the wish all is as it was
+    assert post(web, [["GET", "none"], ["PING"]]).json == [{"GET": None}, {"PING": [True, "PONG"]}]
+
+
 def test_timeouts(shared, web, proxy):
     reply = web.get("/BLPOP/none/0?timeout_ms=100")
     assert reply.status == 504 and "timeout_ms" in reply.json["error"]

@@ -119,6 +119,11 @@ def test_debians_own_configuration(make_cluster):
                     '"acl": [{"disabled": ["DEBUG"]}, {"http_basic_auth": "user:password", "enabled": ["DEBUG"]}], "verbosity": 3}')
     ini = cluster.cli("check", "--webdis", path).stdout
     assert "allow = DEBUG" in ini and "allow_open" not in ini and "websockets = no" in ini
+    # its password is for one command only: on an open address everybody may all others
+    path.write_text(path.read_text().replace('"http_host": "127.0.0.1"', '"http_host": "0.0.0.0"'))
+    assert "allow_open = yes" in cluster.cli("check", "--webdis", path).stdout
+    path.write_text(path.read_text().replace('["DEBUG"]}, ', '["*"]}, '))
+    assert "allow_open" not in cluster.cli("check", "--webdis", path).stdout
     cluster.ini.write_text(ini)
     assert cluster.cli("check", "-c", cluster.ini, "-s", f"http.listen=127.0.0.1:{cluster.ports.http}", "-s", f"redis.port={cluster.ports.redis}",
                        "-s", f"sentinel.port={cluster.ports.sentinel}", "-s", f"proxy.listen=127.0.0.1:{cluster.ports.proxy}").returncode == 0

@@ -305,6 +305,48 @@ places_of_contradictions(void **state)
 	assert_fault(f, "-s sentinel.quorum:", "never be reached");
 }
 
+/* A password that some rule asks for is no authentication of the listener. */
+static void
+open_by_rules(void **state)
+{
+	static const char *const open[] = {
+	    "[acl-bob]\nuser = bob\npassword = x\nenabled = *\n",
+	    "[acl-all]\ndisabled = DEBUG\n[acl-bob]\nuser = bob\npassword = x\nenabled = DEBUG\n",
+	    "[acl-office]\ncidr = 10.0.0.0/8\ndisabled = *\n[acl-bob]\nuser = bob\npassword = "
+	    "x\nenabled = *\n",
+	    "[acl-all]\ndisabled = *\n[acl-bob]\nuser = bob\npassword = x\n[acl-more]\nenabled = "
+	    "*\n",
+	    "[acl-all]\ndisabled = *\n[acl-bob]\nuser = bob\npassword = x\n[acl-more]\ncidr = "
+	    "0.0.0.0/0\nenabled = *\n",
+	    "[acl-all]\ndisabled = *\n[acl-bob]\nuser = bob\npassword = x\n[acl-more]\ncidr = "
+	    "::/0\nenabled = *\n",
+	    "[acl-bob]\nuser = bob\npassword = x\ndisabled = *\n",
+	    "[acl-all]\ndisabled = *\n[acl-office]\ncidr = 10.0.0.0/8\nenabled = *\n",
+	};
+	static const char *const closed[] = {
+	    "[acl-all]\ndisabled = *\n[acl-bob]\nuser = bob\npassword = x\nenabled = *\n",
+	    "[acl-all]\nenabled = GET\ndisabled = *\n[acl-bob]\nuser = bob\npassword = x\nenabled "
+	    "= *\n",
+	    "[acl-all]\ndisabled = *\n[acl-office]\ncidr = 10.0.0.0/8\nenabled = "
+	    "*\n[acl-bob]\nuser = "
+	    "bob\npassword = x\nenabled = *\n",
+	    "[acl-all]\ndisabled = *\n[acl-any]\nenabled = GET, MGET\n[acl-bob]\nuser = "
+	    "bob\npassword = "
+	    "x\nenabled = *\n",
+	};
+	struct fixture *f = *state;
+	char text[512];
+
+	for (size_t i = 0; i < ARRAY_LEN(open); i++) {
+		(void)snprintf(text, sizeof(text), "[http]\nlisten = 0.0.0.0:7379\n%s", open[i]);
+		assert_only_fault(f, text, "test.ini:2:", "disabled = *");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(closed); i++) {
+		(void)snprintf(text, sizeof(text), "[http]\nlisten = 0.0.0.0:7379\n%s", closed[i]);
+		assert_loads(f, text, NULL, NULL);
+	}
+}
+
 static void
 open_doors(void **state)
 {
@@ -506,6 +548,7 @@ main(void)
 	    TEST(ports_that_collide),
 	    TEST(places_of_contradictions),
 	    TEST(open_doors),
+	    TEST(open_by_rules),
 	    TEST(numbers_that_contradict),
 	    TEST(sizes_that_are_too_large),
 	    TEST(the_whole_is_bounded),

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "http/md5.h"
+#include "http/tagmemo.h"
 #include "http/response.h"
 
 #define BEGIN "HTTP/1.1 200 OK\r\nServer: Holdfast\r\nContent-Type: text/plain\r\n"
@@ -127,6 +128,34 @@ a_full_buffer_is_an_error_not_a_crash(void **state)
 	}
 }
 
+/* Bodies that share their place in the memo, that differ in one byte, of every size around the bounds. */
+static void
+a_memo_changes_no_tag(void **state)
+{
+	static const size_t sizes[] = {0, 1, TAGMEMO_MIN - 1, TAGMEMO_MIN, TAGMEMO_MIN + 1, 5000,
+	    TAGMEMO_MAX, TAGMEMO_MAX + 1};
+	static uint8_t body[TAGMEMO_MAX + 1];
+	struct tagmemo *memo = tagmemo_new();
+	char hex[MD5_HEX_BYTES], right[MD5_HEX_BYTES];
+
+	(void)state;
+	memset(body, 'a', sizeof(body));
+	for (int turn = 0; turn < 3; turn++) {
+		for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+			for (size_t at = 0; at < sizes[i]; at += sizes[i] / 7 + 1) {
+				body[at]++;
+				md5_hex((struct slice){body, sizes[i]}, right);
+				for (int again = 0; again < 2; again++) {
+					tagmemo_hex(memo, (struct slice){body, sizes[i]}, hex);
+					assert_memory_equal(hex, right, MD5_HEX_BYTES);
+				}
+				body[at]--;
+			}
+		}
+	}
+	tagmemo_free(&memo);
+}
+
 static void
 md5_is_md5(void **state)
 {
@@ -171,6 +200,7 @@ main(void)
 	    cmocka_unit_test(abort_takes_everything_back),
 	    cmocka_unit_test(a_full_buffer_is_an_error_not_a_crash),
 	    cmocka_unit_test(md5_is_md5),
+	    cmocka_unit_test(a_memo_changes_no_tag),
 	    cmocka_unit_test(control_characters_are_not_safe_in_a_header),
 	};
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "backend/lane.h"
+#include "backend/metrics.h"
 #include "httpd/call.h"
 #include "httpd/reply_status.h"
 
@@ -318,6 +319,8 @@ ordinary_commands_share_a_connection(void **state)
 	assert_int_equal(admit(f, "/get/k", NULL), 0);
 	assert_int_equal(f->call.way, CALL_SHARED);
 	assert_true(f->call.lane_flags & LANE_READ);
+	assert_int_equal(
+	    f->call.lane_flags >> LANE_COMMAND_SHIFT, metrics_command(f->call.command));
 	assert_int_equal(admit(f, "/SET/k/v", NULL), 0);
 	assert_int_equal(f->call.way, CALL_SHARED);
 	assert_false(f->call.lane_flags & LANE_READ);

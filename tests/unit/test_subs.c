@@ -75,7 +75,7 @@ all_is_subscribed_to_again(void **state)
 					      "2\r\n$10\r\nPSUBSCRIBE\r\n$2\r\np*\r\n"));
 	assert_int_equal(replies, 3);
 	subs_fini(&subs);
-	assert_int_equal(subs.count, 0);
+	assert_int_equal(subs_count(&subs), 0);
 	buf_fini(&out);
 }
 
