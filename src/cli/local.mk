@@ -1,6 +1,7 @@
 noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
 	src/cli/ask.c \
+	src/cli/backup.c \
 	src/cli/check.c src/cli/check.h \
 	src/cli/check_folders.c \
 	src/cli/check_good.c \
@@ -18,6 +19,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/opts.c src/cli/options.def \
 	src/cli/proxy.c \
 	src/cli/redis_cli.c \
+	src/cli/restore.c \
 	src/cli/run.c \
 	src/cli/status.c src/cli/status_text.c src/cli/status_text.h \
 	src/cli/upgrade.c \

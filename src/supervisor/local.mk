@@ -1,5 +1,6 @@
 noinst_LIBRARIES += src/supervisor/libsupervisor.a
 src_supervisor_libsupervisor_a_SOURCES = \
+	src/supervisor/backup.c \
 	src/supervisor/control.c \
 	src/supervisor/damage.c \
 	src/supervisor/decision.c src/supervisor/decision.h \

@@ -71,6 +71,7 @@ on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 	loaded_tick(w->data);
 	roles_tick(w->data);
 	workers_tick(w->data);
+	backup_tick(w->data);
 }
 
 static void
@@ -83,6 +84,7 @@ on_stop_signal(struct ev_loop *ev, ev_signal *w, int revents)
 		    json_pack("{s:s}", "signal", strsignal(w->signum)),
 		    "told to stop (%s): stopping in order", strsignal(w->signum));
 		rolling_stop(s);
+		backup_stop(s);
 		roles_cancel_switch(s, "everything is being stopped, the handover was given up");
 	}
 	plan_stop(s);
@@ -361,6 +363,7 @@ begin(struct supervisor *s, struct errmsg *err)
 	modules_begin(s);
 	watch_signals(s);
 	make_units(s);
+	backup_init(s);
 	history_add(s->history, EVENT_SUPERVISOR_STARTED, s->node,
 	    json_pack("{s:i,s:s}", "pid", (int)getpid(), "dir", s->conf->data_dir),
 	    "started as pid %ld in %s", (long)getpid(), s->conf->data_dir);
@@ -394,6 +397,7 @@ finish(struct supervisor *s)
 	control_close(s);
 	upgrade_free(&s->upgrade);
 	rolling_free(s);
+	backup_fini(s);
 	modules_fini(s);
 	if (s->watcher != NULL) {
 		roles_fini(s);

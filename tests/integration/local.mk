@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	tests/integration/wire.py \
 	tests/integration/test_takeover.py \
 	tests/integration/test_adopt.py \
+	tests/integration/test_backup.py \
 	tests/integration/test_bad_input.py \
 	tests/integration/test_cli.py \
 	tests/integration/test_clients.py \

@@ -199,13 +199,13 @@ quotes_comments_and_line_ends(void **state)
 	assert_loads(f,
 	    "\xef\xbb\xbf; comment\n# another\n[redis] ; behind\r\n  password = \"a ; b\\\"\\\\ \" "
 	    "; real\r\n\n"
-	    "config.proc-title-template = 9;9 # 1 ; cut\n\tconfig.hz : 20\n[backup]\nevery = ; "
+	    "config.proc-title-template = 9;9 # 1 ; cut\n\tconfig.hz : 20\n[http]\naccess_log = ; "
 	    "nothing",
 	    NULL, NULL);
 	assert_string_equal(f->conf->redis_password, "a ; b\"\\ ");
 	assert_string_equal(f->conf->redis_config.items[0].value, "20");
 	assert_string_equal(f->conf->redis_config.items[1].value, "9;9 # 1");
-	assert_null(f->conf->backup_every);
+	assert_null(f->conf->http_access_log);
 }
 
 static void
