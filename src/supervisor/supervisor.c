@@ -72,6 +72,7 @@ on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 	roles_tick(w->data);
 	workers_tick(w->data);
 	backup_tick(w->data);
+	service_tick(w->data);
 }
 
 static void
@@ -398,6 +399,7 @@ finish(struct supervisor *s)
 	upgrade_free(&s->upgrade);
 	rolling_free(s);
 	backup_fini(s);
+	service_fini(s);
 	modules_fini(s);
 	if (s->watcher != NULL) {
 		roles_fini(s);
@@ -476,6 +478,7 @@ make(struct conf *conf, const struct conf_sources *sources, char *const *argv)
 	loop_hook_init(&s->check, on_check, s);
 	read_boot_id(s);
 	find_self(s);
+	service_init(s);
 	return s;
 }
 

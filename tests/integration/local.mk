@@ -40,6 +40,7 @@ EXTRA_DIST += \
 	tests/integration/test_read_door.py \
 	tests/integration/test_resume.py \
 	tests/integration/test_rolling.py \
+	tests/integration/test_service.py \
 	tests/integration/test_start.py \
 	tests/integration/test_stats.py \
 	tests/integration/test_supervise.py \
