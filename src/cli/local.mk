@@ -10,6 +10,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/check_programs.c \
 	src/cli/check_tls.c \
 	src/cli/cli.c src/cli/cli.h src/cli/cli_priv.h src/cli/commands.def \
+	src/cli/completion.c \
 	src/cli/control.c \
 	src/cli/debug.c \
 	src/cli/events.c \

@@ -314,6 +314,19 @@ check_programs(struct supervisor *s, struct errmsg *err)
 	return rc;
 }
 
+/* Until somebody watches them: to process 1, as we are in a container, the kernel would not even deliver those that nobody handles. */
+static void
+hold_signals(void)
+{
+	sigset_t ours;
+
+	(void)sigemptyset(&ours);
+	(void)sigaddset(&ours, SIGTERM);
+	(void)sigaddset(&ours, SIGINT);
+	(void)sigaddset(&ours, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &ours, NULL);
+}
+
 static void
 watch_signals(struct supervisor *s)
 {
@@ -490,6 +503,7 @@ supervisor_run(struct conf *conf, const struct conf_sources *sources, char *cons
 	enum log_level level = LOG_NOTICE;
 	int code = 0;
 
+	hold_signals();
 	(void)log_level_parse(conf->holdfast_log_level, &level);
 	log_setup(level, strcmp(conf->holdfast_log_format, "json") == 0, NULL);
 	if (begin(s, &err) < 0) {
