@@ -6,7 +6,7 @@ EXTRA_DIST += docker/Dockerfile docker/Dockerfile.dockerignore docker/compose.ya
 
 image: dist
 	rm -rf docker-build && mkdir docker-build && tar -C docker-build -xf $(distdir).tar.xz
-	DOCKER_BUILDKIT=1 docker build -t holdfast -f docker-build/$(distdir)/docker/Dockerfile docker-build/$(distdir)
+	docker build -t holdfast -f docker-build/$(distdir)/docker/Dockerfile docker-build/$(distdir)
 deb: dist
 	rm -rf deb-build && mkdir deb-build && tar -C deb-build -xf $(distdir).tar.xz
 	cp -R deb-build/$(distdir)/etc/debian deb-build/$(distdir)/debian

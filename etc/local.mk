@@ -1,6 +1,7 @@
 # Documents that are made of the option table (src/conf/options.def): `make update-docs` after a change there. The sample
 # is a document, not a configuration: installing never touches what stands in /etc.
 dist_man_MANS += etc/man/holdfast.conf.5
+dist_man_MANS += etc/man/holdfast-api.7 etc/man/holdfast-internals.7
 dist_doc_DATA = etc/holdfast.ini
 
 update-docs: holdfast$(EXEEXT)

@@ -1,6 +1,7 @@
 /*
  * The environment: HOLDFAST_SECTION_KEY for every option, and four names that users of Sentinel's
- * containers know. HOLDFAST_SECTION_KEY_FILE names a file that holds the value, as secrets reach containers. A variable that is set but empty counts as not set, as a compose file leaves it.
+ * containers know. HOLDFAST_SECTION_KEY_FILE names a file that holds the value, as secrets reach
+ * containers. A variable that is set but empty counts as not set, as a compose file leaves it.
  * Variables whose first word is near no section are somebody else's.
  */
 #include "conf/conf_priv.h"

@@ -107,8 +107,9 @@ class Engine:
             shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def docker(self, *words, **options):
-        env = {**os.environ, "DOCKER_HOST": self.host, "DOCKER_BUILDKIT": "1"}
-        return run("docker", *words, env=env, **options)
+        # Debian's own client where it is: another one may lack what it needs to build.
+        client = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
+        return run(client, *words, env={**os.environ, "DOCKER_HOST": self.host}, **options)
 
     def build(self, tag, context, dockerfile=None, text=None):
         if text is not None:
@@ -158,10 +159,10 @@ class Container:
         self.engine.docker("rm", "-f", self.name, check=False)
 
 
-def release(build):
-    """The source as it is released, unpacked."""
+def release(build, name="source"):
+    """The source as it is released, unpacked in a folder of this name."""
     run("make", "-s", "dist", cwd=build, env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")})
-    folder = Path(build) / "system-build" / "source"
+    folder = Path(build) / "system-build" / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     archive = max(Path(build).glob("holdfast-*.tar.xz"), key=lambda p: p.stat().st_mtime)
