@@ -47,6 +47,7 @@ include tests/lint/local.mk
 include tests/integration/local.mk
 include tests/chaos/local.mk
 include tests/bench/local.mk
+include tests/system/local.mk
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

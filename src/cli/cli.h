@@ -78,5 +78,6 @@ const struct cli_command *cli_command_find(const char *name);
 cli_fn cli_run, cli_check, cli_debug, cli_proxy, cli_http;
 cli_fn cli_status, cli_events, cli_logs, cli_cli, cli_version, cli_help;
 cli_fn cli_failover, cli_start, cli_stop, cli_restart, cli_reload, cli_upgrade, cli_modules;
+cli_fn cli_backup, cli_restore;
 
 #endif

@@ -34,6 +34,9 @@ void cli_put_text(const char *text);
 /* The same document on one line. */
 void cli_put_json(const json_t *doc);
 
+/* `debug completion SHELL`: prints it. An exit code. */
+int cli_completion(const char *shell) ATTR_WARN_UNUSED;
+
 /* A string member, or "" when it is not there. */
 const char *cli_text_of(const json_t *object, const char *member);
 

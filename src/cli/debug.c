@@ -5,7 +5,7 @@
 
 #include "backend/fsm.h"
 #include "base/fsm.h"
-#include "cli/cli.h"
+#include "cli/cli_priv.h"
 #include "conf/conf.h"
 #include "httpd/httpd.h"
 #include "instance/failover.h"
@@ -73,12 +73,15 @@ cli_debug(int argc, char **argv)
 	}
 	if (strcmp(opts.args[0], "options") == 0 && opts.arg_count == 2) {
 		code = debug_options(opts.args[1]);
+	} else if (strcmp(opts.args[0], "completion") == 0 && opts.arg_count == 2) {
+		code = cli_completion(opts.args[1]);
 	} else if (strcmp(opts.args[0], "fsm") == 0 &&
 		   (opts.arg_count == 2 || strcmp(opts.args[2], "mermaid") == 0)) {
 		code = debug_fsm(opts.args[1], opts.arg_count == 3);
 	} else {
-		cli_error("write `holdfast debug options ini|man|md` or `holdfast debug fsm NAME "
-			  "[mermaid]`");
+		cli_error("write `holdfast debug options ini|man|md`, `holdfast debug completion "
+			  "bash|zsh` or "
+			  "`holdfast debug fsm NAME [mermaid]`");
 		code = CLI_USAGE;
 	}
 	cli_opts_fini(&opts);

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
 	src/cli/ask.c \
+	src/cli/backup.c \
 	src/cli/check.c src/cli/check.h \
 	src/cli/check_folders.c \
 	src/cli/check_good.c \
@@ -9,6 +10,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/check_programs.c \
 	src/cli/check_tls.c \
 	src/cli/cli.c src/cli/cli.h src/cli/cli_priv.h src/cli/commands.def \
+	src/cli/completion.c \
 	src/cli/control.c \
 	src/cli/debug.c \
 	src/cli/events.c \
@@ -18,6 +20,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/opts.c src/cli/options.def \
 	src/cli/proxy.c \
 	src/cli/redis_cli.c \
+	src/cli/restore.c \
 	src/cli/run.c \
 	src/cli/status.c src/cli/status_text.c src/cli/status_text.h \
 	src/cli/upgrade.c \

@@ -147,6 +147,7 @@ struct conf_origin {
 	enum conf_source source;
 	const char *where; /* borrowed, as all here */
 	const char *dir;   /* that @FILE is relative to; NULL: the working folder */
+	bool names_file;   /* SOURCE_ENV: the value is the name of a file that holds it */
 };
 /* VALUE as written: quotes, $NAME and @FILE are understood, save from the environment. */
 void conf_setting_add(struct conf_settings *s, const struct conf_origin *from, const char *section,

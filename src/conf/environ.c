@@ -1,6 +1,7 @@
 /*
  * The environment: HOLDFAST_SECTION_KEY for every option, and four names that users of Sentinel's
- * containers know. A variable that is set but empty counts as not set, as a compose file leaves it.
+ * containers know. HOLDFAST_SECTION_KEY_FILE names a file that holds the value, as secrets reach
+ * containers. A variable that is set but empty counts as not set, as a compose file leaves it.
  * Variables whose first word is near no section are somebody else's.
  */
 #include "conf/conf_priv.h"
@@ -15,6 +16,7 @@
 
 #define PREFIX     "HOLDFAST_"
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
+#define FILE_END   "_FILE"
 #define NAME_MAX_  100
 
 static const struct {
@@ -188,14 +190,23 @@ static void
 gather_variable(struct conf_settings *s, const char *variable)
 {
 	const char *equals = strchr(variable, '=');
-	char *where, *section = NULL, *key = NULL, nearest[NAME_MAX_] = "";
+	char *where, *plain, *section = NULL, *key = NULL, nearest[NAME_MAX_] = "";
+	size_t len;
+	bool names_file;
 	const char *name;
 
 	if (equals[1] == '\0') {
 		return;
 	}
 	where = xstrndup(variable, MIN((size_t)(equals - variable), NAME_MAX_));
-	name = where + PREFIX_LEN;
+	plain = xstrdup(where);
+	len = strlen(plain);
+	names_file = len > PREFIX_LEN + strlen(FILE_END) &&
+		     strcmp(plain + len - strlen(FILE_END), FILE_END) == 0;
+	if (names_file) {
+		plain[len - strlen(FILE_END)] = '\0';
+	}
+	name = plain + PREFIX_LEN;
 	if (strcmp(name, "DIR") == 0) {
 		goto out;
 	}
@@ -215,11 +226,13 @@ gather_variable(struct conf_settings *s, const char *variable)
 		    "%s: no option has this name; the nearest is " PREFIX "%s", where, nearest);
 		goto out;
 	}
-	conf_setting_add(s, &(struct conf_origin){.source = SOURCE_ENV, .where = where}, section,
-	    key, equals + 1);
+	conf_setting_add(s,
+	    &(struct conf_origin){.source = SOURCE_ENV, .where = where, .names_file = names_file},
+	    section, key, equals + 1);
 out:
 	free(section);
 	free(key);
+	free(plain);
 	free(where);
 }
 

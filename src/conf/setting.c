@@ -170,6 +170,14 @@ resolve(const struct conf_settings *s, const struct conf_origin *from, const cha
 	char *value;
 
 	*ret_hidden = false;
+	if (from->names_file) {
+		*ret_hidden = true;
+		value = read_value_file(text, from->dir, err);
+		if (value == NULL) {
+			errmsg_prefix(err, "has no value");
+		}
+		return value;
+	}
 	if (from->source == SOURCE_ENV || from->source == SOURCE_CONTAINER) {
 		return xstrdup(text);
 	}

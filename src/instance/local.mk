@@ -1,5 +1,7 @@
 noinst_LIBRARIES += src/instance/libinstance.a
 src_instance_libinstance_a_SOURCES = \
+	src/instance/backup.c src/instance/backup.h \
+	src/instance/restore.c src/instance/restore.h \
 	src/instance/claim.c src/instance/claim.h \
 	src/instance/conf_file.c src/instance/conf_file.h \
 	src/instance/failover.c src/instance/failover.h src/instance/failover_priv.h \

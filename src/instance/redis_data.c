@@ -157,21 +157,35 @@ redis_data_ahead(const char *dir, const char *than)
 	return more;
 }
 
-int
-redis_data_set_aside(const char *dir, uint64_t stamp, struct errmsg *err)
+/* To the names with the word and the time, or back from them. */
+static int
+rename_all(const char *dir, const char *word, uint64_t stamp, bool back, struct errmsg *err)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(data_names) && rc == 0; i++) {
-		char *from = xasprintf("%s/%s", dir, data_names[i]);
-		char *to = xasprintf("%s.damaged-%llu", from, (unsigned long long)stamp);
+		char *name = xasprintf("%s/%s", dir, data_names[i]);
+		char *aside = xasprintf("%s.%s-%llu", name, word, (unsigned long long)stamp);
 
-		if (rename(from, to) == -1 && errno != ENOENT) {
+		if (rename(back ? aside : name, back ? name : aside) == -1 && errno != ENOENT) {
 			rc = -errno;
-			errmsg_set(err, "cannot set %s aside: %s", from, strerror(-rc));
+			errmsg_set(err, "cannot set %s %s: %s", back ? aside : name,
+			    back ? "back" : "aside", strerror(-rc));
 		}
-		free(from);
-		free(to);
+		free(name);
+		free(aside);
 	}
 	return rc;
+}
+
+int
+redis_data_set_aside(const char *dir, const char *word, uint64_t stamp, struct errmsg *err)
+{
+	return rename_all(dir, word, stamp, false, err);
+}
+
+int
+redis_data_put_back(const char *dir, const char *word, uint64_t stamp, struct errmsg *err)
+{
+	return rename_all(dir, word, stamp, true, err);
 }

@@ -23,9 +23,13 @@ bool redis_data_is_complaint(struct slice line);
 uint64_t redis_data_ahead(const char *dir, const char *than);
 
 /*
- * Renames all that redis would load from the folder to NAME.damaged-STAMP, `stamp` being a time. 0, also when there is
- * nothing, or a negative errno.
+ * Renames all that redis would load from the folder to NAME.WORD-STAMP (dump.rdb.damaged-1780000000), `stamp` being a time. 0, also
+ * when there is nothing, or a negative errno.
  */
-int redis_data_set_aside(const char *dir, uint64_t stamp, struct errmsg *err) ATTR_WARN_UNUSED;
+int redis_data_set_aside(
+    const char *dir, const char *word, uint64_t stamp, struct errmsg *err) ATTR_WARN_UNUSED;
+/* The inverse. */
+int redis_data_put_back(
+    const char *dir, const char *word, uint64_t stamp, struct errmsg *err) ATTR_WARN_UNUSED;
 
 #endif

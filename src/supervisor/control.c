@@ -388,6 +388,12 @@ on_modules(struct ctl_request *req, const json_t *args, void *owner)
 	ctl_done(req, json_pack("{s:o}", "modules", modules_json(owner)));
 }
 
+static void
+on_backup(struct ctl_request *req, const json_t *args, void *owner)
+{
+	backup_begin(owner, req);
+}
+
 static const struct ctl_command commands[] = {
     {"ping", on_ping},
     {"status", on_status},
@@ -401,6 +407,7 @@ static const struct ctl_command commands[] = {
     {"reload", on_reload},
     {"modules", on_modules},
     {"upgrade", on_upgrade},
+    {"backup", on_backup},
 };
 
 int

@@ -65,7 +65,7 @@ damage_prepare(struct unit *u, bool replica, struct errmsg *err)
 	if (s->master == NULL || !servers_is_master(s->master)) {
 		return -EAGAIN;
 	}
-	rc = redis_data_set_aside(u->dir, now, err);
+	rc = redis_data_set_aside(u->dir, "damaged", now, err);
 	if (rc == 0) {
 		u->damaged = u->loaded.diverged = false;
 		log_notice("%s: its damaged data is set aside as *.damaged-%llu in its folder",

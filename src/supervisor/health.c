@@ -175,6 +175,7 @@ health_check(struct supervisor *s)
 
 	if (s->plan > PLAN_RUNNING) {
 		s->health = HEALTH_STOPPING;
+		service_state(s, NULL);
 		return;
 	}
 	reasons = find_reasons(s);
@@ -184,6 +185,7 @@ health_check(struct supervisor *s)
 	} else if (s->was_ready || s->plan == PLAN_RUNNING) {
 		set_health(s, HEALTH_DEGRADED, reasons);
 	}
+	service_state(s, reasons);
 	json_decref(reasons);
 }
 

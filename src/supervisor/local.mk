@@ -1,5 +1,6 @@
 noinst_LIBRARIES += src/supervisor/libsupervisor.a
 src_supervisor_libsupervisor_a_SOURCES = \
+	src/supervisor/backup.c \
 	src/supervisor/control.c \
 	src/supervisor/damage.c \
 	src/supervisor/decision.c src/supervisor/decision.h \
@@ -19,6 +20,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/roles.c \
 	src/supervisor/rolling.c \
 	src/supervisor/servers.c \
+	src/supervisor/service.c \
 	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
 	src/supervisor/unit.c \
 	src/supervisor/upgrade.c \

@@ -259,6 +259,7 @@ reload(struct supervisor *s, struct ctl_request *req)
 		json_decref(restart);
 		return;
 	}
+	service_reload(s, false);
 	conf_faults_init(&faults);
 	if (conf_load(s->sources, &conf, &faults) < 0) {
 		reject(s, req, &faults);
@@ -274,6 +275,7 @@ reload(struct supervisor *s, struct ctl_request *req)
 			    json_pack("{s:O,s:O}", "applied", applied, "restart_needed", restart));
 		}
 	}
+	service_reload(s, true);
 	conf_faults_fini(&faults);
 	json_decref(applied);
 	json_decref(restart);

@@ -71,6 +71,8 @@ on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 	loaded_tick(w->data);
 	roles_tick(w->data);
 	workers_tick(w->data);
+	backup_tick(w->data);
+	service_tick(w->data);
 }
 
 static void
@@ -83,6 +85,7 @@ on_stop_signal(struct ev_loop *ev, ev_signal *w, int revents)
 		    json_pack("{s:s}", "signal", strsignal(w->signum)),
 		    "told to stop (%s): stopping in order", strsignal(w->signum));
 		rolling_stop(s);
+		backup_stop(s);
 		roles_cancel_switch(s, "everything is being stopped, the handover was given up");
 	}
 	plan_stop(s);
@@ -311,6 +314,19 @@ check_programs(struct supervisor *s, struct errmsg *err)
 	return rc;
 }
 
+/* Until somebody watches them: to process 1, as we are in a container, the kernel would not even deliver those that nobody handles. */
+static void
+hold_signals(void)
+{
+	sigset_t ours;
+
+	(void)sigemptyset(&ours);
+	(void)sigaddset(&ours, SIGTERM);
+	(void)sigaddset(&ours, SIGINT);
+	(void)sigaddset(&ours, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &ours, NULL);
+}
+
 static void
 watch_signals(struct supervisor *s)
 {
@@ -361,6 +377,7 @@ begin(struct supervisor *s, struct errmsg *err)
 	modules_begin(s);
 	watch_signals(s);
 	make_units(s);
+	backup_init(s);
 	history_add(s->history, EVENT_SUPERVISOR_STARTED, s->node,
 	    json_pack("{s:i,s:s}", "pid", (int)getpid(), "dir", s->conf->data_dir),
 	    "started as pid %ld in %s", (long)getpid(), s->conf->data_dir);
@@ -394,6 +411,8 @@ finish(struct supervisor *s)
 	control_close(s);
 	upgrade_free(&s->upgrade);
 	rolling_free(s);
+	backup_fini(s);
+	service_fini(s);
 	modules_fini(s);
 	if (s->watcher != NULL) {
 		roles_fini(s);
@@ -472,6 +491,7 @@ make(struct conf *conf, const struct conf_sources *sources, char *const *argv)
 	loop_hook_init(&s->check, on_check, s);
 	read_boot_id(s);
 	find_self(s);
+	service_init(s);
 	return s;
 }
 
@@ -483,6 +503,7 @@ supervisor_run(struct conf *conf, const struct conf_sources *sources, char *cons
 	enum log_level level = LOG_NOTICE;
 	int code = 0;
 
+	hold_signals();
 	(void)log_level_parse(conf->holdfast_log_level, &level);
 	log_setup(level, strcmp(conf->holdfast_log_format, "json") == 0, NULL);
 	if (begin(s, &err) < 0) {

@@ -11,7 +11,8 @@
  *   rolling.c     all servers restarted one after the other (a table)
  *   damage.c      data that redis cannot load
  *   modules.c     the set of modules: judged, in effect, changed   loaded.c   what each server has of it
- *   removal.c     may a module leave
+ *   service.c     what systemd is told
+ *   removal.c     may a module leave                  backup.c   snapshots, asked for or by schedule
  */
 #ifndef SUPERVISOR_SUPERVISOR_PRIV_H
 #define SUPERVISOR_SUPERVISOR_PRIV_H
@@ -32,6 +33,7 @@
 #include "net/loop.h"
 #include "proc/ending.h"
 #include "proc/logfile.h"
+#include "proc/notify.h"
 #include "proc/process.h"
 #include "store/store.h"
 #include "supervisor/history.h"
@@ -234,6 +236,12 @@ struct supervisor {
 	struct unit *failover_then; /* borrowed: stop or restart it once the switchover is done */
 	bool failover_then_restart;
 	struct rolling *rolling; /* a rolling restart; NULL: none */
+	struct backup *backup;
+
+	struct notify *notify; /* the service manager */
+	ev_timer beat;
+	char service_status[700]; /* as told last */
+	bool service_ready, service_stopping;
 
 	struct loop_hook check; /* health and plan are looked at once a turn */
 	ev_timer tick;          /* once a second: roles that stay wrong */
@@ -482,6 +490,27 @@ void rolling_switched(struct supervisor *s, int error, const char *text);
 void rolling_stop(struct supervisor *s);
 /* Without a word. */
 void rolling_free(struct supervisor *s);
+
+/* ---- service.c ---- */
+void service_init(struct supervisor *s);
+void service_fini(struct supervisor *s);
+/* Once a turn: the state, if it is another; `reasons` (may be NULL) are those why it is not ready. */
+void service_state(struct supervisor *s, const json_t *reasons);
+/* Once a second. */
+void service_tick(struct supervisor *s);
+/* A reload begins, or is done. */
+void service_reload(struct supervisor *s, bool done);
+
+/* ---- backup.c ---- */
+/* Once the folder is locked. */
+void backup_init(struct supervisor *s);
+void backup_fini(struct supervisor *s);
+/* Begins a backup; `req` (may be NULL) is answered when it stands, or with why there is none. */
+void backup_begin(struct supervisor *s, struct ctl_request *req);
+/* Once a second: is one due? */
+void backup_tick(struct supervisor *s);
+/* Everything is being stopped. */
+void backup_stop(struct supervisor *s);
 
 /* ---- supervisor.c ---- */
 /* The program that we are, for workers: its path, or if there is another file now, our own all the same. */

@@ -22,11 +22,13 @@ EXTRA_DIST += \
 	tests/integration/test_takeover.py \
 	tests/integration/test_tls_backend.py \
 	tests/integration/test_adopt.py \
+	tests/integration/test_backup.py \
 	tests/integration/test_bad_input.py \
 	tests/integration/test_cli.py \
 	tests/integration/test_clients.py \
 	tests/integration/test_config.py \
 	tests/integration/test_differential.py \
+	tests/integration/test_documented.py tests/integration/test_state_version.py \
 	tests/integration/test_durability.py \
 	tests/integration/test_failover.py \
 	tests/integration/test_http.py \
@@ -43,6 +45,7 @@ EXTRA_DIST += \
 	tests/integration/test_resume.py \
 	tests/integration/test_rolling.py \
 	tests/integration/test_sites.py \
+	tests/integration/test_service.py \
 	tests/integration/test_start.py \
 	tests/integration/test_stats.py \
 	tests/integration/test_supervise.py \

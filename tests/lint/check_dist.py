@@ -11,13 +11,13 @@ OTHER = re.compile(r"(^|/)(\.|__pycache__/|.*~$|.*\.(o|a|orig|rej|log|trs|replay
 
 
 def main():
-    makefiles = ["Makefile.am"] + lintlib.files(["src", "tests", "etc"], (".mk",))
+    makefiles = ["Makefile.am"] + lintlib.files(["src", "tests", "etc", "systemd", "docker"], (".mk",))
     words, whole_folders = set(), set()
     for path in makefiles:
         content = re.sub(r"\$\((?:top_)?srcdir\)/", "", lintlib.text(path)).replace("\\\n", " ")
         words.update(content.split())
         whole_folders.update(*(line.split() for line in content.splitlines() if line.startswith("EXTRA_DIST")))
-    paths = lintlib.files(["src", "tests", "etc"], ("",))
+    paths = lintlib.files(["src", "tests", "etc", "systemd", "docker"], ("",))
     faults = []
     for path in paths:
         stem = os.path.splitext(path)[0]

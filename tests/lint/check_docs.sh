@@ -11,18 +11,23 @@ new=$(mktemp) || exit 1
 trap 'rm -f "$new"' EXIT
 faults=0
 
-compare() { # KIND FILE
-	if ! "$holdfast" debug options "$1" >"$new"; then
-		echo "$2: holdfast debug options $1 failed"
+compare() { # TABLE KIND FILE
+	what="$1 $2"
+	shift
+	# shellcheck disable=SC2086
+	if ! "$holdfast" debug $what >"$new"; then
+		echo "$2: holdfast debug $what failed"
 		faults=$((faults + 1))
 	elif ! diff -u "$HF_SRCDIR/$2" "$new"; then
-		echo "$2: is not what src/conf/options.def says: run make update-docs and commit the result"
+		echo "$2: is not what the tables say: run make update-docs and commit the result"
 		faults=$((faults + 1))
 	fi
 }
 
-compare ini etc/holdfast.ini
-compare man etc/man/holdfast.conf.5
+compare options ini etc/holdfast.ini
+compare options man etc/man/holdfast.conf.5
+compare completion bash etc/completion/holdfast
+compare completion zsh etc/completion/_holdfast
 if command -v groff >/dev/null 2>&1; then
 	for page in "$HF_SRCDIR"/etc/man/*.[1-9]; do
 		said=$(groff -man -Tutf8 -Kutf8 -ww -z "$page" 2>&1)

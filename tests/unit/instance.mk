@@ -38,3 +38,7 @@ tests_unit_test_manifest_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
 unit_tests += tests/unit/test_module_set
 tests_unit_test_module_set_SOURCES = tests/unit/test_module_set.c tests/unit/scratch.h
 tests_unit_test_module_set_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_backup
+tests_unit_test_backup_SOURCES = tests/unit/test_backup.c tests/unit/scratch.h
+tests_unit_test_backup_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)

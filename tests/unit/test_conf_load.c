@@ -134,6 +134,26 @@ environment_reaches_instances_and_directives(void **state)
 	assert_string_equal(f->conf->redis_password, "\"$a;\" @b ");
 }
 
+/* As secrets reach containers. */
+static void
+a_variable_may_name_a_file(void **state)
+{
+	struct fixture *f = *state;
+	FILE *secret = fopen("secret.test", "w");
+
+	assert_non_null(secret);
+	assert_true(fputs("from a file\n", secret) >= 0);
+	assert_int_equal(fclose(secret), 0);
+	assert_loads(f, NULL,
+	    STRINGS("HOLDFAST_REDIS_PASSWORD_FILE=secret.test",
+		"HOLDFAST_ACL_A_PASSWORD_FILE=secret.test", "HOLDFAST_ACL_A_USER=u",
+		"HOLDFAST_ACL_A_ENABLED=*"),
+	    NULL);
+	assert_int_equal(remove("secret.test"), 0);
+	assert_string_equal(f->conf->redis_password, "from a file");
+	assert_string_equal(f->conf->acls[0].password, "from a file");
+}
+
 static void
 units_are_understood(void **state)
 {
@@ -199,13 +219,13 @@ quotes_comments_and_line_ends(void **state)
 	assert_loads(f,
 	    "\xef\xbb\xbf; comment\n# another\n[redis] ; behind\r\n  password = \"a ; b\\\"\\\\ \" "
 	    "; real\r\n\n"
-	    "config.proc-title-template = 9;9 # 1 ; cut\n\tconfig.hz : 20\n[backup]\nevery = ; "
+	    "config.proc-title-template = 9;9 # 1 ; cut\n\tconfig.hz : 20\n[http]\naccess_log = ; "
 	    "nothing",
 	    NULL, NULL);
 	assert_string_equal(f->conf->redis_password, "a ; b\"\\ ");
 	assert_string_equal(f->conf->redis_config.items[0].value, "20");
 	assert_string_equal(f->conf->redis_config.items[1].value, "9;9 # 1");
-	assert_null(f->conf->backup_every);
+	assert_null(f->conf->http_access_log);
 }
 
 static void
@@ -427,6 +447,7 @@ main(void)
 	    TEST(container_names_stand_below_our_own),
 	    TEST(other_peoples_variables_are_left_alone),
 	    TEST(environment_reaches_instances_and_directives),
+	    TEST(a_variable_may_name_a_file),
 	    TEST(units_are_understood),
 	    TEST(words_are_understood),
 	    TEST(lists_are_split_and_put_in_one_form),

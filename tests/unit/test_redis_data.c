@@ -148,7 +148,7 @@ test_set_aside_keeps_everything(void **state)
 	put(dir, "a/appendonlydir/appendonly.aof.1.incr.aof", 0, 10, MANY, 0);
 	put(dir, "a/dump.rdb", 0, 10, MANY, 0);
 	put(dir, "a/redis.conf", 0, 1, MANY, 0);
-	assert_int_equal(redis_data_set_aside(scratch_path(dir, "a"), 77, &err), 0);
+	assert_int_equal(redis_data_set_aside(scratch_path(dir, "a"), "damaged", 77, &err), 0);
 	assert_int_equal(access(scratch_path(dir, "a/appendonlydir"), F_OK), -1);
 	assert_int_equal(access(scratch_path(dir, "a/dump.rdb"), F_OK), -1);
 	assert_int_equal(access(scratch_path(dir, "a/redis.conf"), F_OK), 0);
@@ -156,7 +156,7 @@ test_set_aside_keeps_everything(void **state)
 	    access(scratch_path(dir, "a/appendonlydir.damaged-77/appendonly.aof.1.incr.aof"), F_OK),
 	    0);
 	assert_int_equal(access(scratch_path(dir, "a/dump.rdb.damaged-77"), F_OK), 0);
-	assert_int_equal(redis_data_set_aside(scratch_path(dir, "a"), 78, &err), 0);
+	assert_int_equal(redis_data_set_aside(scratch_path(dir, "a"), "damaged", 78, &err), 0);
 }
 
 int

@@ -1,0 +1,277 @@
+/*
+ * holdfast restore: data from elsewhere in the place of ours, while no supervisor and none of its servers runs. All is looked at before the
+ * first file is touched. As root it works as the user to whom the data folder belongs: only the source is read with root's rights.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "conf/conf.h"
+#include "instance/backup.h"
+#include "instance/restore.h"
+#include "net/listener.h"
+#include "proc/capture.h"
+#include "supervisor/lock.h"
+
+#define CHECK_MS        (UINT64_C(6) * 3600 * 1000)
+#define CHECK_BYTES_MAX ((size_t)256 * 1024)
+
+extern char **environ;
+
+/* Whose folder it is. 0, or a negative errno. */
+static int
+drop_to_owner(const char *dir, struct errmsg *err)
+{
+	struct stat st;
+	int rc = 0;
+
+	if (geteuid() != 0 || stat(dir, &st) == -1 || st.st_uid == 0) {
+		return 0; /* a new folder is root's, as `holdfast run` would make it */
+	}
+	if (setgroups(0, NULL) == -1 || setgid(st.st_gid) == -1 || setuid(st.st_uid) == -1) {
+		rc = -errno;
+		errmsg_set(err, "cannot become the user of %s: %s", dir, strerror(-rc));
+	}
+	return rc;
+}
+
+/* Servers of a supervisor that was killed go on, and would write into what we put there. */
+static int
+check_nothing_runs(const struct conf *conf, struct errmsg *err)
+{
+	for (unsigned i = 0; i < conf->redis_instances; i++) {
+		const struct conf_redis *r = &conf->redis[i];
+
+		for (size_t k = 0; k < r->bind.count; k++) {
+			struct endpoint ep = endpoint_tcp(r->bind.items[k], r->port);
+			int rc = listener_probe(&ep, err);
+
+			if (rc == -EADDRINUSE) {
+				errmsg_prefix(err, "restore needs all servers stopped (start "
+						   "`holdfast run`, then end "
+						   "it)");
+				return rc;
+			}
+		}
+	}
+	return 0;
+}
+
+/* redis-check-rdb of the server that will read it; without one the server is the first to see. The caller's; NULL. */
+static char *
+find_check_program(const struct conf *conf)
+{
+	struct errmsg err = ERRMSG_NONE;
+	char *server = NULL, *slash, *program = NULL;
+
+	if (conf_find_server(conf->redis_server, &server, &err) == 0 &&
+	    (slash = strrchr(server, '/')) != NULL) {
+		program = xasprintf("%.*s/%s-check-rdb", (int)(slash - server), server,
+		    strncmp(slash + 1, "valkey", 6) == 0 ? "valkey" : "redis");
+		if (access(program, X_OK) != 0) {
+			free(program);
+			program = NULL;
+		}
+	}
+	free(server);
+	return program;
+}
+
+/* The last line of what it said. */
+static struct slice
+last_line(struct slice text)
+{
+	while (text.len > 0 && text.ptr[text.len - 1] == '\n') {
+		text.len--;
+	}
+	for (size_t i = text.len; i > 0; i--) {
+		if (text.ptr[i - 1] == '\n') {
+			return (struct slice){text.ptr + i, text.len - i};
+		}
+	}
+	return text;
+}
+
+static int
+check_snapshot(const struct conf *conf, const char *path, struct errmsg *err)
+{
+	char *program = find_check_program(conf), *copy = xstrdup(path);
+	char *argv[] = {program, copy, NULL};
+	struct buf said;
+	int status = 0, rc = 0;
+
+	buf_init(&said, CHECK_BYTES_MAX);
+	if (program != NULL) {
+		rc = capture(program, argv, CHECK_MS, &said, &status, err);
+	}
+	if (rc == 0 && status != 0) {
+		struct slice line = last_line(buf_slice(&said));
+
+		rc = -EILSEQ;
+		errmsg_set(err, "%s finds the snapshot damaged, or of a newer redis: %.*s", program,
+		    (int)MIN(line.len, (size_t)300), (const char *)line.ptr);
+	}
+	buf_fini(&said);
+	free(program);
+	free(copy);
+	return rc;
+}
+
+/* A copy that is ours, looked at before anything else is touched; `source` has it from then on. */
+static int
+stage(const struct conf *conf, struct restore_source *source, uint64_t stamp, char **ret_copy,
+    struct errmsg *err)
+{
+	char *copy = xasprintf("%s/restore-%llu.tmp", conf->data_dir, (unsigned long long)stamp);
+	int fd = -1, rc = backup_copy(source->files[0].fd, copy, err);
+
+	*ret_copy = copy;
+	if (rc == 0) {
+		rc = check_snapshot(conf, copy, err);
+	}
+	if (rc == 0) {
+		fd = open(copy, O_RDONLY | O_CLOEXEC);
+		rc = fd != -1 ? 0 : -errno;
+		if (rc < 0) {
+			errmsg_set(err, "cannot read %s: %s", copy, strerror(-rc));
+		}
+	}
+	if (rc == 0) {
+		(void)close(source->files[0].fd);
+		source->files[0].fd = fd;
+	}
+	return rc;
+}
+
+/* The first one last: where nothing else says who was master, the newest data begins. */
+static int
+place_all(const struct conf *conf, const struct restore_source *source, uint64_t stamp,
+    struct errmsg *err)
+{
+	int rc = 0;
+
+	for (unsigned i = conf->redis_instances; i > 0 && rc == 0; i--) {
+		char *dir = xasprintf("%s/%s", conf->data_dir, conf->redis[i - 1].name);
+
+		rc = restore_place(source, dir, stamp, err);
+		free(dir);
+		if (rc < 0 && i < conf->redis_instances) {
+			errmsg_prefix(err,
+			    "not all instances have the restored data, restore again before the "
+			    "next start");
+		}
+	}
+	return rc;
+}
+
+static int
+check_source(const struct conf *conf, const struct restore_source *source, struct errmsg *err)
+{
+	int rc;
+
+	if (source->kind == RESTORE_RDB) {
+		rc = backup_verify(source->path, err);
+		return rc == -ENOENT ? 0 : rc;
+	}
+	for (unsigned i = 0; i < conf->redis_instances; i++) {
+		if (!conf->redis[i].appendonly) {
+			errmsg_set(err,
+			    "%s is %s, and redis.appendonly is no: the servers would not read it",
+			    source->path, restore_kind_name(source->kind));
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int
+restore(const struct conf *conf, const char *path)
+{
+	uint64_t stamp = clock_wall_ms() / 1000;
+	struct restore_source source = {0};
+	struct errmsg err = ERRMSG_NONE;
+	int lock_fd = -1, rc = restore_open(path, &source, &err);
+	char *copy = NULL;
+
+	if (rc == 0) {
+		rc = check_source(conf, &source, &err);
+	}
+	if (rc == 0) {
+		rc = drop_to_owner(conf->data_dir, &err);
+	}
+	if (rc == 0) {
+		rc = lock_folder(conf->data_dir, &lock_fd, &err);
+	}
+	if (rc == 0) {
+		rc = check_nothing_runs(conf, &err);
+	}
+	if (rc == 0 && source.kind == RESTORE_RDB) {
+		rc = stage(conf, &source, stamp, &copy, &err);
+	}
+	if (rc == 0) {
+		rc = place_all(conf, &source, stamp, &err);
+	}
+	if (rc == 0) {
+		(void)printf("%s, %s, is in place for the next start of `holdfast run`\n"
+			     "what was there before is in %s/redis-*/*.before-restore-%llu: remove "
+			     "it once all is well\n",
+		    source.path, restore_kind_name(source.kind), conf->data_dir,
+		    (unsigned long long)stamp);
+		if (conf->peer_count > 0) {
+			(void)printf("do the same on every other host before the first is "
+				     "started\n");
+		}
+	} else {
+		cli_error("%s", err.text);
+	}
+	if (copy != NULL) {
+		(void)unlink(copy);
+	}
+	free(copy);
+	if (lock_fd != -1) {
+		(void)close(lock_fd);
+	}
+	restore_close(&source);
+	return rc == 0 ? CLI_OK : CLI_FAILED;
+}
+
+int
+cli_restore(int argc, char **argv)
+{
+	struct cli_opts opts;
+	struct conf_faults faults;
+	struct conf *conf = NULL;
+	int code = cli_opts_parse(argc, argv, "cds", 1, 1, &opts);
+
+	if (code < 0) {
+		struct conf_sources sources = {.env = environ,
+		    .file = opts.config,
+		    .sets = opts.set.items,
+		    .set_count = opts.set.count,
+		    .data_dir = opts.dir};
+
+		conf_faults_init(&faults);
+		if (conf_load(&sources, &conf, &faults) == 0) {
+			code = restore(conf, opts.args[0]);
+			conf_free(&conf);
+		} else {
+			for (size_t i = 0; i < faults.count; i++) {
+				cli_error("%s", faults.items[i]);
+			}
+			code = CLI_BAD_CONFIG;
+		}
+		conf_faults_fini(&faults);
+	}
+	cli_opts_fini(&opts);
+	return code;
+}
