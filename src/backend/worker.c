@@ -53,7 +53,8 @@ struct worker {
 	struct conf *conf;      /* in effect */
 	struct conf *next_conf; /* arrived, waits for `go` */
 	char *user, *secret;
-	char *master_name; /* the watcher keeps it by reference */
+	char *watch_user, *watch_secret; /* the watcher keeps them by reference; NULL: none */
+	char *master_name;               /* the watcher keeps it by reference */
 	struct door_watch **doors;
 	size_t door_count;
 	bool doors_paused; /* by the role */
@@ -429,6 +430,13 @@ start(struct worker *w, struct errmsg *err)
 	if (rc < 0) {
 		return rc;
 	}
+	if (w->supervised && conf_host_count(w->conf) > 1) {
+		/* Several hosts: the sentinels know the supervisor's user. */
+		w->watch_user = xstrdup(w->user);
+		w->watch_secret = xstrdup(w->secret);
+		spec.user = w->watch_user;
+		spec.password = w->watch_secret;
+	}
 	w->watcher = watcher_new(w->loop, w->topo, &spec);
 	rc = w->ops->start(w, &w->state, err);
 	if (rc < 0) {
@@ -721,6 +729,11 @@ finish(struct worker *w)
 	}
 	free(w->secret);
 	free(w->user);
+	if (w->watch_secret != NULL) {
+		explicit_bzero(w->watch_secret, strlen(w->watch_secret));
+	}
+	free(w->watch_secret);
+	free(w->watch_user);
 	free(w->master_name);
 	free(w->name);
 	w->magic = 0;

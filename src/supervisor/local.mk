@@ -1,10 +1,12 @@
 noinst_LIBRARIES += src/supervisor/libsupervisor.a
 src_supervisor_libsupervisor_a_SOURCES = \
+	src/supervisor/agree.c \
 	src/supervisor/control.c \
 	src/supervisor/damage.c \
 	src/supervisor/decision.c src/supervisor/decision.h \
 	src/supervisor/health.c \
 	src/supervisor/history.c src/supervisor/history.h \
+	src/supervisor/hosts.c \
 	src/supervisor/legacy.c src/supervisor/legacy.h \
 	src/supervisor/loaded.c \
 	src/supervisor/lock.c src/supervisor/lock.h \

@@ -235,6 +235,12 @@ send_sentinels(struct unit *u)
 			count++;
 		}
 	}
+	for (size_t i = 0; i < s->host_count && count < ARRAY_LEN(list); i++) {
+		if (!s->hosts[i].self) {
+			list[count] = endpoint_format(&s->hosts[i].sentinel, texts[count]);
+			count++;
+		}
+	}
 	return channel_sendv(u->channel, -1, "sentinels", list, count);
 }
 
