@@ -331,6 +331,9 @@ on_role(void *arg, const redisReply *reply, int error)
 	if (b->not_serving) {
 		step(b, B_NOT_MASTER);
 		set_why(b, "the master is loading its data");
+	} else if (b->fenced && says_master(reply)) {
+		step(b, B_NOT_MASTER);
+		set_why(b, "the master reaches too few replicas to take writes");
 	} else if (says_master(reply) || (b->conf.any_role && reply->type == REDIS_REPLY_ARRAY)) {
 		learn_commands(b);
 		step(b, B_IS_MASTER);
@@ -357,6 +360,18 @@ on_ping(void *arg, const redisReply *reply, int error)
 			 strncmp(reply->str, "LOADING", 7) == 0;
 }
 
+/* As the server counts them, late ones left out (replication.c, refreshGoodSlavesCount). */
+static void
+on_replication(void *arg, const redisReply *reply, int error)
+{
+	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
+	uint64_t good;
+
+	b->fenced = reply != NULL &&
+		    slice_to_u64(reply_info(reply, "min_slaves_good_slaves"), &good) &&
+		    good < b->conf.fence;
+}
+
 static void
 ask_role(void *obj)
 {
@@ -371,6 +386,8 @@ ask_role(void *obj)
 	}
 	b->role_stale = false;
 	b->role_asked = link_send(b->probe, 0, on_ping, b, "PING", NULL) == 0 &&
+			(b->conf.fence == 0 || link_send(b->probe, 0, on_replication, b, "INFO",
+						   "replication", NULL) == 0) &&
 			link_send(b->probe, 0, on_role, b, "ROLE", NULL) == 0;
 }
 

@@ -32,6 +32,11 @@ struct backend_conf {
 	size_t held_bytes_max;   /* of all requests that wait; 0: 64 MiB */
 	size_t held_count_max;   /* 0: 100000 */
 	uint64_t stall_ms;       /* how long one slow reader may keep others waiting; 0: 1000 */
+	/*
+	 * Several hosts: the master takes writes only while it has so many replicas (min-replicas-to-write); until then it is none. 0: it is not
+	 * looked at.
+	 */
+	unsigned fence;
 	bool any_role;           /* a replica will do: what is sent only reads */
 	struct metrics *metrics; /* borrowed: shared with another backend; NULL: its own */
 	const char *client_name; /* what our links are called in CLIENT LIST; borrowed, static */

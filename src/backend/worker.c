@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backend/arrival.h"
+#include "backend/refusal.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -398,10 +399,12 @@ report(struct worker *w)
 static void
 configure_backend(struct worker *w)
 {
-	const struct backend_conf conf = {
-	    .hold_ms = w->conf->proxy_hold_ms, .client_name = "holdfast"};
+	const struct backend_conf conf = {.hold_ms = w->conf->proxy_hold_ms,
+	    .fence = (unsigned)conf_host_count(w->conf) / 2,
+	    .client_name = "holdfast"};
 	enum log_level level = LOG_NOTICE;
 
+	refusal_set_fenced(conf.fence > 0);
 	(void)log_level_parse(w->conf->holdfast_log_level, &level);
 	log_setup(level, strcmp(w->conf->holdfast_log_format, "json") == 0, w->name);
 	if (w->backend == NULL) {

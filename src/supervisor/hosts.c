@@ -204,6 +204,9 @@ hosts_on_master(struct supervisor *s)
 {
 	for (size_t i = 0; i < s->host_count; i++) {
 		s->hosts[i].linked = s->hosts[i].was_synced = hosts_is_synced(&s->hosts[i]);
+		if (s->hosts[i].probe != NULL) {
+			probe_ask(s->hosts[i].probe);
+		}
 	}
 }
 

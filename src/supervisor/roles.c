@@ -775,9 +775,9 @@ roles_switch(struct supervisor *s, const char *to, struct ctl_request *req, stru
 		    err, "a failover is already under way: wait for it (`holdfast events -f`)");
 		return -EBUSY;
 	}
-	if (s->master != NULL ? !servers_is_master(s->master)
-			      : !s->master_known || hosts_at(s, &s->master_at.at) == NULL ||
-				    !hosts_is_master(hosts_at(s, &s->master_at.at))) {
+	/* Of another host's, or one that has just become master, the failover itself asks what it is. */
+	if (hosts_are_several(s) ? !s->master_known || hosts_at(s, &s->master_at.at) == NULL
+				 : s->master == NULL || !servers_is_master(s->master)) {
 		errmsg_set(
 		    err, "there is no master here that could hand over: see `holdfast status`");
 		return -ENOENT;
