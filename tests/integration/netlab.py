@@ -1,5 +1,6 @@
 """
-Hosts as network namespaces on one bridge, for tests that cut them off: a cut is silence, not a reset. Needs root and iproute2.
+Hosts as network namespaces on one bridge, for tests that cut them off: a cut is silence, not a reset. Needs root and iproute2. The bridge has a
+namespace of its own, where no firewall of this machine (Docker's, say) looks at what it forwards.
 
 The names are made from our pid, the subnet is one of 10.77.0.0/16 that nobody has, so that several runs live side by side; what a run that was
 killed has left is taken away by the next one. The test itself stands outside of all hosts, at .254 of the bridge.
@@ -43,23 +44,33 @@ class Lab:
         self.made = False
         taken = _ip("-4", "-o", "addr")
         self.net = next(n for n in (f"10.77.{i}" for i in range(1, 255)) if f" {n}." not in taken)
-        self.bridge = f"{self.tag}b"
+        self.switch = f"{self.tag}s"
         try:
-            _ip("link", "add", self.bridge, "type", "bridge")
+            _ip("netns", "add", self.switch)
             self.made = True
-            _ip("addr", "add", f"{self.net}.254/24", "dev", self.bridge)
-            _ip("link", "set", self.bridge, "up")
+            self._in("link", "add", "sw0", "type", "bridge")
+            self._in("link", "set", "sw0", "up")
+            self._plug("us", f"{self.tag}b")
+            _ip("addr", "add", f"{self.net}.254/24", "dev", f"{self.tag}b")
+            _ip("link", "set", f"{self.tag}b", "up")
             for i in range(1, count + 1):
                 self._add(i)
         except Unable:
             self.close()
             raise
 
+    def _in(self, *words):
+        _ip("-n", self.switch, *words)
+
+    def _plug(self, port, end, *where):
+        """A cable from a port of the bridge to `end` in our namespace, or in the one that `where` says."""
+        self._in("link", "add", port, "type", "veth", "peer", "name", end, "netns", *(where or (os.getpid(),)))
+        self._in("link", "set", port, "master", "sw0", "up")
+
     def _add(self, i):
-        ns, veth = self.namespace(i), f"{self.tag}v{i}"
+        ns = self.namespace(i)
         _ip("netns", "add", ns)
-        _ip("link", "add", veth, "type", "veth", "peer", "name", "eth0", "netns", ns)
-        _ip("link", "set", veth, "master", self.bridge, "up")
+        self._plug(f"v{i}", "eth0", ns)
         _ip("-n", ns, "addr", "add", f"{self.address(i)}/24", "dev", "eth0")
         _ip("-n", ns, "link", "set", "eth0", "up")
         _ip("-n", ns, "link", "set", "lo", "up")
@@ -76,10 +87,10 @@ class Lab:
 
     def cut(self, i):
         """Host i hears and says nothing any more; its own programs go on."""
-        _ip("link", "set", f"{self.tag}v{i}", "down")
+        self._in("link", "set", f"v{i}", "down")
 
     def heal(self, i):
-        _ip("link", "set", f"{self.tag}v{i}", "up")
+        self._in("link", "set", f"v{i}", "up")
 
     def close(self):
         if self.made:
@@ -89,7 +100,7 @@ class Lab:
     def _remove(tag):
         for line in _ip("netns", "list", check=False).splitlines():
             name = line.split()[0] if line.split() else ""
-            if re.fullmatch(rf"{tag}n\d+", name):
+            if re.fullmatch(rf"{tag}(n\d+|s)", name):
                 for pid in _ip("netns", "pids", name, check=False).split():
                     try:
                         os.kill(int(pid), signal.SIGKILL)
@@ -100,6 +111,6 @@ class Lab:
 
     @classmethod
     def _sweep(cls):
-        for tag, pid in set(re.findall(r"\b(hf(\d+))(?:n\d+|b)\b", _ip("netns", "list", check=False) + _ip("-o", "link"))):
+        for tag, pid in set(re.findall(r"\b(hf(\d+))(?:n\d+|s|b)\b", _ip("netns", "list", check=False) + _ip("-o", "link"))):
             if not _alive(int(pid)):
                 cls._remove(tag)
