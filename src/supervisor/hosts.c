@@ -232,9 +232,17 @@ sentinel_view(const struct host *h, struct link **ret_link)
 	return NULL;
 }
 
-/* How long nothing has come from it. */
-static uint64_t
-silent_ms(const struct host *h)
+struct link *
+hosts_sentinel_link(const struct host *h)
+{
+	struct link *l;
+
+	(void)sentinel_view(h, &l);
+	return l;
+}
+
+uint64_t
+hosts_silent_ms(const struct host *h)
 {
 	struct link *sentinel;
 
@@ -362,7 +370,7 @@ try_end_isolation(struct supervisor *s)
 static void
 note_host(struct host *h)
 {
-	uint64_t ms = silent_ms(h);
+	uint64_t ms = hosts_silent_ms(h);
 	bool lost = ms >= LOST_MS;
 
 	h->silent = ms >= SILENT_MS;
@@ -415,6 +423,8 @@ on_pulse(struct ev_loop *ev, ev_timer *w, int revents)
 	} else if (hosts_heard(s) >= hosts_majority(s)) {
 		if (s->isolated) {
 			try_end_isolation(s);
+		} else {
+			suspect_pulse(s);
 		}
 	} else if (!s->isolated) {
 		begin_isolation(s);
@@ -455,6 +465,7 @@ hosts_begin(struct supervisor *s)
 	ev_init(&s->pulse, on_pulse);
 	s->pulse.data = s;
 	if (hosts_are_several(s)) {
+		suspect_begin(s);
 		s->pulse_ms = clock_mono_ms();
 		ev_timer_set(&s->pulse, PULSE_MS / 1000., PULSE_MS / 1000.);
 		ev_timer_start(loop_ev(s->loop), &s->pulse);
@@ -467,6 +478,7 @@ hosts_fini(struct supervisor *s)
 	if (s->host_count > 0) {
 		ev_timer_stop(loop_ev(s->loop), &s->pulse);
 		agree_fini(s);
+		suspect_fini(s);
 	}
 	for (size_t i = 0; i < s->host_count; i++) {
 		probe_free(&s->hosts[i].probe);
@@ -561,7 +573,7 @@ hosts_json(const struct supervisor *s)
 				 endpoint_equal(&h->redis, &s->master_at.at)));
 		if (!h->self) {
 			(void)json_object_set_new(
-			    o, "silent_ms", json_integer((json_int_t)silent_ms(h)));
+			    o, "silent_ms", json_integer((json_int_t)hosts_silent_ms(h)));
 			(void)json_object_set_new(o, "instances", remote_json(s, h));
 		}
 		(void)json_array_append_new(list, o);

@@ -21,6 +21,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/roles.c \
 	src/supervisor/rolling.c \
 	src/supervisor/servers.c \
+	src/supervisor/suspect.c \
 	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
 	src/supervisor/unit.c \
 	src/supervisor/upgrade.c \

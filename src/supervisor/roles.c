@@ -688,11 +688,21 @@ on_switched(void *owner, int error, const struct topo_master *master, const char
 	supervisor_touch(s);
 }
 
+static bool
+is_still_dead(void *owner)
+{
+	struct supervisor *s = owner;
+	const struct host *h = hosts_at(s, &s->master_at.at);
+
+	return h != NULL && !h->self && suspect_is_dead(s, h);
+}
+
 static const struct failover_ops failover_ops = {
     .on_hold = on_hold,
     .on_promoted = on_promoted,
     .on_done = on_switched,
     .may_pause = may_pause,
+    .is_still_dead = is_still_dead,
 };
 
 /* Starts it among all redis instances. False with `err` when it cannot begin. */
@@ -761,6 +771,21 @@ take_over(struct supervisor *s, bool orphaned, struct errmsg *err)
 	}
 	history_add(s->history, EVENT_FAILOVER_STARTED, s->master->name,
 	    json_pack("{s:b}", "takeover", 1), "is dead, a replica takes over");
+	return true;
+}
+
+bool
+roles_take_over_from(
+    struct supervisor *s, const struct host *master, uint64_t retry_ms, struct errmsg *err)
+{
+	struct failover_spec spec = {.dead = true, .remote = true, .retry_ms = retry_ms};
+
+	if (!start_failover(s, &spec, err)) {
+		return false;
+	}
+	history_add(s->history, EVENT_FAILOVER_STARTED, master->redis_name,
+	    json_pack("{s:b}", "takeover", 1),
+	    "is dead as far as this host can see, a replica takes over");
 	return true;
 }
 

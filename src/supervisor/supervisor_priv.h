@@ -13,6 +13,7 @@
  *   modules.c     the set of modules: judged, in effect, changed   loaded.c   what each server has of it
  *   removal.c     may a module leave
  *   hosts.c       the other hosts, as seen from here         agree.c    several hosts: who is master to begin with
+ *   suspect.c     is the master on another host dead
  */
 #ifndef SUPERVISOR_SUPERVISOR_PRIV_H
 #define SUPERVISOR_SUPERVISOR_PRIV_H
@@ -142,6 +143,8 @@ struct host {
 	struct endpoint redis, sentinel;
 	char id[SENTINEL_ID_SIZE]; /* of its sentinel, unless that has an older one */
 	struct probe *probe;       /* owned; of its redis; NULL: self */
+	struct link *ear;          /* owned; the beat as its redis passes it on: see suspect.c */
+	uint64_t beat_ms;          /* when it was heard last */
 	bool silent;               /* nothing was heard of it for a while */
 	bool lost;                 /* for so long that it was told */
 	bool linked, was_synced;   /* its redis: as in struct unit */
@@ -260,6 +263,8 @@ struct supervisor {
 	size_t host_count;
 	struct agree *agree; /* see agree.c */
 	ev_timer pulse;
+	struct link *voice; /* owned: to our redis, for the beat */
+	uint64_t suspect_after_ms;
 	uint64_t pulse_ms;  /* when it was felt last */
 	bool isolated;      /* no majority is heard: writes are paused here */
 	uint64_t paused_ms; /* when that was renewed last */
@@ -389,6 +394,10 @@ const char *roles_master_name(struct supervisor *s);
 int roles_switch(struct supervisor *s, const char *to, struct ctl_request *req, struct unit *then,
     bool restart, struct errmsg *err);
 
+/* The master on another host is dead: one of the others takes over, if the sentinels vote for that. False with `err`: it cannot begin. */
+bool roles_take_over_from(
+    struct supervisor *s, const struct host *master, uint64_t retry_ms, struct errmsg *err);
+
 /* Gives a switchover up, if one is under way; who asked for it is told why. */
 void roles_cancel_switch(struct supervisor *s, const char *why);
 
@@ -499,6 +508,17 @@ void hosts_on_master(struct supervisor *s);
 void hosts_tick(struct supervisor *s);
 void hosts_add_reasons(const struct supervisor *s, json_t *reasons);
 json_t *hosts_json(const struct supervisor *s);
+
+/* How long neither its redis nor its sentinel has said anything; its sentinel's link, or NULL. */
+uint64_t hosts_silent_ms(const struct host *h);
+struct link *hosts_sentinel_link(const struct host *h);
+
+/* ---- suspect.c ---- */
+void suspect_begin(struct supervisor *s);
+void suspect_fini(struct supervisor *s);
+/* Is the master on another host dead, as far as it is seen here? Then it is taken over from. With each pulse. */
+void suspect_pulse(struct supervisor *s);
+bool suspect_is_dead(const struct supervisor *s, const struct host *master);
 
 /* ---- agree.c ---- */
 /* What was known when this host ran last counts until a majority says otherwise. */
