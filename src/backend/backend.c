@@ -451,10 +451,10 @@ static void
 move_to_master(void *obj)
 {
 	struct backend *b = obj;
-	bool planned = b->paused;
+	bool planned = b->paused && !b->isolated;
 	struct list *item;
 
-	b->paused = false;
+	b->paused = b->isolated = false;
 	b->preparing = false;
 	ev_timer_stop(loop_ev(b->loop), &b->prepare_timer);
 	b->generation++;
@@ -499,7 +499,7 @@ static void
 end_hold(struct backend *b)
 {
 	ev_timer_stop(loop_ev(b->loop), &b->hold_timer);
-	b->paused = false;
+	b->paused = b->isolated = false;
 	step(b, B_RELEASE);
 }
 
@@ -522,6 +522,13 @@ backend_hold(struct backend *b, uint64_t ms)
 	ev_timer_set(&b->hold_timer, (double)ms / 1000., 0.);
 	ev_timer_start(loop_ev(b->loop), &b->hold_timer);
 	step(b, B_HOLD);
+}
+
+void
+backend_isolate(struct backend *b, uint64_t ms)
+{
+	b->isolated = true;
+	backend_hold(b, ms);
 }
 
 /* ---- what cannot be sent again ---- */

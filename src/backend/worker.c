@@ -619,6 +619,8 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 		on_master(w, msg);
 	} else if (strcmp(msg->verb, "hold") == 0 && w->backend != NULL) {
 		backend_hold(w->backend, first_ms(msg, 0));
+	} else if (strcmp(msg->verb, "isolate") == 0 && w->backend != NULL) {
+		backend_isolate(w->backend, first_ms(msg, 0));
 	} else if (strcmp(msg->verb, "prepare") == 0 && w->backend != NULL) {
 		backend_prepare(w->backend, first_ms(msg, 0));
 	} else if (strcmp(msg->verb, "drain") == 0) {

@@ -320,7 +320,7 @@ pause_writes(struct supervisor *s)
 		return;
 	}
 	s->paused_ms = now;
-	workers_hold(s, PAUSE_MS);
+	workers_isolate(s, PAUSE_MS);
 	if (u != NULL && u->probe != NULL) {
 		(void)link_send(probe_link(u->probe), 0, NULL, NULL, "CLIENT", "PAUSE", PAUSE_TEXT,
 		    "WRITE", NULL);

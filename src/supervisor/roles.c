@@ -596,6 +596,7 @@ static void
 on_hold(void *owner, uint64_t ms)
 {
 	workers_hold(owner, ms);
+	suspect_tell_hold(owner, ms);
 }
 
 static void

@@ -330,6 +330,8 @@ void workers_tick(struct supervisor *s);
 void workers_tell_master(struct supervisor *s);
 void workers_tell_conf(struct supervisor *s);
 void workers_hold(struct supervisor *s, uint64_t hold_ms);
+/* No majority of the hosts is heard: they hold for so long, and what was on its way is not taken for handed over. */
+void workers_isolate(struct supervisor *s, uint64_t ms);
 /* A planned switchover is near, or (0) is not any more. */
 void workers_prepare_switch(struct supervisor *s, uint64_t ms);
 /* They all are prepared for it. */
@@ -516,6 +518,8 @@ struct link *hosts_sentinel_link(const struct host *h);
 /* ---- suspect.c ---- */
 void suspect_begin(struct supervisor *s);
 void suspect_fini(struct supervisor *s);
+/* A planned switchover: the proxies of the other hosts hold for so long, or (0) not any more. */
+void suspect_tell_hold(struct supervisor *s, uint64_t ms);
 /* Is the master on another host dead, as far as it is seen here? Then it is taken over from. With each pulse. */
 void suspect_pulse(struct supervisor *s);
 bool suspect_is_dead(const struct supervisor *s, const struct host *master);

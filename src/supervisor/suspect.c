@@ -10,14 +10,21 @@
  * The server alone is taken for dead when it cannot be connected to for so long that its own supervisor would have replaced it, and no
  * replica is linked to it. Nothing else counts: a master that is busy has until Sentinel's down-after.
  *
+ * On the same channel a supervisor that leads a planned switchover tells the others' proxies to hold, through its own redis: "hold EPOCH NODE". One that
+ * comes late, when the master is another one already, is not heeded.
+ *
  * What follows is a takeover with votes first, and a freeze (failover_freeze.c). If it comes to nothing there is a pause, for each host another one.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/redis_conf.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
+#include "topo/reply.h"
 
 #define SUSPECT_MS 500
 #define RANK_MS    100
@@ -25,14 +32,51 @@
 #define BEAT_MS    300  /* without one: that replica does not hear the master */
 #define AGAIN_MS   1000 /* after an attempt that came to nothing, and RETRY_MS for each place */
 #define RETRY_MS   300
+#define HOLD_MS    5000 /* longer than any pause of a switchover */
 #define CHANNEL    "__holdfast__:beat"
+#define BEAT       "beat"
 
 static const char *const channels[] = {CHANNEL, NULL};
 
 static void
+format_hold(const struct supervisor *s, const char *node, bool hold, char *text, size_t size)
+{
+	if (hold) {
+		(void)snprintf(
+		    text, size, "hold %llu %s", (unsigned long long)s->master_at.epoch, node);
+	} else {
+		(void)snprintf(text, size, "release %s", node);
+	}
+}
+
+static void
 on_beat(struct link *l, void *owner, const struct redisReply *message)
 {
-	((struct host *)owner)->beat_ms = clock_mono_ms();
+	struct host *h = owner;
+	struct slice text = reply_text(reply_at(message, 2));
+	char hold[128], release[128];
+
+	/* From that node's own redis only: another one's passes it on, too. */
+	format_hold(h->sup, h->name, true, hold, sizeof(hold));
+	format_hold(h->sup, h->name, false, release, sizeof(release));
+	if (slice_eq(text, BEAT)) {
+		h->beat_ms = clock_mono_ms();
+	} else if (!h->self && !h->sup->isolated && slice_eq(text, hold)) {
+		workers_hold(h->sup, HOLD_MS);
+	} else if (!h->self && !h->sup->isolated && slice_eq(text, release)) {
+		workers_hold(h->sup, 0);
+	}
+}
+
+void
+suspect_tell_hold(struct supervisor *s, uint64_t ms)
+{
+	char text[128];
+
+	format_hold(s, s->node, ms > 0, text, sizeof(text));
+	if (s->voice != NULL && link_is_up(s->voice)) {
+		(void)link_send(s->voice, 0, NULL, NULL, "PUBLISH", CHANNEL, text, NULL);
+	}
 }
 
 static const struct link_ops ear_ops = {.on_push = on_beat};
@@ -153,7 +197,7 @@ suspect_pulse(struct supervisor *s)
 	struct topo_master named;
 
 	if (s->master != NULL && link_is_up(s->voice)) {
-		(void)link_send(s->voice, 0, NULL, NULL, "PUBLISH", CHANNEL, s->node, NULL);
+		(void)link_send(s->voice, 0, NULL, NULL, "PUBLISH", CHANNEL, BEAT, NULL);
 	}
 	if (m == NULL || m->self || s->plan != PLAN_RUNNING || s->failover != NULL ||
 	    hosts_heard(s) < hosts_majority(s) || now < s->suspect_after_ms ||

@@ -379,6 +379,12 @@ workers_hold(struct supervisor *s, uint64_t hold_ms)
 }
 
 void
+workers_isolate(struct supervisor *s, uint64_t ms)
+{
+	tell_ms(s, "isolate", ms);
+}
+
+void
 workers_prepare_switch(struct supervisor *s, uint64_t ms)
 {
 	for (size_t i = 0; i < s->unit_count; i++) {

@@ -46,10 +46,9 @@ def test_the_first_start_waits_for_a_majority(_hosts):
     b.start(wait=False)
     wait_until(lambda: b.status(check=False), "a status")
     b.wait_event("hosts.waiting")
-    wait_until(lambda: b.instance("sentinel-1")["state"] == "ready", "its sentinel")
+    wait_until(lambda: any("waits for a majority" in r and r.endswith("not a, c") for r in b.status()["reasons"]), "a reason")
     status = b.status()
     assert status["state"] == "starting" and status["master"] is None, status
-    assert any("waits for a majority" in r and "not a, c" in r for r in status["reasons"]), status["reasons"]
     # it has been asked for votes by nobody and has started nothing that could take a write
     assert b.instance("redis-1", status)["pid"] is None
     c.start(wait=False)
@@ -133,7 +132,7 @@ def test_a_host_that_dies_and_comes_back(hosts, measured):
     assert any(f"host {master.name} cannot be reached" in r for r in now.status()["reasons"])
     load.stop()
     gap = max(max(b - a for (_, a), (_, b) in zip(acked, acked[1:])) for acked in load.acked)
-    measured(f"{1000 * gap:.0f} ms without an acknowledged write (Sentinel's own detection at down-after 2000)")
+    measured(f"{1000 * gap:.0f} ms without an acknowledged write")
     assert load.check(now.redis()) == ([], [], [])
     master.start(wait=False)
     assert hosts.wait_agreed() is now
