@@ -202,6 +202,7 @@ static const struct probe_ops probe_ops = {.on_change = on_probe};
 void
 hosts_on_master(struct supervisor *s)
 {
+	s->suspect_attempts = 0;
 	for (size_t i = 0; i < s->host_count; i++) {
 		s->hosts[i].linked = s->hosts[i].was_synced = hosts_is_synced(&s->hosts[i]);
 		if (s->hosts[i].probe != NULL) {

@@ -271,8 +271,8 @@ is_heir(const struct supervisor *s, const struct unit *u)
 }
 
 /* Is there such a replica, and a majority of sentinels to promote it? */
-static bool
-has_heir(const struct supervisor *s)
+bool
+roles_have_heir(const struct supervisor *s)
 {
 	size_t connected = 0, heirs = 0;
 
@@ -334,7 +334,7 @@ master_died(struct supervisor *s)
 	if (s->plan != PLAN_RUNNING || s->succession) {
 		return;
 	}
-	if (!has_heir(s) && !would_wipe(s)) {
+	if (!roles_have_heir(s) && !would_wipe(s)) {
 		history_add(s->history, EVENT_MASTER_LOST, s->master->name, NULL,
 		    "no replica in sync or no majority of sentinels: it is started again with its "
 		    "data");

@@ -265,6 +265,7 @@ struct supervisor {
 	ev_timer pulse;
 	struct link *voice; /* owned: to our redis, for the beat */
 	uint64_t suspect_after_ms;
+	unsigned suspect_attempts;
 	uint64_t pulse_ms;  /* when it was felt last */
 	bool isolated;      /* no majority is heard: writes are paused here */
 	uint64_t paused_ms; /* when that was renewed last */
@@ -396,6 +397,8 @@ const char *roles_master_name(struct supervisor *s);
 int roles_switch(struct supervisor *s, const char *to, struct ctl_request *req, struct unit *then,
     bool restart, struct errmsg *err);
 
+/* Is there a replica, on any host, that had all of the master's data until a moment ago, and a majority of sentinels to promote it? */
+bool roles_have_heir(const struct supervisor *s);
 /* The master on another host is dead: one of the others takes over, if the sentinels vote for that. False with `err`: it cannot begin. */
 bool roles_take_over_from(
     struct supervisor *s, const struct host *master, uint64_t retry_ms, struct errmsg *err);

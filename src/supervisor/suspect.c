@@ -32,9 +32,11 @@
 #define BEAT_MS    300  /* without one: that replica does not hear the master */
 #define AGAIN_MS   1000 /* after an attempt that came to nothing, and RETRY_MS for each place */
 #define RETRY_MS   300
-#define HOLD_MS    5000 /* longer than any pause of a switchover */
-#define CHANNEL    "__holdfast__:beat"
-#define BEAT       "beat"
+/* For one master; each vote keeps Sentinel's own failover, which is left then, back. */
+#define ATTEMPTS_MAX 4
+#define HOLD_MS      5000 /* longer than any pause of a switchover */
+#define CHANNEL      "__holdfast__:beat"
+#define BEAT         "beat"
 
 static const char *const channels[] = {CHANNEL, NULL};
 
@@ -201,10 +203,12 @@ suspect_pulse(struct supervisor *s)
 	}
 	if (m == NULL || m->self || s->plan != PLAN_RUNNING || s->failover != NULL ||
 	    hosts_heard(s) < hosts_majority(s) || now < s->suspect_after_ms ||
+	    s->suspect_attempts >= ATTEMPTS_MAX || !roles_have_heir(s) ||
 	    !watcher_majority(s->watcher, &named) || !endpoint_equal(&named.at, &m->redis) ||
 	    (!is_host_dead(s, m, rank * RANK_MS) && !is_server_dead(s, m, rank * RANK_MS))) {
 		return;
 	}
+	s->suspect_attempts++;
 	s->suspect_after_ms = now + AGAIN_MS + rank * RETRY_MS;
 	if (!roles_take_over_from(s, m, AGAIN_MS / 2 + rank * RETRY_MS, &err)) {
 		log_notice("%s: the sentinels are left to find out by themselves: %s",

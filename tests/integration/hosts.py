@@ -78,7 +78,7 @@ class Hosts:
             **{f"peer-{NAMES[i - 1]}.address": self.address(i) for i in range(1, self.count + 1)},
             "redis.port": p.redis, "redis.allow_open": "yes",
             "sentinel.port": p.sentinel,
-            "sentinel.down_after_ms": 2000, "sentinel.failover_timeout_ms": 6000,
+            "sentinel.down_after_ms": 2000, "sentinel.failover_timeout_ms": 3000,
             "http.listen": "none",
             "proxy.allow_open": "yes",
             "proxy.listen": f"{host.address}:{p.proxy}",
@@ -214,6 +214,11 @@ class History:
     def first_ack_after(self, moment):
         """Milliseconds until any writer got its next acknowledgement."""
         return 1000 * (min(t for a in self.acked for n, t in a if t > moment) - moment)
+
+    def longest_gap_ms(self, since):
+        """Between two acknowledgements, of any writer, the later one after `since`."""
+        times = sorted(t for a in self.acked for _, t in list(a)[-20000:])
+        return 1000 * max((b - a for a, b in zip(times, times[1:]) if b > since), default=0)
 
     def check(self, client):
         """Gives (lost, twice, out of order) over all writers; each must be empty."""

@@ -169,6 +169,25 @@ def test_a_start_of_all_in_every_order(hosts):
         assert [int(x) for x in master.redis().lrange("order", 0, -1)] == list(range(n + 1))
 
 
+def test_a_start_without_the_last_master(hosts):
+    """What only it may have is not given up, until a person says so: in the words of the README."""
+    master = hosts.wait_agreed()
+    rest = hosts.but(master)
+    for h in hosts.all:
+        h.kill_everything()
+    for h in rest:
+        h.start(wait=False)
+    wait_until(lambda: all(h.instance("redis-1")["pid"] and h.role("redis-1")[0] == b"slave" for h in rest), "two replicas",
+               ignore=(AssertionError, redis.RedisError))
+    # Sentinel would like to promote one, and finds none that it may.
+    wait_until(lambda: "failover-abort-no-good-slave" in "".join(h.log("sentinel-1") for h in rest), "Sentinel's attempt")
+    assert all(h.role("redis-1")[0] == b"slave" for h in rest)
+    rest[0].cli("cli", "redis-1", "config", "set", "replica-priority", "100")
+    assert hosts.wait_agreed(rest, "degraded") is rest[0]
+    master.start(wait=False)
+    assert hosts.wait_agreed() is rest[0]
+
+
 def test_a_host_with_data_of_its_own_is_asked_to_leave_it(make_cluster, request):
     cases = Cases(request.node.name)
     try:

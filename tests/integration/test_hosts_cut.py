@@ -2,6 +2,8 @@
 Several hosts on a network that is cut: a host that hears nobody is not told so, it only hears nothing. Network namespaces need root; without it these
 tests are skipped, and say so.
 """
+import os
+import random
 import signal
 import subprocess
 import sys
@@ -133,3 +135,61 @@ def test_all_hosts_are_cut_off_from_each_other(hosts):
     load.stop()
     assert load.check(now.redis()) == ([], [], [])
     assert now is master
+
+
+def cut_for_a_while(hosts, load, host, rng):
+    hosts.lab.cut(host.number)
+    hosts.wait_agreed(hosts.but(host), "degraded")
+    load.wait_progress()
+    hosts.lab.heal(host.number)
+
+
+def cut_for_a_moment(hosts, load, host, rng):
+    """Around the time at which it is taken for dead."""
+    hosts.lab.cut(host.number)
+    time.sleep(rng.uniform(0.1, 1.5))  # the fault itself, not a wait for anything
+    hosts.lab.heal(host.number)
+
+
+def kill_the_server(hosts, load, host, rng):
+    host.kill("redis-1")
+
+
+def kill_the_host(hosts, load, host, rng):
+    hosts.kill_host(host)
+    load.wait_progress()
+    host.start(wait=False)
+
+
+def stop_the_host(hosts, load, host, rng):
+    """All its processes stand still, and go on with what they had in mind."""
+    hosts.freeze(host)
+    time.sleep(rng.uniform(0.1, 3.0))  # likewise
+    hosts.freeze(host, signal.SIGCONT)
+
+
+FAULTS = [cut_for_a_while, cut_for_a_moment, kill_the_server, kill_the_host, stop_the_host]
+
+
+def test_faults_at_random(hosts, measured):
+    """HOLDFAST_TEST_FAULTS: how many (200 take about half an hour), HOLDFAST_TEST_SEED: which."""
+    rounds, seed = int(os.environ.get("HOLDFAST_TEST_FAULTS", "4")), int(os.environ.get("HOLDFAST_TEST_SEED", "9"))
+    rng = random.Random(seed)
+    load = hosts.history(prefix=f"random{seed}").start()
+    gaps = []
+    for n in range(rounds):
+        load.wait_progress()
+        fault, host = rng.choice(FAULTS), rng.choice(hosts.all)
+        began = time.monotonic()
+        fault(hosts, load, host, rng)
+        for h in hosts.all:
+            hosts.lab.heal(h.number)
+        now = hosts.wait_agreed()
+        load.wait_progress()
+        gaps.append(load.longest_gap_ms(began))
+        wrong = load.check(now.redis())
+        assert wrong == ([], [], []), f"after fault {n}, {fault.__name__} of {host.name}, seed {seed}: {wrong}"
+    load.stop()
+    gaps.sort()
+    measured(f"{rounds} faults, seed {seed}: {load.count()} acknowledged, none lost; without an acknowledged write "
+             f"{gaps[len(gaps) // 2]:.0f} ms in the median, {gaps[-1]:.0f} ms at most")
