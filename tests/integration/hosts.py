@@ -223,7 +223,8 @@ class History:
     def check(self, client):
         """Gives (lost, twice, out of order) over all writers; each must be empty."""
         lost, twice, disordered = [], [], []
-        for i, acked in enumerate(self.acked):
+        for i, writer in enumerate(self.acked):
+            acked = list(writer)  # before the look: the writers may go on
             there = [int(n) for n in client.lrange(f"{self.prefix}:{i}", 0, -1)]
             known = set(there)
             lost += [(i, n) for n, _ in acked if n not in known]
