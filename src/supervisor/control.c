@@ -356,7 +356,9 @@ on_failover(struct ctl_request *req, const json_t *args, void *owner)
 		    hosts_are_several(s) ? " or host" : "", to);
 		return;
 	}
-	if (host != NULL) {
+	if (target != NULL) {
+		to = target->name; /* the request's own words end with it */
+	} else if (host != NULL) {
 		to = host->self ? "redis-1" : host->redis_name;
 	}
 	if (s->plan != PLAN_RUNNING) {

@@ -308,16 +308,15 @@ health_status(struct supervisor *s)
 	if (s->master_known && (!hosts_are_several(s) || s->master_at.epoch > 0)) {
 		struct host *h = hosts_at(s, &s->master_at.at);
 
-		master = json_pack("{s:s?,s:s?,s:s,s:i,s:I}", "name",
+		master = json_pack("{s:s?,s:s,s:i,s:I}", "name",
 		    s->master != NULL ? s->master->name
 		    : h != NULL       ? h->redis_name
 				      : NULL,
-		    "node",
-		    h != NULL           ? h->name
-		    : s->master != NULL ? s->node
-					: NULL,
 		    "host", s->master_at.at.host, "port", (int)s->master_at.at.port, "epoch",
 		    (json_int_t)s->master_at.epoch);
+		if (h != NULL) {
+			(void)json_object_set_new(master, "node", json_string(h->name));
+		}
 	}
 	status = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:I}", "name", s->name, "node", s->node,
 	    "version", PACKAGE_VERSION, "state", health_names[s->health], "reasons",
