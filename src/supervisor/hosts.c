@@ -491,6 +491,15 @@ hosts_fini(struct supervisor *s)
 
 /* ---- for people ---- */
 
+static bool
+knows_master(const struct host *h)
+{
+	struct link *l;
+	const struct watcher_sentinel *v = sentinel_view(h, &l);
+
+	return v != NULL && v->connected && v->knows;
+}
+
 void
 hosts_add_reasons(const struct supervisor *s, json_t *reasons)
 {
@@ -525,6 +534,10 @@ hosts_add_reasons(const struct supervisor *s, json_t *reasons)
 			   !(hosts_is_master(h) && endpoint_equal(&h->redis, &s->master_at.at))) {
 			(void)snprintf(
 			    text, sizeof(text), "%s is not in sync with the master", h->redis_name);
+		} else if (!knows_master(h)) {
+			(void)snprintf(text, sizeof(text),
+			    "the sentinel of host %s does not answer, or knows of no master",
+			    h->name);
 		}
 		if (text[0] != '\0') {
 			(void)json_array_append_new(reasons, json_string(text));

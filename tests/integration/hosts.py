@@ -211,10 +211,6 @@ class History:
         before = self.count()
         wait_until(lambda: self.count() >= before + more, f"{more} more acknowledged writes", timeout)
 
-    def first_ack_after(self, moment):
-        """Milliseconds until any writer got its next acknowledgement."""
-        return 1000 * (min(t for a in self.acked for n, t in a if t > moment) - moment)
-
     def longest_gap_ms(self, since):
         """Between two acknowledgements, of any writer, the later one after `since`."""
         times = sorted(t for a in self.acked for _, t in list(a)[-20000:])
