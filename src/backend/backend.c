@@ -331,6 +331,9 @@ on_role(void *arg, const redisReply *reply, int error)
 	if (b->not_serving) {
 		step(b, B_NOT_MASTER);
 		set_why(b, "the master is loading its data");
+	} else if (b->fenced && says_master(reply)) {
+		step(b, B_NOT_MASTER);
+		set_why(b, "the master reaches too few replicas to take writes");
 	} else if (says_master(reply) || (b->conf.any_role && reply->type == REDIS_REPLY_ARRAY)) {
 		learn_commands(b);
 		step(b, B_IS_MASTER);
@@ -357,6 +360,18 @@ on_ping(void *arg, const redisReply *reply, int error)
 			 strncmp(reply->str, "LOADING", 7) == 0;
 }
 
+/* As the server counts them, late ones left out (replication.c, refreshGoodSlavesCount). */
+static void
+on_replication(void *arg, const redisReply *reply, int error)
+{
+	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
+	uint64_t good;
+
+	b->fenced = reply != NULL &&
+		    slice_to_u64(reply_info(reply, "min_slaves_good_slaves"), &good) &&
+		    good < b->conf.fence;
+}
+
 static void
 ask_role(void *obj)
 {
@@ -371,6 +386,8 @@ ask_role(void *obj)
 	}
 	b->role_stale = false;
 	b->role_asked = link_send(b->probe, 0, on_ping, b, "PING", NULL) == 0 &&
+			(b->conf.fence == 0 || link_send(b->probe, 0, on_replication, b, "INFO",
+						   "replication", NULL) == 0) &&
 			link_send(b->probe, 0, on_role, b, "ROLE", NULL) == 0;
 }
 
@@ -434,10 +451,10 @@ static void
 move_to_master(void *obj)
 {
 	struct backend *b = obj;
-	bool planned = b->paused;
+	bool planned = b->paused && !b->isolated;
 	struct list *item;
 
-	b->paused = false;
+	b->paused = b->isolated = false;
 	b->preparing = false;
 	ev_timer_stop(loop_ev(b->loop), &b->prepare_timer);
 	b->generation++;
@@ -482,7 +499,7 @@ static void
 end_hold(struct backend *b)
 {
 	ev_timer_stop(loop_ev(b->loop), &b->hold_timer);
-	b->paused = false;
+	b->paused = b->isolated = false;
 	step(b, B_RELEASE);
 }
 
@@ -505,6 +522,13 @@ backend_hold(struct backend *b, uint64_t ms)
 	ev_timer_set(&b->hold_timer, (double)ms / 1000., 0.);
 	ev_timer_start(loop_ev(b->loop), &b->hold_timer);
 	step(b, B_HOLD);
+}
+
+void
+backend_isolate(struct backend *b, uint64_t ms)
+{
+	b->isolated = true;
+	backend_hold(b, ms);
 }
 
 /* ---- what cannot be sent again ---- */

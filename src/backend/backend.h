@@ -28,10 +28,15 @@ struct metrics;
 
 /* Plain data. */
 struct backend_conf {
-	uint64_t hold_ms;        /* how long a request waits for a master */
-	size_t held_bytes_max;   /* of all requests that wait; 0: 64 MiB */
-	size_t held_count_max;   /* 0: 100000 */
-	uint64_t stall_ms;       /* how long one slow reader may keep others waiting; 0: 1000 */
+	uint64_t hold_ms;      /* how long a request waits for a master */
+	size_t held_bytes_max; /* of all requests that wait; 0: 64 MiB */
+	size_t held_count_max; /* 0: 100000 */
+	uint64_t stall_ms;     /* how long one slow reader may keep others waiting; 0: 1000 */
+	/*
+	 * Several hosts: the master takes writes only while it has so many replicas (min-replicas-to-write); until then it is none. 0: it is not
+	 * looked at.
+	 */
+	unsigned fence;
 	bool any_role;           /* a replica will do: what is sent only reads */
 	struct metrics *metrics; /* borrowed: shared with another backend; NULL: its own */
 	const char *client_name; /* what our links are called in CLIENT LIST; borrowed, static */
@@ -75,6 +80,11 @@ void backend_prepare(struct backend *b, uint64_t ms);
  * master, or for at most `ms`. Called again it begins anew; ms 0 ends it.
  */
 void backend_hold(struct backend *b, uint64_t ms);
+/*
+ * The same because this host hears no majority of the others: who is master afterwards may lack what the present one has. Ended by
+ * backend_hold(b, 0), or after `ms`.
+ */
+void backend_isolate(struct backend *b, uint64_t ms);
 
 /*
  * Is that (lane_reply.process) the present master's process, and this its run_id, as INFO on the same connection said? A

@@ -36,6 +36,8 @@ struct backend {
 	char run_id[48];     /* of the last of them; empty: it does not tell */
 	unsigned learnt;     /* the process that was last asked for its commands … */
 	uint64_t commands;   /* … and how many it had */
+	bool isolated;       /* paused, and not for a planned switchover */
+	bool fenced;         /* it has fewer replicas than conf.fence */
 	bool not_serving;    /* PING said LOADING */
 	bool role_asked, role_stale; /* ROLE is on its way; something happened since */
 	uint64_t role_ms;            /* to the next question */

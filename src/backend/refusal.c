@@ -2,7 +2,10 @@
 
 #include "base/defs.h"
 
-static const char *const words[] = {"-READONLY ", "-LOADING ", "-MASTERDOWN "};
+/* The last one only where a fence is looked at. */
+static const char *const words[] = {
+    "-READONLY ", "-LOADING ", "-MASTERDOWN ", "-NOREPLICAS Not enough good "};
+static size_t word_count = ARRAY_LEN(words) - 1;
 /* a blocking command's, when its server became a replica (replicationSetMaster in redis' replication.c) */
 static const char unblocked[] =
     "-UNBLOCKED force unblock from blocking operation, instance state changed";
@@ -15,13 +18,19 @@ begins(struct slice text, size_t skip)
 	if (text.len < skip) {
 		return false;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+	for (size_t i = 0; i < word_count; i++) {
 		if (slice_begins(
 			(struct slice){text.ptr + skip, text.len - skip}, words[i] + (skip > 0))) {
 			return true;
 		}
 	}
 	return false;
+}
+
+void
+refusal_set_fenced(bool fenced)
+{
+	word_count = ARRAY_LEN(words) - (fenced ? 0 : 1);
 }
 
 bool

@@ -6,6 +6,11 @@
 
 #include "base/slice.h"
 
+/*
+ * Several hosts: a master that reaches too few replicas (min-replicas-to-write) refuses writes until it does, or another takes its place. On one
+ * host that setting is an operator's own, and its refusals are answers. For the whole process.
+ */
+void refusal_set_fenced(bool fenced);
 /* Of one command. `raw` is the reply as the server sent it. */
 bool refusal_is_one(struct slice raw);
 /* The one among them that a blocked command gets: the server reads no further and closes the connection behind it. */

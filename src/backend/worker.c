@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backend/arrival.h"
+#include "backend/refusal.h"
 #include "backend/sentinel_log.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -54,7 +55,8 @@ struct worker {
 	struct conf *conf;      /* in effect */
 	struct conf *next_conf; /* arrived, waits for `go` */
 	char *user, *secret;
-	char *master_name; /* the watcher keeps it by reference */
+	char *watch_user, *watch_secret; /* the watcher keeps them by reference; NULL: none */
+	char *master_name;               /* the watcher keeps it by reference */
 	struct door_watch **doors;
 	size_t door_count;
 	bool doors_paused; /* by the role */
@@ -399,10 +401,12 @@ report(struct worker *w)
 static void
 configure_backend(struct worker *w)
 {
-	const struct backend_conf conf = {
-	    .hold_ms = w->conf->proxy_hold_ms, .client_name = "holdfast"};
+	const struct backend_conf conf = {.hold_ms = w->conf->proxy_hold_ms,
+	    .fence = (unsigned)conf_host_count(w->conf) / 2,
+	    .client_name = "holdfast"};
 	enum log_level level = LOG_NOTICE;
 
+	refusal_set_fenced(conf.fence > 0);
 	(void)log_level_parse(w->conf->holdfast_log_level, &level);
 	log_setup(level, strcmp(w->conf->holdfast_log_format, "json") == 0, w->name);
 	if (w->backend == NULL) {
@@ -430,6 +434,13 @@ start(struct worker *w, struct errmsg *err)
 	rc = load_tls(w, err);
 	if (rc < 0) {
 		return rc;
+	}
+	if (w->supervised && conf_host_count(w->conf) > 1) {
+		/* Several hosts: the sentinels know the supervisor's user. */
+		w->watch_user = xstrdup(w->user);
+		w->watch_secret = xstrdup(w->secret);
+		spec.user = w->watch_user;
+		spec.password = w->watch_secret;
 	}
 	w->watcher = watcher_new(w->loop, w->topo, &spec);
 	if (!w->supervised) {
@@ -613,6 +624,8 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 		on_master(w, msg);
 	} else if (strcmp(msg->verb, "hold") == 0 && w->backend != NULL) {
 		backend_hold(w->backend, first_ms(msg, 0));
+	} else if (strcmp(msg->verb, "isolate") == 0 && w->backend != NULL) {
+		backend_isolate(w->backend, first_ms(msg, 0));
 	} else if (strcmp(msg->verb, "prepare") == 0 && w->backend != NULL) {
 		backend_prepare(w->backend, first_ms(msg, 0));
 	} else if (strcmp(msg->verb, "drain") == 0) {
@@ -752,6 +765,11 @@ finish(struct worker *w)
 	}
 	free(w->secret);
 	free(w->user);
+	if (w->watch_secret != NULL) {
+		explicit_bzero(w->watch_secret, strlen(w->watch_secret));
+	}
+	free(w->watch_secret);
+	free(w->watch_user);
 	free(w->master_name);
 	free(w->name);
 	w->magic = 0;

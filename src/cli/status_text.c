@@ -105,9 +105,13 @@ fill_row(const json_t *inst, bool below_master, cell *row)
 	if (json_is_integer(lag) && json_integer_value(lag) >= 0) {
 		format_bytes(json_integer_value(lag), row[LAG], sizeof(cell));
 	}
-	(void)snprintf(row[RESTARTS], sizeof(cell), "%lld", (long long)number_of(inst, "restarts"));
+	(void)snprintf(row[RESTARTS], sizeof(cell), "-");
+	if (json_object_get(inst, "restarts") != NULL) { /* not known of another host's */
+		(void)snprintf(
+		    row[RESTARTS], sizeof(cell), "%lld", (long long)number_of(inst, "restarts"));
+	}
 	(void)snprintf(row[UP], sizeof(cell), "-");
-	if (runs) {
+	if (runs && json_object_get(inst, "uptime_ms") != NULL) {
 		format_duration(number_of(inst, "uptime_ms"), row[UP], sizeof(cell));
 	}
 	format_plain(cli_text_of(inst, "note"), row[NOTE], sizeof(cell));
@@ -267,6 +271,30 @@ add_modules(struct buf *out, const json_t *instances)
 	return count > 0 ? rc | buf_add_str(out, "\n") : rc;
 }
 
+/* Our instances, and what is seen of those on other hosts, under names that say where: the caller's reference. */
+static json_t *
+all_instances(const json_t *status)
+{
+	json_t *all = json_array();
+	size_t i, k;
+	json_t *host, *inst;
+
+	(void)json_array_extend(all, json_object_get(status, "instances"));
+	json_array_foreach(json_object_get(status, "hosts"), i, host)
+	{
+		json_array_foreach(json_object_get(host, "instances"), k, inst)
+		{
+			json_t *row = json_copy(inst);
+
+			(void)json_object_set_new(row, "name",
+			    json_sprintf(
+				"%s/%s", cli_text_of(host, "name"), cli_text_of(inst, "name")));
+			(void)json_array_append_new(all, row);
+		}
+	}
+	return all;
+}
+
 int
 status_text(const json_t *status, struct buf *out)
 {
@@ -284,5 +312,11 @@ status_text(const json_t *status, struct buf *out)
 		     add_modules(out, json_object_get(status, "instances")) |
 		     buf_add_str(out, "\n");
 	}
-	return rc == 0 ? add_table(out, json_object_get(status, "instances")) : rc;
+	if (rc == 0) {
+		json_t *all = all_instances(status);
+
+		rc = add_table(out, all);
+		json_decref(all);
+	}
+	return rc;
 }

@@ -233,9 +233,20 @@ collect_directives(struct conf_settings *s, unsigned redis, struct conf_directiv
 	conf_directives_sort(list);
 }
 
+/* Where servers listen, unless that was said. */
 static void
-decide_autos(struct conf *conf)
+decide_bind(struct conf_list *bind, const char *address)
 {
+	if (bind->count == 0) {
+		bind->items = xcalloc(1, sizeof(*bind->items));
+		bind->items[bind->count++] = xstrdup(address);
+	}
+}
+
+static void
+decide_autos(struct conf_settings *s, struct conf *conf)
+{
+	const char *bind;
 	char host[64 + 1] = "";
 
 	if (conf->holdfast_node == NULL) {
@@ -248,6 +259,12 @@ decide_autos(struct conf *conf)
 		}
 		conf->holdfast_node = xstrdup(host[0] != '\0' ? host : "localhost");
 	}
+	conf_decide_address(conf, s);
+	bind = conf->peer_count > 0 && conf_is_numeric(conf->holdfast_address)
+		   ? conf->holdfast_address
+		   : "127.0.0.1";
+	decide_bind(&conf->redis_bind, bind);
+	decide_bind(&conf->sentinel_bind, bind);
 	if (conf->redis_instances == 0) {
 		conf->redis_instances = conf->peer_count > 0 ? 1 : 3;
 	}
@@ -256,7 +273,7 @@ decide_autos(struct conf *conf)
 	}
 	if (conf->sentinel_quorum == 0) {
 		conf->sentinel_quorum =
-		    conf->sentinel_instances * (unsigned)(conf->peer_count + 1) / 2 + 1;
+		    conf->sentinel_instances * (unsigned)conf_host_count(conf) / 2 + 1;
 	}
 }
 
@@ -314,7 +331,7 @@ conf_build(struct conf_settings *s)
 			apply(s, it, conf_field(conf, it->opt->offset));
 		}
 	}
-	decide_autos(conf);
+	decide_autos(s, conf);
 	for (size_t i = 0; i < s->count; i++) {
 		if (s->items[i].redis > conf->redis_instances && stands_for_section(&s->items[i])) {
 			conf_faults_add(s->faults,

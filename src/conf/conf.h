@@ -133,6 +133,13 @@ struct conf {
 	size_t site_count;
 };
 
+/* ---- several hosts ---- */
+
+/* How many hosts the cluster has, this one included: 1 when no peers are named. */
+size_t conf_host_count(const struct conf *conf);
+/* Is the section of peer `i` (below peer_count) about this very host? */
+bool conf_peer_is_self(const struct conf *conf, size_t i);
+
 /* ---- loading ---- */
 
 /* All that is wrong, each a whole sentence "FILE:LINE: what, and what to do". Embedded object. */

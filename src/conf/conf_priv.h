@@ -168,6 +168,11 @@ void conf_verify(const struct conf *conf, const struct conf_settings *s);
 /* verify_tls.c: the files of listeners with TLS are read, proxy_tls and http_tls set. */
 void conf_read_tls(struct conf *conf, const struct conf_settings *s);
 
+/* hosts.c: the address that [peer-NODE] gives this host, and what no single value of several hosts shows. */
+bool conf_is_numeric(const char *address);
+void conf_decide_address(struct conf *conf, const struct conf_settings *s);
+void conf_verify_hosts(const struct conf *conf, const struct conf_settings *s);
+
 /* build.c: the conf that the settings make, always a whole one; it counts only when no fault was
  * added. */
 struct conf *conf_build(struct conf_settings *s);

@@ -12,6 +12,7 @@ src_conf_libconf_a_SOURCES = \
 	src/conf/faults.c \
 	src/conf/find.c \
 	src/conf/gather.c \
+	src/conf/hosts.c \
 	src/conf/initext.c \
 	src/conf/modules.c \
 	src/conf/readfile.c \

@@ -394,7 +394,9 @@ list_parse(
 	struct conf_list list = {0};
 	int rc = 0;
 
-	if (is_special_word(opt, text)) {
+	bool special = is_special_word(opt, text);
+
+	if (special) {
 		text = "";
 	}
 	while (rc == 0) {
@@ -411,7 +413,7 @@ list_parse(
 		rc = list_add(opt, &list, xstrndup(text, len), err);
 		text += len;
 	}
-	if (rc == 0 && list.count < opt->min) {
+	if (rc == 0 && list.count < opt->min && !special) {
 		errmsg_set(err, "must not be empty: write %s", conf_value_form(opt));
 		rc = -EINVAL;
 	}

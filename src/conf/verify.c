@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <arpa/inet.h>
-
 #include "base/mem.h"
 #include "conf/conf_priv.h"
 #include "net/endpoint.h"
@@ -214,7 +212,7 @@ verify_open(const struct conf *conf, const struct conf_settings *s)
 		}
 	}
 	open = open_host(&conf->sentinel_bind);
-	if (open != NULL && !conf->sentinel_allow_open) {
+	if (open != NULL && !conf->sentinel_allow_open && conf->peer_count == 0) {
 		conf_faults_add(s->faults,
 		    "%s: sentinel.bind %s lets other hosts reconfigure the sentinels without a "
 		    "password: set "
@@ -251,10 +249,8 @@ static void
 verify_address(const struct conf *conf, const struct conf_settings *s)
 {
 	const char *address = conf->holdfast_address, *where;
-	uint8_t bytes[16];
 
-	if (address == NULL ||
-	    (inet_pton(AF_INET, address, bytes) != 1 && inet_pton(AF_INET6, address, bytes) != 1)) {
+	if (!conf_is_numeric(address)) {
 		return;
 	}
 	for (unsigned n = 0; n < conf->redis_instances; n++) {
@@ -281,7 +277,7 @@ verify_address(const struct conf *conf, const struct conf_settings *s)
 static void
 verify_numbers(const struct conf *conf, const struct conf_settings *s)
 {
-	unsigned sentinels = conf->sentinel_instances * (unsigned)(conf->peer_count + 1);
+	unsigned sentinels = conf->sentinel_instances * (unsigned)conf_host_count(conf);
 	const char *where;
 
 	if (conf->sentinel_quorum > sentinels) {
@@ -359,5 +355,6 @@ conf_verify(const struct conf *conf, const struct conf_settings *s)
 	verify_address(conf, s);
 	verify_numbers(conf, s);
 	verify_modules(conf, s);
+	conf_verify_hosts(conf, s);
 	verify_size(conf, s);
 }

@@ -16,6 +16,7 @@
 #define DEFAULT_TIMEOUT_MS 30000
 #define LOOK_MS            12000 /* Sentinel may still be at a failover of its own */
 #define VOTE_MS            6000  /* a vote is written to disk by the sentinel */
+#define FREEZE_MS          1500
 #define STEER_MS           15000 /* a sentinel asks for INFO every 10 s */
 #define PROMOTE_MS         1500
 #define DEFAULT_TELL_MS    15000
@@ -26,6 +27,7 @@
 static const char *const state_names[] = {
     [FO_LOOKING] = "looking",
     [FO_VOTING] = "voting",
+    [FO_FREEZING] = "freezing",
     [FO_DRAINING] = "draining",
     [FO_STEERING] = "steering",
     [FO_PAUSING] = "pausing",
@@ -136,6 +138,14 @@ act_promote_without(void *obj)
 	fo_promote(f);
 }
 
+/* A takeover from another host's master: what was changed is changed back. */
+static void
+act_thaw(void *obj)
+{
+	fo_thaw(obj);
+	act_fail(obj);
+}
+
 static void
 act_fail_moved(void *obj)
 {
@@ -143,6 +153,13 @@ act_fail_moved(void *obj)
 
 	errmsg_set(&f->why, "the sentinels have just chosen another master themselves");
 	act_fail(f);
+}
+
+static void
+act_thaw_moved(void *obj)
+{
+	fo_thaw(obj);
+	act_fail_moved(obj);
 }
 
 static void
@@ -217,6 +234,12 @@ static bool
 is_dead(void *obj)
 {
 	return ((struct failover *)obj)->dead;
+}
+
+static bool
+is_remote(void *obj)
+{
+	return ((struct failover *)obj)->remote;
 }
 
 /* Among those that have answered in time. */
@@ -332,6 +355,9 @@ static const struct fsm_row rows[] = {
     ROW(FO_LOOKING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
     ROW(FO_LOOKING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
 
+    ROW(FO_VOTING, FO_DONE, is_remote, fo_freeze, FO_FREEZING, "the epoch is won"),
+    ROW(FO_VOTING, FO_BAD, is_remote, act_fail, FO_ENDED, "no votes: another may lead"),
+    ROW(FO_VOTING, FO_LATE, is_remote, act_fail, FO_ENDED, "no votes in time: another may lead"),
     ROW(FO_VOTING, FO_DONE, is_dead, fo_drain, FO_DRAINING, "the epoch is won"),
     ROW(FO_VOTING, FO_DONE, NULL, fo_pause, FO_PAUSING, "the epoch is won"),
     ROW(FO_VOTING, FO_BAD, is_sentinel_busy, act_fail, FO_ENDED, "takeover: Sentinel is at it"),
@@ -347,6 +373,16 @@ static const struct fsm_row rows[] = {
     ROW(FO_VOTING, FO_DIED, is_dead, NULL, FSM_SAME, "as is known"),
     ROW(FO_VOTING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
 
+    ROW(FO_FREEZING, FO_DONE, NULL, fo_drain, FO_DRAINING, "nobody follows the old master"),
+    ROW(FO_FREEZING, FO_BAD, NULL, act_thaw, FO_ENDED, "no time for a takeover"),
+    ROW(FO_FREEZING, FO_LATE, NULL, act_thaw, FO_ENDED, "not all have stopped following"),
+    ROW(FO_FREEZING, FO_MOVED, NULL, act_thaw_moved, FO_ENDED, "Sentinel was first"),
+    ROW(FO_FREEZING, FO_DIED, NULL, NULL, FSM_SAME, "as is known"),
+
+    ROW(FO_DRAINING, FO_BAD, is_remote, act_thaw, FO_ENDED, "no replica can take over"),
+    ROW(FO_DRAINING, FO_LATE, is_remote, act_thaw, FO_ENDED,
+	"a replica does not answer, which may have what no other has"),
+    ROW(FO_DRAINING, FO_MOVED, is_remote, act_thaw_moved, FO_ENDED, "Sentinel was first"),
     ROW(FO_DRAINING, FO_DONE, NULL, fo_promote, FO_PROMOTING, "the highest offset is known"),
     ROW(FO_DRAINING, FO_BAD, NULL, act_fail_nobody, FO_ENDED, "no replica can take over"),
     ROW(FO_DRAINING, FO_LATE, is_anybody_fit, act_promote_without, FO_PROMOTING,
@@ -369,6 +405,8 @@ static const struct fsm_row rows[] = {
     ROW(FO_PAUSING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
 
     ROW(FO_PROMOTING, FO_DONE, NULL, fo_tell, FO_TELLING, "promoted"),
+    ROW(FO_PROMOTING, FO_LATE, is_remote, act_fail, FO_ENDED,
+	"whether it was promoted is not known: no other may be, Sentinel is left"),
     ROW(FO_PROMOTING, FO_BAD, is_other_fit, fo_promote_other, FO_PROMOTING,
 	"takeover: the target refused, another is promoted"),
     ROW(FO_PROMOTING, FO_BAD, is_dead, act_fail_nobody, FO_ENDED, "takeover: the target refused"),
@@ -401,7 +439,12 @@ state_ms(const struct failover *f, unsigned state)
 	switch ((enum failover_state)state) {
 	case FO_LOOKING:
 		return LOOK_MS;
+	case FO_FREEZING:
+		return FREEZE_MS;
 	case FO_VOTING:
+		if (f->remote) {
+			return VOTE_MS;
+		}
 		return f->dead ? MIN(VOTE_MS, f->down_after_ms / 2) : VOTE_MS;
 	case FO_DRAINING:
 		return MIN(DRAIN_WAIT_MS, f->down_after_ms / 4);
@@ -635,6 +678,8 @@ failover_start(struct loop *loop, const struct failover_spec *spec, const struct
 	f->target = spec->count;
 	f->sentinel_only = spec->sentinel_only;
 	f->dead = spec->dead;
+	f->remote = spec->remote;
+	f->retry_ms = spec->retry_ms;
 	f->seen_offset = spec->seen_offset;
 	f->known_epoch = spec->epoch;
 	f->down_after_ms = spec->down_after_ms > 0 ? spec->down_after_ms : DEFAULT_DOWN_MS;

@@ -80,6 +80,13 @@ struct failover_spec {
 	 * leaves the matter to Sentinel, whose own detection is near then.
 	 */
 	uint64_t down_after_ms;
+	/*
+	 * Takeover: the master is on another host and was not seen to die: votes first, then nobody may follow it any more, then all that had
+	 * its data must answer (failover_freeze.c). Without votes it is given up: others may lead. Then it may be tried again in:
+	 */
+	bool remote;
+	uint64_t
+	    retry_ms; /* between two attempts at the votes; another for each host, or they split them for ever */
 };
 
 struct failover_ops {
@@ -101,6 +108,8 @@ struct failover_ops {
 	/* Asked before writes are paused, again and again for a second at most: is everybody prepared
 	 * for it? NULL: always. */
 	bool (*may_pause)(void *owner);
+	/* spec.remote: asked before each step that cannot be taken back. NULL: always. */
+	bool (*is_still_dead)(void *owner);
 };
 
 /*

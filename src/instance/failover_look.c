@@ -74,7 +74,7 @@ unfitness(const struct failover *f, const struct fo_node *n, char *text, size_t 
 	if (n->is_master) {
 		return "it is a master itself";
 	}
-	if (!endpoint_equal(&n->follows, &master->as.at)) {
+	if (!f->frozen && !endpoint_equal(&n->follows, &master->as.at)) {
 		(void)snprintf(text, size, "it follows %s", ENDPOINT_TEXT(&n->follows));
 		return text;
 	}

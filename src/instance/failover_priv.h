@@ -1,7 +1,7 @@
 /*
  * What the files of the failover share: failover.c is the machine and its ends, failover_look.c the
  * picture of the situation and the choice, failover_vote.c the won epoch, failover_steps.c what else
- * is said to servers and sentinels, failover_drain.c the last writes of a dead master.
+ * is said to servers and sentinels, failover_drain.c the last writes of a dead master, failover_freeze.c one on another host.
  *
  * A step asks several peers and counts the open answers (`pending`); the last answer feeds DONE or
  * BAD to the machine. Entering a state forgets what the state before still waited for.
@@ -21,6 +21,7 @@ struct redisReply;
 enum failover_state {
 	FO_LOOKING,   /* at servers and sentinels */
 	FO_VOTING,    /* led: the sentinels vote */
+	FO_FREEZING,  /* takeover, remote: nobody follows the old master any more */
 	FO_DRAINING,  /* takeover, led: the replicas read what the dead master had sent */
 	FO_STEERING,  /* sentinel: it learns of the priorities */
 	FO_PAUSING,   /* writes pause, the target catches up */
@@ -54,6 +55,7 @@ struct fo_node {
 	bool looked; /* takeover: it was looked at before, and `offset` and `read_offset` were … */
 	uint64_t offset_before, read_before;
 	bool drained; /* … the same, or its link has ended: nothing of the dead master is to come */
+	bool frozen;  /* takeover, remote: was told to follow nobody */
 	bool dropped; /* takeover: it could not be promoted */
 	unsigned priority;
 	bool asking;              /* a question to it is open */
@@ -104,6 +106,8 @@ struct failover {
 	unsigned attempts;
 	uint64_t final_offset; /* of the old master, with writes paused */
 	bool sentinel_only, leads;
+	bool remote, frozen; /* takeover: of another host; all were told to follow nobody */
+	uint64_t retry_ms;
 	bool dead;            /* the old master: this is a takeover */
 	uint64_t seen_offset; /* takeover: the old master's when it was last seen */
 	bool paused;          /* the old master was told to, and not yet to go on */
@@ -158,6 +162,11 @@ void fo_take_over(void *obj);
 /* Looks whether the vote is over; after each answer of a sentinel. */
 void fo_check_votes(struct failover *f);
 void fo_vote_again(struct failover *f);
+
+/* failover_freeze.c */
+void fo_freeze(void *obj);
+/* Points the frozen ones back. */
+void fo_thaw(struct failover *f);
 
 /* failover_drain.c */
 void fo_drain(void *obj);

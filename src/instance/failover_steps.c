@@ -700,6 +700,7 @@ fo_on_tick(struct failover *f)
 	case FO_LOOKING:
 		fo_look(f);
 		break;
+	case FO_FREEZING:
 	case FO_PROMOTING:
 	case FO_ENDED:
 	case FO_STATE_COUNT:

@@ -27,6 +27,9 @@ count_votes(const struct failover *f)
 static uint64_t
 pause_ms(const struct failover *f)
 {
+	if (f->remote) {
+		return f->retry_ms; /* whoever has the votes takes over meanwhile */
+	}
 	return f->attempts == 1 && f->seen_epoch >= f->epoch ? 0 : 50 + clock_mono_us() % 200;
 }
 
@@ -96,6 +99,16 @@ fo_vote(void *obj)
 void
 fo_vote_again(struct failover *f)
 {
+	if (f->remote && f->ops->is_still_dead != NULL && !f->ops->is_still_dead(f->owner)) {
+		errmsg_set(&f->why, "the master is heard again");
+		fo_step(f, FO_BAD);
+		return;
+	}
+	if (f->remote && fo_sentinel_is_busy(f)) {
+		errmsg_set(&f->why, "Sentinel runs a failover already");
+		fo_step(f, FO_BAD);
+		return;
+	}
 	f->epoch = MAX(f->epoch, f->seen_epoch) + 1;
 	ask_for_votes(f);
 }

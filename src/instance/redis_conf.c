@@ -13,6 +13,8 @@
 #include "instance/module_set.h"
 
 /* Which directives the configuration had when the file was last written; Redis keeps comments. */
+/* A replica acknowledges once a second; one that is late by so many is not there (redis.conf, min-replicas-max-lag). */
+#define FENCE_LAG_S "3"
 #define PASSED_MARK "# holdfast passes on:"
 
 /* Ours: their lines are written anew at each start, or left out. */
@@ -361,7 +363,7 @@ redis_conf_read_master(const char *dir, struct endpoint *ret_master, struct errm
 struct owned {
 	struct redis_directive *list;
 	char *dir;
-	char maxmemory[24], databases[16];
+	char maxmemory[24], databases[16], fence[24];
 };
 
 static void
@@ -370,6 +372,19 @@ add_directive(struct redis_spec *spec, struct owned *o, const char *name, const 
 	o->list = xreallocarray(o->list, spec->directive_count + 1, sizeof(*o->list));
 	o->list[spec->directive_count++] = (struct redis_directive){name, value};
 	spec->directives = o->list;
+}
+
+/* What the configuration says itself goes before. */
+static void
+add_fence(struct redis_spec *spec, struct owned *o, const struct conf_redis *r, const char *name,
+    const char *value)
+{
+	for (size_t k = 0; k < r->config.count; k++) {
+		if (strcasecmp(r->config.items[k].name, name) == 0) {
+			return;
+		}
+	}
+	add_directive(spec, o, name, value);
 }
 
 struct redis_spec *
@@ -401,6 +416,12 @@ redis_spec_new(const struct conf *conf, size_t i, const char *address, const cha
 	add_directive(spec, o, "appendonly", r->appendonly ? "yes" : "no");
 	add_directive(spec, o, "appendfsync", r->appendfsync);
 	add_directive(spec, o, "databases", o->databases);
+	if (conf_host_count(conf) > 1) {
+		/* With a majority of the hosts it takes writes, with fewer it does not: whatever our own supervisor does. */
+		(void)snprintf(o->fence, sizeof(o->fence), "%zu", conf_host_count(conf) / 2);
+		add_fence(spec, o, r, "min-replicas-to-write", o->fence);
+		add_fence(spec, o, r, "min-replicas-max-lag", FENCE_LAG_S);
+	}
 	for (size_t k = 0; k < r->config.count; k++) {
 		add_directive(spec, o, r->config.items[k].name, r->config.items[k].value);
 	}
@@ -417,6 +438,21 @@ redis_spec_without_aof(struct redis_spec *spec)
 			o->list[i].value = "no";
 		}
 	}
+}
+
+void
+redis_spec_demote(struct redis_spec *spec)
+{
+	struct owned *o = spec->owned;
+
+	spec->forgets_priority = true;
+	for (size_t i = 0; i < spec->directive_count; i++) {
+		if (strcasecmp(o->list[i].name, "replica-priority") == 0) {
+			o->list[i].value = "0";
+			return;
+		}
+	}
+	add_directive(spec, o, "replica-priority", "0");
 }
 
 void

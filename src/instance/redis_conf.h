@@ -63,6 +63,8 @@ struct redis_spec *redis_spec_new(
 void redis_spec_free(struct redis_spec **spec);
 /* Without the append-only file this time, whatever the configuration says. */
 void redis_spec_without_aof(struct redis_spec *spec);
+/* With priority 0, so that nobody promotes it until that is changed. */
+void redis_spec_demote(struct redis_spec *spec);
 
 /*
  * Makes spec->dir/redis.conf say what the instance has to be at its next start: a replica of

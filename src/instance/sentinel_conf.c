@@ -19,6 +19,16 @@ static const char *const owned_plain[] = {
     "port", "bind", "protected-mode", "dir", "logfile", "daemonize", "supervised", "pidfile"};
 static const char *const owned_sentinel[] = {"announce-ip", "announce-port",
     "down-after-milliseconds", "failover-timeout", "parallel-syncs", "auth-user", "auth-pass"};
+/* The same once it is guarded, and the users: since Redis 6.2. */
+static const char *const guarded_sentinel[] = {"sentinel-user", "sentinel-pass"};
+
+/* What clients of Sentinel need to find the master, and nothing that changes anything. */
+#define GUEST_RULES                                                                                \
+	"on nopass ~* &* -@all +ping +hello +auth +role +info +command +client|setname "           \
+	"+client|getname +client|id +subscribe +psubscribe "                                       \
+	"+unsubscribe +punsubscribe +sentinel|myid +sentinel|master +sentinel|masters "            \
+	"+sentinel|replicas +sentinel|slaves +sentinel|sentinels +sentinel|ckquorum "              \
+	"+sentinel|get-master-addr-by-name"
 
 static bool
 is_one_of(struct slice word, const char *const *names, size_t count)
@@ -159,8 +169,15 @@ add_settings(struct buf *out, const struct sentinel_spec *spec)
 	}
 	err |= buf_add_str(out, "\nprotected-mode no\ndaemonize no\nlogfile \"\"\ndir ");
 	err |= conf_file_add_word(out, spec->dir);
-	return err | buf_addf(out, "\nsentinel announce-ip %s\nsentinel announce-port %u\n",
-			 spec->address, spec->port);
+	err |= buf_addf(out, "\nsentinel announce-ip %s\nsentinel announce-port %u\n",
+	    spec->address, spec->port);
+	if (spec->guarded) {
+		err |= buf_addf(out,
+		    "user default " GUEST_RULES "\nuser %s on >%s ~* &* +@all\n"
+		    "sentinel sentinel-user %s\nsentinel sentinel-pass %s\n",
+		    spec->user, spec->secret, spec->user, spec->secret);
+	}
+	return err;
 }
 
 /* Behind the line `sentinel monitor`. */
@@ -283,6 +300,15 @@ add_moved(struct buf *out, const struct conf_line *line, const struct sentinel_s
 	return err | buf_add(out, "\n", 1);
 }
 
+static bool
+is_guard(const struct conf_line *line)
+{
+	return line->count > 1 &&
+	       (slice_caseeq(line->words[0], "user") ||
+		   (slice_caseeq(line->words[0], "sentinel") &&
+		       is_one_of(line->words[1], guarded_sentinel, ARRAY_LEN(guarded_sentinel))));
+}
+
 int
 sentinel_conf_edit(struct slice text, const struct sentinel_spec *spec,
     const struct sentinel_move *moves, size_t move_count, struct buf *out, struct errmsg *err)
@@ -298,6 +324,10 @@ sentinel_conf_edit(struct slice text, const struct sentinel_spec *spec,
 	full = add_settings(out, spec);
 	while (full == 0 && conf_file_next(&text, &line)) {
 		bool sentinel = line.count > 1 && slice_caseeq(line.words[0], "sentinel");
+
+		if (spec->guarded && is_guard(&line)) {
+			continue;
+		}
 
 		if (line.count > 0 && !sentinel &&
 		    is_one_of(line.words[0], owned_plain, ARRAY_LEN(owned_plain))) {
@@ -384,6 +414,7 @@ sentinel_spec_new(const struct conf *conf, size_t i, const char *address, const 
 	    .parallel_syncs = 1,
 	    .user = INSTANCE_USER,
 	    .secret = secret,
+	    .guarded = conf_host_count(conf) > 1,
 	};
 	return spec;
 }

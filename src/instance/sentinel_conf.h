@@ -9,6 +9,7 @@
 #ifndef INSTANCE_SENTINEL_CONF_H
 #define INSTANCE_SENTINEL_CONF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,11 @@ struct sentinel_spec {
 	uint64_t down_after_ms, failover_timeout_ms;
 	unsigned parallel_syncs;
 	const char *user, *secret; /* with which it enters the redis instances */
+	/*
+	 * Several hosts: it takes orders only from that user with that secret, and enters the other sentinels so; everybody else may ask who
+	 * is master.
+	 */
+	bool guarded;
 };
 
 /* The spec of sentinel `i` (from 0). The conf and the two strings must outlive it. */

@@ -255,6 +255,11 @@ hands_over(const struct supervisor *s, const struct unit *u)
 			return true;
 		}
 	}
+	for (size_t i = 0; i < s->host_count; i++) {
+		if (!s->hosts[i].self && hosts_is_synced(&s->hosts[i])) {
+			return true;
+		}
+	}
 	return false;
 }
 
@@ -341,13 +346,20 @@ on_failover(struct ctl_request *req, const json_t *args, void *owner)
 {
 	struct supervisor *s = owner;
 	const char *to = ctl_arg_text(args, "to");
-	struct unit *target = to != NULL ? unit_find(s, to) : NULL;
+	const struct unit *target = to != NULL ? unit_find(s, to) : NULL;
+	const struct host *host = to != NULL ? hosts_find(s, to) : NULL;
 	struct errmsg err = ERRMSG_NONE;
 
-	if (to != NULL && (target == NULL || target->kind != UNIT_REDIS)) {
+	if (to != NULL && (target == NULL || target->kind != UNIT_REDIS) && host == NULL) {
 		ctl_fail(req, CTL_EXIT_FAILED,
-		    "there is no redis instance '%s': `holdfast status` names them", to);
+		    "there is no redis instance%s '%s': `holdfast status` names them",
+		    hosts_are_several(s) ? " or host" : "", to);
 		return;
+	}
+	if (target != NULL) {
+		to = target->name; /* the request's own words end with it */
+	} else if (host != NULL) {
+		to = host->self ? "redis-1" : host->redis_name;
 	}
 	if (s->plan != PLAN_RUNNING) {
 		ctl_fail(req, CTL_EXIT_NOT_READY,
@@ -357,7 +369,7 @@ on_failover(struct ctl_request *req, const json_t *args, void *owner)
 	if (refuse_while_rolling(s, req)) {
 		return;
 	}
-	if (roles_switch(s, target, req, NULL, false, &err) < 0) {
+	if (roles_switch(s, to, req, NULL, false, &err) < 0) {
 		ctl_fail(req, CTL_EXIT_FAILED, "%s", err.text);
 		return;
 	}

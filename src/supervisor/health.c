@@ -62,7 +62,9 @@ find_reasons(const struct supervisor *s)
 	for (size_t i = 0; i < s->unit_count; i++) {
 		check_unit(s, s->units[i], reasons);
 	}
-	if (s->master == NULL || s->master->held_down) {
+	hosts_add_reasons(s, reasons);
+	if (hosts_are_several(s) ? !s->master_known || s->master_at.epoch == 0
+				 : s->master == NULL || s->master->held_down) {
 		add_reason(reasons, "there is no master");
 	}
 	if (s->modules_why[0] != '\0') {
@@ -155,8 +157,7 @@ set_health(struct supervisor *s, enum health health, json_t *reasons)
 	if (health == HEALTH_READY) {
 		history_add(s->history, EVENT_SUPERVISOR_READY, s->node,
 		    json_pack("{s:I}", "uptime_ms", (json_int_t)(clock_mono_ms() - s->started_ms)),
-		    "ready: %s takes writes, all instances are ready",
-		    s->master != NULL ? s->master->name : "the master");
+		    "ready: %s takes writes, all instances are ready", roles_master_name(s));
 		s->was_ready = true;
 		say_how_to_use(s);
 	} else if (health == HEALTH_DEGRADED) {
@@ -181,7 +182,13 @@ health_check(struct supervisor *s)
 	reasons = find_reasons(s);
 	if (json_array_size(reasons) == 0 && s->plan == PLAN_RUNNING) {
 		set_health(s, HEALTH_READY, reasons);
-		claim_run(s->claim);
+		/*
+		 * With several hosts no votes in advance: a sentinel that has voted begins no failover of its own for a while, and that is what is left when
+		 * a host dies.
+		 */
+		if (!hosts_are_several(s)) {
+			claim_run(s->claim);
+		}
 	} else if (s->was_ready || s->plan == PLAN_RUNNING) {
 		set_health(s, HEALTH_DEGRADED, reasons);
 	}
@@ -293,20 +300,32 @@ unit_json(const struct supervisor *s, const struct unit *u)
 json_t *
 health_status(struct supervisor *s)
 {
-	json_t *instances = json_array(), *master = json_null();
+	json_t *instances = json_array(), *master = json_null(), *status;
 
 	for (size_t i = 0; i < s->unit_count; i++) {
 		if (!s->units[i]->leaving) {
 			(void)json_array_append_new(instances, unit_json(s, s->units[i]));
 		}
 	}
-	if (s->master_known) {
+	if (s->master_known && (!hosts_are_several(s) || s->master_at.epoch > 0)) {
+		struct host *h = hosts_at(s, &s->master_at.at);
+
 		master = json_pack("{s:s?,s:s,s:i,s:I}", "name",
-		    s->master != NULL ? s->master->name : NULL, "host", s->master_at.at.host,
-		    "port", (int)s->master_at.at.port, "epoch", (json_int_t)s->master_at.epoch);
+		    s->master != NULL ? s->master->name
+		    : h != NULL       ? h->redis_name
+				      : NULL,
+		    "host", s->master_at.at.host, "port", (int)s->master_at.at.port, "epoch",
+		    (json_int_t)s->master_at.epoch);
+		if (h != NULL) {
+			(void)json_object_set_new(master, "node", json_string(h->name));
+		}
 	}
-	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:I}", "name", s->name, "node", s->node,
+	status = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:I}", "name", s->name, "node", s->node,
 	    "version", PACKAGE_VERSION, "state", health_names[s->health], "reasons",
 	    s->plan <= PLAN_RUNNING ? find_reasons(s) : json_array(), "master", master, "instances",
 	    instances, "uptime_ms", (json_int_t)(clock_mono_ms() - s->started_ms));
+	if (hosts_are_several(s)) {
+		(void)json_object_set_new(status, "hosts", hosts_json(s));
+	}
+	return status;
 }

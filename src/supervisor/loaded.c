@@ -48,13 +48,20 @@ configured_priority(const struct unit *u)
 static void
 set_priority(struct unit *u)
 {
-	bool demote = u->loaded.lacks[0] != '\0' || u->loaded.diverged;
+	bool demote = u->loaded.lacks[0] != '\0' || u->loaded.diverged || u->unproven;
 
 	if (demote != u->loaded.demoted && unit_is_ready(u) &&
 	    link_send(probe_link(u->probe), 0, NULL, NULL, "CONFIG", "SET", PRIORITY,
 		demote ? "0" : configured_priority(u), NULL) == 0) {
 		u->loaded.demoted = demote;
 	}
+}
+
+void
+loaded_prove(struct unit *u)
+{
+	u->unproven = false;
+	set_priority(u);
 }
 
 void
@@ -176,6 +183,9 @@ loaded_unfitness(const struct unit *u)
 
 	if (u->loaded.lacks[0] != '\0') {
 		return u->loaded.lacks;
+	}
+	if (u->unproven) {
+		return "it has not been in step with a master since it was started";
 	}
 	if (u->loaded.diverged) {
 		return "it could not carry out all that the master did";
@@ -344,7 +354,8 @@ loaded_started(struct unit *u)
 	struct loaded *l = &u->loaded;
 
 	free(l->seen);
-	*l = (struct loaded){.seen = NULL, .anew = l->anew};
+	/* With several hosts it may have been started with priority 0, also by a supervisor before us: see loaded_prove. */
+	*l = (struct loaded){.seen = NULL, .anew = l->anew, .demoted = hosts_are_several(u->sup)};
 }
 
 void

@@ -1,11 +1,13 @@
 noinst_LIBRARIES += src/supervisor/libsupervisor.a
 src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/backup.c \
+	src/supervisor/agree.c \
 	src/supervisor/control.c \
 	src/supervisor/damage.c \
 	src/supervisor/decision.c src/supervisor/decision.h \
 	src/supervisor/health.c \
 	src/supervisor/history.c src/supervisor/history.h \
+	src/supervisor/hosts.c \
 	src/supervisor/legacy.c src/supervisor/legacy.h \
 	src/supervisor/loaded.c \
 	src/supervisor/lock.c src/supervisor/lock.h \
@@ -21,6 +23,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/rolling.c \
 	src/supervisor/servers.c \
 	src/supervisor/service.c \
+	src/supervisor/suspect.c \
 	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
 	src/supervisor/unit.c \
 	src/supervisor/upgrade.c \

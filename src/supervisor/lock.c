@@ -121,31 +121,52 @@ lock_inherit(const char *dir, int fd, int *ret_fd, struct errmsg *err)
 	return lock_folder(dir, ret_fd, err);
 }
 
+/* Puts it into the file, 0600, in one step. */
 static int
-make_secret(const char *path, char *text)
+write_secret(const char *path, const char *text)
 {
 	char *tmp = xasprintf("%s.new", path);
-	uint8_t random[SECRET_BYTES];
-	int rc = 0, fd = -1;
+	ssize_t len = (ssize_t)strlen(text);
+	int rc = 0, fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
-		rc = -EIO;
-		goto out;
-	}
-	for (size_t i = 0; i < sizeof(random); i++) {
-		(void)snprintf(text + 2 * i, 3, "%02x", random[i]);
-	}
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd == -1 || write(fd, text, SECRET_TEXT) != (ssize_t)SECRET_TEXT ||
-	    write(fd, "\n", 1) != 1 || fsync(fd) == -1 || rename(tmp, path) == -1) {
+	if (fd == -1 || write(fd, text, (size_t)len) != len || write(fd, "\n", 1) != 1 ||
+	    fsync(fd) == -1 || rename(tmp, path) == -1) {
 		rc = errno != 0 ? -errno : -EIO;
 		(void)unlink(tmp);
 	}
-out:
 	if (fd != -1) {
 		(void)close(fd);
 	}
 	free(tmp);
+	return rc;
+}
+
+static int
+make_secret(const char *path, char *text)
+{
+	uint8_t random[SECRET_BYTES];
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+		return -EIO;
+	}
+	for (size_t i = 0; i < sizeof(random); i++) {
+		(void)snprintf(text + 2 * i, 3, "%02x", random[i]);
+	}
+	return write_secret(path, text);
+}
+
+int
+lock_share_secret(const char *dir, const char *secret, char **ret_secret, struct errmsg *err)
+{
+	char *path = xasprintf("%s/secret", dir);
+	int rc = write_secret(path, secret);
+
+	if (rc < 0) {
+		errmsg_set(err, "cannot write %s: %s", path, strerror(-rc));
+	} else {
+		*ret_secret = xstrdup(secret);
+	}
+	free(path);
 	return rc;
 }
 

@@ -22,6 +22,7 @@ master_settled(void *obj)
 }
 
 static const char *const state_names[PLAN_STATE_COUNT] = {
+    [PLAN_AGREEMENT] = "agreement",
     [PLAN_MASTER] = "master",
     [PLAN_REPLICAS] = "replicas",
     [PLAN_SENTINELS] = "sentinels",
@@ -53,6 +54,7 @@ static const char *const event_names[PLAN_EVENT_COUNT] = {
 	}
 
 static const struct fsm_row rows[] = {
+    ROW(PLAN_AGREEMENT, PLAN_DONE, NULL, PLAN_MASTER, "a majority of the hosts names the master"),
     ROW(PLAN_MASTER, PLAN_DONE, NULL, PLAN_REPLICAS, "the master answers"),
     ROW(PLAN_MASTER, PLAN_PATIENCE, master_settled, PLAN_REPLICAS, "goes on without the master"),
     SAME(PLAN_MASTER, PLAN_PATIENCE, "the master is still loading or starting"),
@@ -105,6 +107,7 @@ is_in_step(const struct supervisor *s, const struct unit *u)
 		return u->kind == UNIT_REDIS;
 	case PLAN_STOP_REPLICAS:
 		return u->kind == UNIT_REDIS && u != s->master;
+	case PLAN_AGREEMENT:
 	case PLAN_SENTINELS:
 	case PLAN_STOP_SENTINELS:
 		return u->kind == UNIT_SENTINEL;
@@ -133,6 +136,9 @@ is_settled(const struct supervisor *s, const struct unit *u)
 	if (is_stopping(s)) {
 		return !process_runs(u->process) &&
 		       (state == PROCESS_STOPPED || state == PROCESS_FAILED);
+	}
+	if (s->plan == PLAN_AGREEMENT) {
+		return unit_is_ready(u) && agree_is_reached(u->sup);
 	}
 	if (!process_is_wanted(u->process) || state == PROCESS_FAILED) {
 		return true;
@@ -201,7 +207,6 @@ plan_begin(struct supervisor *s)
 {
 	ev_init(&s->plan_patience, on_patience);
 	s->plan_patience.data = s;
-	s->plan = PLAN_MASTER;
 	act_step(s);
 }
 

@@ -642,6 +642,10 @@ resume_decide(struct supervisor *s, struct errmsg *err)
 	struct decision d;
 	int rc;
 
+	if (hosts_are_several(s)) {
+		agree_remember(s);
+		return 0; /* the majority decides, see agree.c */
+	}
 	collect(s, &f);
 	rc = decide(&f, &d);
 	if (rc == -EBUSY) {
@@ -672,7 +676,7 @@ resume_decide_again(struct supervisor *s)
 	struct facts f = {.node_count = 0};
 	struct decision d;
 
-	if (s->plan != PLAN_MASTER) {
+	if (s->plan != PLAN_MASTER || hosts_are_several(s)) {
 		return false; /* it is for the sentinels to say */
 	}
 	for (size_t i = 0; i < s->unit_count; i++) {

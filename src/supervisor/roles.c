@@ -46,7 +46,24 @@ roles_sentinels_agree(const struct supervisor *s)
 			return false;
 		}
 	}
+	if (hosts_are_several(s)) {
+		struct topo_master named;
+
+		return wanted > 0 && watcher_majority(s->watcher, &named) &&
+		       named.epoch == s->master_at.epoch &&
+		       endpoint_equal(&named.at, &s->master_at.at);
+	}
 	return wanted * 2 > at;
+}
+
+const char *
+roles_master_name(struct supervisor *s)
+{
+	const struct host *h = s->master_known ? hosts_at(s, &s->master_at.at) : NULL;
+
+	return h != NULL && !h->self ? h->redis_name
+	       : s->master != NULL   ? s->master->name
+				     : "elsewhere";
 }
 
 /* Does a sentinel carry out a failover? With `or_soon` also: does it hold the master for down, so that one may begin? */
@@ -94,14 +111,17 @@ on_settle(void *arg)
 	struct supervisor *s = arg;
 	struct unit *before = s->master_before;
 
+	/* Several hosts: what a single sentinel says at the beginning is no reason to forget what was. */
+	if (hosts_are_several(s) && (s->plan == PLAN_AGREEMENT || s->master_at.epoch == 0)) {
+		return;
+	}
 	store_master(s);
 	if (!s->master_moved) {
 		return;
 	}
 	s->master_moved = false;
 	if (s->master_had_one) {
-		history_add(s->history, EVENT_MASTER_ELECTED,
-		    s->master != NULL ? s->master->name : "elsewhere",
+		history_add(s->history, EVENT_MASTER_ELECTED, roles_master_name(s),
 		    json_pack("{s:s,s:i,s:I,s:s?}", "host", s->master_at.at.host, "port",
 			(int)s->master_at.at.port, "epoch", (json_int_t)s->master_at.epoch,
 			"before", before != NULL ? before->name : NULL),
@@ -149,6 +169,7 @@ on_master(void *arg, const struct topo_master *master)
 	}
 	s->master_moved = true;
 	end_succession(s);
+	hosts_on_master(s);
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
 
@@ -229,8 +250,12 @@ roles_for_start(struct unit *u, const struct endpoint **ret_follow)
 {
 	const struct supervisor *s = u->sup;
 
-	if (!s->master_known || s->plan > PLAN_RUNNING || (u == s->master && s->succession)) {
+	if (!s->master_known || s->plan > PLAN_RUNNING || s->plan == PLAN_AGREEMENT ||
+	    (u == s->master && s->succession)) {
 		return -EAGAIN;
+	}
+	if (u == s->master && hosts_are_several(s) && !hosts_may_be_master(s, u)) {
+		return -EAGAIN; /* looked at again in hosts_tick */
 	}
 	*ret_follow = u == s->master ? NULL : &s->master_at.at;
 	return 0;
@@ -246,8 +271,8 @@ is_heir(const struct supervisor *s, const struct unit *u)
 }
 
 /* Is there such a replica, and a majority of sentinels to promote it? */
-static bool
-has_heir(const struct supervisor *s)
+bool
+roles_have_heir(const struct supervisor *s)
 {
 	size_t connected = 0, heirs = 0;
 
@@ -256,6 +281,9 @@ has_heir(const struct supervisor *s)
 	}
 	for (size_t i = 0; i < s->unit_count; i++) {
 		heirs += is_heir(s, s->units[i]) ? 1 : 0;
+	}
+	for (size_t i = 0; i < s->host_count; i++) {
+		heirs += hosts_is_heir(&s->hosts[i], HEIR_UNLINKED_MS) ? 1 : 0;
 	}
 	return heirs > 0 && connected > watcher_count(s->watcher) / 2;
 }
@@ -286,6 +314,11 @@ has_heir_left(const struct supervisor *s)
 			return true;
 		}
 	}
+	for (size_t i = 0; i < s->host_count; i++) {
+		if (hosts_is_heir(&s->hosts[i], UINT64_MAX)) {
+			return true;
+		}
+	}
 	return sentinels_are_busy(s, false); /* one of them may have been promoted already */
 }
 
@@ -301,7 +334,7 @@ master_died(struct supervisor *s)
 	if (s->plan != PLAN_RUNNING || s->succession) {
 		return;
 	}
-	if (!has_heir(s) && !would_wipe(s)) {
+	if (!roles_have_heir(s) && !would_wipe(s)) {
 		history_add(s->history, EVENT_MASTER_LOST, s->master->name, NULL,
 		    "no replica in sync or no majority of sentinels: it is started again with its "
 		    "data");
@@ -563,6 +596,7 @@ static void
 on_hold(void *owner, uint64_t ms)
 {
 	workers_hold(owner, ms);
+	suspect_tell_hold(owner, ms);
 }
 
 static void
@@ -600,10 +634,10 @@ answer_switch(struct supervisor *s, int error, const char *text)
 
 	s->failover_req = NULL;
 	if (req != NULL && error == 0) {
-		ctl_done(req, json_pack("{s:{s:s,s:s,s:i,s:I}}", "master", "name",
-				  s->master != NULL ? s->master->name : "", "host",
-				  s->master_at.at.host, "port", (int)s->master_at.at.port, "epoch",
-				  (json_int_t)s->master_at.epoch));
+		ctl_done(
+		    req, json_pack("{s:{s:s,s:s,s:i,s:I}}", "master", "name", roles_master_name(s),
+			     "host", s->master_at.at.host, "port", (int)s->master_at.at.port,
+			     "epoch", (json_int_t)s->master_at.epoch));
 	} else if (req != NULL) {
 		ctl_fail(req, CTL_EXIT_FAILED, "%s", text);
 	} else if (error != 0 && s->failover_then != NULL) {
@@ -635,7 +669,7 @@ on_switched(void *owner, int error, const struct topo_master *master, const char
 	if (master != NULL) {
 		(void)topo_offer(s->topo, master, TOPO_FROM_SUPERVISOR);
 	}
-	subject = s->master != NULL ? s->master->name : "elsewhere";
+	subject = roles_master_name(s);
 	if (error == 0) {
 		history_add(s->history, EVENT_FAILOVER_DONE, subject,
 		    json_pack("{s:f,s:f}", "writes_ms", s->failover_promoted_ms, "agreed_ms",
@@ -655,11 +689,21 @@ on_switched(void *owner, int error, const struct topo_master *master, const char
 	supervisor_touch(s);
 }
 
+static bool
+is_still_dead(void *owner)
+{
+	struct supervisor *s = owner;
+	const struct host *h = hosts_at(s, &s->master_at.at);
+
+	return h != NULL && !h->self && suspect_is_dead(s, h);
+}
+
 static const struct failover_ops failover_ops = {
     .on_hold = on_hold,
     .on_promoted = on_promoted,
     .on_done = on_switched,
     .may_pause = may_pause,
+    .is_still_dead = is_still_dead,
 };
 
 /* Starts it among all redis instances. False with `err` when it cannot begin. */
@@ -690,6 +734,21 @@ start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *
 		    .on_disk = u->ondisk.complete,
 		    .unfit = loaded_unfitness(u)};
 	}
+	for (size_t i = 0; i < s->host_count && spec->count < ARRAY_LEN(nodes); i++) {
+		const struct host *h = &s->hosts[i];
+
+		if (h->self) {
+			continue;
+		}
+		if (s->master == NULL && endpoint_equal(&h->redis, &s->master_at.at)) {
+			spec->master = spec->count;
+		}
+		nodes[spec->count++] = (struct failover_node){.name = h->redis_name,
+		    .at = h->redis,
+		    .link = probe_link(h->probe),
+		    .synced = hosts_is_heir(h, HEIR_UNLINKED_MS),
+		    .on_disk = true};
+	}
 	s->failover_since_us = clock_mono_us();
 	s->failover_from = s->master;
 	s->failover = failover_start(s->loop, spec, &failover_ops, s, err);
@@ -716,18 +775,35 @@ take_over(struct supervisor *s, bool orphaned, struct errmsg *err)
 	return true;
 }
 
+bool
+roles_take_over_from(
+    struct supervisor *s, const struct host *master, uint64_t retry_ms, struct errmsg *err)
+{
+	struct failover_spec spec = {.dead = true, .remote = true, .retry_ms = retry_ms};
+
+	if (!start_failover(s, &spec, err)) {
+		return false;
+	}
+	history_add(s->history, EVENT_FAILOVER_STARTED, master->redis_name,
+	    json_pack("{s:b}", "takeover", 1),
+	    "is dead as far as this host can see, a replica takes over");
+	return true;
+}
+
 int
-roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, struct unit *then,
+roles_switch(struct supervisor *s, const char *to, struct ctl_request *req, struct unit *then,
     bool restart, struct errmsg *err)
 {
-	struct failover_spec spec = {.to = to != NULL ? to->name : NULL};
+	struct failover_spec spec = {.to = to};
 
 	if (s->failover != NULL || s->succession) {
 		errmsg_set(
 		    err, "a failover is already under way: wait for it (`holdfast events -f`)");
 		return -EBUSY;
 	}
-	if (s->master == NULL || !servers_is_master(s->master)) {
+	/* Of another host's, or one that has just become master, the failover itself asks what it is. */
+	if (hosts_are_several(s) ? !s->master_known || hosts_at(s, &s->master_at.at) == NULL
+				 : s->master == NULL || !servers_is_master(s->master)) {
 		errmsg_set(
 		    err, "there is no master here that could hand over: see `holdfast status`");
 		return -ENOENT;
@@ -739,8 +815,8 @@ roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, str
 	s->failover_req = req;
 	s->failover_then = then;
 	s->failover_then_restart = restart;
-	history_add(s->history, EVENT_FAILOVER_STARTED, s->master->name,
-	    json_pack("{s:s?}", "to", to != NULL ? to->name : NULL), "hands over%s%s",
-	    to != NULL ? " to " : "", to != NULL ? to->name : "");
+	history_add(s->history, EVENT_FAILOVER_STARTED, roles_master_name(s),
+	    json_pack("{s:s?}", "to", to), "hands over%s%s", to != NULL ? " to " : "",
+	    to != NULL ? to : "");
 	return 0;
 }

@@ -72,6 +72,10 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 	spec->port = u->at.port; /* fixed for our life, whatever a reload says */
 	spec->modules = s->modules;
 	spec->forgets_priority = u->loaded.demoted;
+	u->unproven = hosts_are_several(s) && follow != NULL;
+	if (u->unproven) {
+		redis_spec_demote(spec);
+	}
 	/* With appendonly redis reads no dump.rdb: switched on over a snapshot it would begin empty. */
 	u->aof_later = unit_conf(u)->appendonly && servers_aof_time(u->dir) == 0 &&
 		       servers_folder_time(u->dir) > 0;
@@ -99,6 +103,8 @@ find_id(struct supervisor *s, const struct unit *u, char ret_id[SENTINEL_ID_SIZE
 	} else if (store_meta_get(s->store, key, &id, NULL) == 0 &&
 		   strlen(id) == SENTINEL_ID_SIZE - 1) {
 		(void)snprintf(ret_id, SENTINEL_ID_SIZE, "%s", id);
+	} else if (hosts_own_id(s) != NULL) {
+		(void)snprintf(ret_id, SENTINEL_ID_SIZE, "%s", hosts_own_id(s));
 	} else {
 		sentinel_conf_new_id(ret_id);
 		if (store_meta_put(s->store, key, ret_id, true, &err) < 0) {
@@ -109,6 +115,25 @@ find_id(struct supervisor *s, const struct unit *u, char ret_id[SENTINEL_ID_SIZE
 	free(key);
 }
 
+static void
+add_hosts(struct supervisor *s, struct sentinel_memory *m)
+{
+	agree_placeholder(s, &m->master);
+	for (size_t i = 0; i < s->host_count; i++) {
+		const struct host *h = &s->hosts[i];
+
+		/* While nobody is master nobody is a replica: one that is none would be taken for a successor. */
+		if (m->master.epoch > 0 && !endpoint_equal(&h->redis, &m->master.at)) {
+			m->replicas[m->replica_count++] = h->redis;
+		}
+		if (!h->self) {
+			m->sentinels[m->sentinel_count].at = h->sentinel;
+			(void)snprintf(
+			    m->sentinels[m->sentinel_count++].id, SENTINEL_ID_SIZE, "%s", h->id);
+		}
+	}
+}
+
 /* The file of a sentinel that has none: it is told at once whom there is, instead of waiting to hear of them. */
 static int
 create_sentinel_conf(struct unit *u, const struct sentinel_spec *spec, struct errmsg *err)
@@ -117,6 +142,10 @@ create_sentinel_conf(struct unit *u, const struct sentinel_spec *spec, struct er
 	struct sentinel_memory memory = {.master = s->master_at};
 
 	find_id(s, u, memory.id);
+	if (hosts_are_several(s)) {
+		add_hosts(s, &memory);
+		return sentinel_conf_create(spec, &memory, err);
+	}
 	for (size_t i = 0; i < s->unit_count; i++) {
 		const struct unit *other = s->units[i];
 
@@ -223,6 +252,9 @@ note_link(struct unit *u, const struct probe_view *view)
 
 	if (linked && s->master_known && endpoint_equal(&view->master, &s->master_at.at)) {
 		u->was_synced = true;
+	}
+	if (hosts_are_several(s) && linked && u->was_synced) {
+		loaded_prove(u);
 	}
 	if (linked == u->linked) {
 		return;
@@ -426,8 +458,8 @@ servers_started(struct unit *u)
 	struct probe_spec spec = {
 	    .kind = redis ? PROBE_REDIS : PROBE_SENTINEL,
 	    .at = u->at,
-	    .user = redis ? INSTANCE_USER : NULL,
-	    .password = redis ? s->secret : NULL,
+	    .user = redis || hosts_are_several(s) ? INSTANCE_USER : NULL,
+	    .password = redis || hosts_are_several(s) ? s->secret : NULL,
 	    .master_name = s->name,
 	    .interval_ms = PROBE_STARTING_MS,
 	    .answer_ms = answer_ms(u),

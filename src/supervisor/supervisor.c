@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/claim.h"
+#include "instance/redis_conf.h"
 #include "net/listener.h"
 #include "supervisor/legacy.h"
 #include "supervisor/lock.h"
@@ -70,6 +71,7 @@ on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 	damage_tick(w->data);
 	loaded_tick(w->data);
 	roles_tick(w->data);
+	hosts_tick(w->data);
 	workers_tick(w->data);
 	backup_tick(w->data);
 	service_tick(w->data);
@@ -131,9 +133,19 @@ start_watcher(struct supervisor *s)
 	struct endpoint sentinels[WATCHER_MAX_SENTINELS];
 	struct watcher_spec spec = {.name = s->name, .sentinels = sentinels};
 
+	if (hosts_are_several(s)) {
+		spec.user = INSTANCE_USER;
+		spec.password = s->secret;
+	}
+
 	for (size_t i = 0; i < s->unit_count && spec.count < ARRAY_LEN(sentinels); i++) {
 		if (s->units[i]->kind == UNIT_SENTINEL) {
 			sentinels[spec.count++] = s->units[i]->at;
+		}
+	}
+	for (size_t i = 0; i < s->host_count && spec.count < ARRAY_LEN(sentinels); i++) {
+		if (!s->hosts[i].self) {
+			sentinels[spec.count++] = s->hosts[i].sentinel;
 		}
 	}
 	s->watcher = watcher_new(s->loop, s->topo, &spec);
@@ -363,7 +375,13 @@ begin(struct supervisor *s, struct errmsg *err)
 		rc = check_programs(s, err);
 	}
 	if (rc == 0) {
-		rc = lock_secret(s->conf->data_dir, &s->secret, err);
+		rc = s->conf->holdfast_secret != NULL
+			 ? lock_share_secret(
+			       s->conf->data_dir, s->conf->holdfast_secret, &s->secret, err)
+			 : lock_secret(s->conf->data_dir, &s->secret, err);
+	}
+	if (rc == 0) {
+		rc = hosts_read(s, err);
 	}
 	if (rc == 0) {
 		rc = open_store(s, err);
@@ -382,6 +400,7 @@ begin(struct supervisor *s, struct errmsg *err)
 	    json_pack("{s:i,s:s}", "pid", (int)getpid(), "dir", s->conf->data_dir),
 	    "started as pid %ld in %s", (long)getpid(), s->conf->data_dir);
 	start_watcher(s);
+	hosts_begin(s);
 	roles_init(s);
 	(void)resume_adopt(s);
 	rc = modules_settle(s, err);
@@ -420,6 +439,7 @@ finish(struct supervisor *s)
 	if (s->watcher != NULL) {
 		watcher_unwatch(&s->watch);
 	}
+	hosts_fini(s);
 	claim_free(&s->claim);
 	watcher_free(&s->watcher);
 	for (size_t i = s->unit_count; i > 0; i--) {
@@ -479,6 +499,7 @@ make(struct conf *conf, const struct conf_sources *sources, char *const *argv)
 	    .name = conf->holdfast_name,
 	    .node = conf->holdfast_node,
 	    .lock_fd = -1,
+	    .plan = conf->peer_count > 0 ? PLAN_AGREEMENT : PLAN_MASTER,
 	    .argv = legacy_strings_dup(argv),
 	    .legacy = legacy_find(),
 	    .started_ms = clock_mono_ms()};

@@ -13,6 +13,8 @@
  *   modules.c     the set of modules: judged, in effect, changed   loaded.c   what each server has of it
  *   service.c     what systemd is told
  *   removal.c     may a module leave                  backup.c   snapshots, asked for or by schedule
+ *   hosts.c       the other hosts, as seen from here         agree.c    several hosts: who is master to begin with
+ *   suspect.c     is the master on another host dead
  */
 #ifndef SUPERVISOR_SUPERVISOR_PRIV_H
 #define SUPERVISOR_SUPERVISOR_PRIV_H
@@ -107,6 +109,11 @@ struct unit {
 	uint64_t unlinked_ms;      /* redis: when it was not any more */
 	uint64_t
 	    seen_offset; /* redis: its replication offset when it ended, as last seen; 0 while it runs */
+	/*
+	 * redis, several hosts: was started as a replica and has not been in step with a master since. Its data may be old, and that of a host
+	 * that is not back yet newer: it is not promoted, not by Sentinel either.
+	 */
+	bool unproven;
 	bool was_synced;     /* redis: it has had a whole copy of the present master's data */
 	char complaint[200]; /* redis: its words, at this start, that its data cannot be loaded */
 	bool damaged;   /* redis: it ended with such words, and the data is still in its place */
@@ -130,6 +137,22 @@ struct unit {
 	char version[32];   /* likewise: of which holdfast it is; "" one that we started */
 };
 
+/* A host of the cluster. Plain data but for the probe. */
+struct host {
+	struct supervisor *sup;        /* borrowed */
+	char name[65], redis_name[80]; /* "b", "b/redis-1" */
+	bool self;
+	struct endpoint redis, sentinel;
+	char id[SENTINEL_ID_SIZE]; /* of its sentinel, unless that has an older one */
+	struct probe *probe;       /* owned; of its redis; NULL: self */
+	struct link *ear;          /* owned; the beat as its redis passes it on: see suspect.c */
+	uint64_t beat_ms;          /* when it was heard last */
+	bool silent;               /* nothing was heard of it for a while */
+	bool lost;                 /* for so long that it was told */
+	bool linked, was_synced;   /* its redis: as in struct unit */
+	uint64_t unlinked_ms;
+};
+
 /* A listening socket that workers inherit. Bound once, at start, or handed over by a worker from before. */
 struct door {
 	enum unit_kind kind;
@@ -149,6 +172,7 @@ struct leftover {
 };
 
 enum plan_state {
+	PLAN_AGREEMENT, /* several hosts only */
 	PLAN_MASTER,
 	PLAN_REPLICAS,
 	PLAN_SENTINELS,
@@ -243,6 +267,17 @@ struct supervisor {
 	char service_status[700]; /* as told last */
 	bool service_ready, service_stopping;
 
+	struct host *hosts; /* all, this one included; NULL: there is only this one */
+	size_t host_count;
+	struct agree *agree; /* see agree.c */
+	ev_timer pulse;
+	struct link *voice; /* owned: to our redis, for the beat */
+	uint64_t suspect_after_ms;
+	unsigned suspect_attempts;
+	uint64_t pulse_ms;  /* when it was felt last */
+	bool isolated;      /* no majority is heard: writes are paused here */
+	uint64_t paused_ms; /* when that was renewed last */
+
 	struct loop_hook check; /* health and plan are looked at once a turn */
 	ev_timer tick;          /* once a second: roles that stay wrong */
 	ev_signal sigterm, sigint, sighup;
@@ -304,6 +339,8 @@ void workers_tick(struct supervisor *s);
 void workers_tell_master(struct supervisor *s);
 void workers_tell_conf(struct supervisor *s);
 void workers_hold(struct supervisor *s, uint64_t hold_ms);
+/* No majority of the hosts is heard: they hold for so long, and what was on its way is not taken for handed over. */
+void workers_isolate(struct supervisor *s, uint64_t ms);
 /* A planned switchover is near, or (0) is not any more. */
 void workers_prepare_switch(struct supervisor *s, uint64_t ms);
 /* They all are prepared for it. */
@@ -359,9 +396,20 @@ void roles_tick(struct supervisor *s);
 bool roles_is_right(const struct unit *u);
 /* Every sentinel that is wanted names the present master and knows all the others; and they are a majority. */
 bool roles_sentinels_agree(const struct supervisor *s);
-/* Begins a switchover; `req` may be NULL; `then` (may be NULL) is stopped or restarted after it. 0 or -errno with `err`. */
-int roles_switch(struct supervisor *s, struct unit *to, struct ctl_request *req, struct unit *then,
+/* The present master's name, also of another host's. */
+const char *roles_master_name(struct supervisor *s);
+/*
+ * Begins a switchover to the redis instance of that name (NULL: the best), which may be another host's; `req` may be NULL; `then` (may be
+ * NULL) is stopped or restarted after it. 0 or -errno with `err`.
+ */
+int roles_switch(struct supervisor *s, const char *to, struct ctl_request *req, struct unit *then,
     bool restart, struct errmsg *err);
+
+/* Is there a replica, on any host, that had all of the master's data until a moment ago, and a majority of sentinels to promote it? */
+bool roles_have_heir(const struct supervisor *s);
+/* The master on another host is dead: one of the others takes over, if the sentinels vote for that. False with `err`: it cannot begin. */
+bool roles_take_over_from(
+    struct supervisor *s, const struct host *master, uint64_t retry_ms, struct errmsg *err);
 
 /* Gives a switchover up, if one is under way; who asked for it is told why. */
 void roles_cancel_switch(struct supervisor *s, const char *why);
@@ -420,6 +468,8 @@ void loaded_on_answering(struct unit *u);
 void loaded_compare(struct supervisor *s);
 /* Once a second. */
 void loaded_tick(struct supervisor *s);
+/* It has been in step with the master: it may be promoted. */
+void loaded_prove(struct unit *u);
 /* Why it must not become master, as far as modules go; NULL. */
 const char *loaded_unfitness(const struct unit *u);
 /* What is wrong with it, for people; NULL. */
@@ -440,6 +490,63 @@ void removal_begin(struct supervisor *s);
 /* Once a turn: are the append-only files written? */
 void removal_check(struct supervisor *s);
 void removal_free(struct supervisor *s);
+
+/* ---- hosts.c ---- */
+/* From the configuration; looks names up, which blocks. After the address and the secret are known. 0 or -errno. */
+int hosts_read(struct supervisor *s, struct errmsg *err);
+/* Begins to look at them, once the watcher is there. */
+void hosts_begin(struct supervisor *s);
+void hosts_fini(struct supervisor *s);
+bool hosts_are_several(const struct supervisor *s);
+/* The host whose redis listens there; the host or its redis by name; NULL. */
+struct host *hosts_at(struct supervisor *s, const struct endpoint *redis);
+struct host *hosts_find(struct supervisor *s, const char *name);
+/* The id that all hosts expect of our sentinel; NULL: there are no others. */
+const char *hosts_own_id(const struct supervisor *s);
+/* As seen from here, of a host that is not this one. */
+bool hosts_is_master(const struct host *h);
+bool hosts_is_synced(const struct host *h);
+/* Could its redis take over from a master that has just died? `grace_ms`: for how long its link may have been down. */
+bool hosts_is_heir(const struct host *h, uint64_t grace_ms);
+/* How many are heard, this one included, and how many it takes. */
+size_t hosts_heard(const struct supervisor *s);
+size_t hosts_majority(const struct supervisor *s);
+/* Does a majority of sentinels name one master at an epoch above 0, and is a majority of the hosts heard now? */
+bool hosts_majority_names(const struct supervisor *s, struct topo_master *ret_named);
+/* May this redis start as a master now? */
+bool hosts_may_be_master(const struct supervisor *s, const struct unit *u);
+/* There is another master. */
+void hosts_on_master(struct supervisor *s);
+/* Once a second. */
+void hosts_tick(struct supervisor *s);
+void hosts_add_reasons(const struct supervisor *s, json_t *reasons);
+json_t *hosts_json(const struct supervisor *s);
+
+/* How long neither its redis nor its sentinel has said anything; its sentinel's link, or NULL. */
+uint64_t hosts_silent_ms(const struct host *h);
+struct link *hosts_sentinel_link(const struct host *h);
+
+/* ---- suspect.c ---- */
+void suspect_begin(struct supervisor *s);
+void suspect_fini(struct supervisor *s);
+/* A planned switchover: the proxies of the other hosts hold for so long, or (0) not any more. */
+void suspect_tell_hold(struct supervisor *s, uint64_t ms);
+/* Is the master on another host dead, as far as it is seen here? Then it is taken over from. With each pulse. */
+void suspect_pulse(struct supervisor *s);
+bool suspect_is_dead(const struct supervisor *s, const struct host *master);
+
+/* ---- agree.c ---- */
+/* What was known when this host ran last counts until a majority says otherwise. */
+void agree_remember(struct supervisor *s);
+/* What a sentinel without a file is told: the master that is known, else (epoch 0) a place that nobody has yet. */
+void agree_placeholder(const struct supervisor *s, struct topo_master *ret_master);
+/* While the plan is at PLAN_AGREEMENT, often. */
+void agree_pulse(struct supervisor *s);
+/* True once; then who is named starts. */
+bool agree_is_reached(struct supervisor *s);
+/* What it waits for, for people. */
+const char *agree_reason(const struct supervisor *s);
+void agree_fini(struct supervisor *s);
 
 /* ---- plan.c ---- */
 void plan_begin(struct supervisor *s);

@@ -235,6 +235,12 @@ send_sentinels(struct unit *u)
 			count++;
 		}
 	}
+	for (size_t i = 0; i < s->host_count && count < ARRAY_LEN(list); i++) {
+		if (!s->hosts[i].self) {
+			list[count] = endpoint_format(&s->hosts[i].sentinel, texts[count]);
+			count++;
+		}
+	}
 	return channel_sendv(u->channel, -1, "sentinels", list, count);
 }
 
@@ -370,6 +376,12 @@ void
 workers_hold(struct supervisor *s, uint64_t hold_ms)
 {
 	tell_ms(s, "hold", hold_ms);
+}
+
+void
+workers_isolate(struct supervisor *s, uint64_t ms)
+{
+	tell_ms(s, "isolate", ms);
 }
 
 void

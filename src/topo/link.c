@@ -2,10 +2,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <hiredis/hiredis.h>
 
@@ -617,6 +620,17 @@ uint64_t
 link_silent_ms(const struct link *l)
 {
 	return clock_mono_ms() - l->heard_ms;
+}
+
+bool
+link_is_unheard(const struct link *l)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return l->state == LINK_UP && l->conn != NULL &&
+	       getsockopt(conn_fd(l->conn), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       info.tcpi_unacked > 0;
 }
 
 void

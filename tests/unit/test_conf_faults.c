@@ -226,11 +226,38 @@ what_comes_later_is_refused(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_only_fault(f, "[peer-b]\naddress = 10.0.0.2\n[sentinel]\ninstances = 1\n[redis]\n",
-	    "test.ini:1:", "not available yet");
+	assert_only_fault(f, "[backup]\nevery = 1h\n", "test.ini:2:", "not available yet");
 	assert_loads(f,
 	    "[proxy]\ntls_cert = none\ndurability = 0\n[redis]\nmodules = none\nprobe_ms = 1s\n",
 	    NULL, NULL);
+}
+
+#define SECRET "[holdfast]\nsecret = 0123456789abcdef0123456789abcdef\n"
+#define HOSTS                                                                                      \
+	"[peer-a]\naddress = 10.0.0.1\n[peer-b]\naddress = 10.0.0.2\n[peer-c]\naddress = "         \
+	"10.0.0.3\n"                                                                               \
+	"[redis]\nallow_open = yes\n"
+
+static void
+hosts_that_are_no_cluster(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_loads(f, SECRET "node = b\n" HOSTS, NULL, NULL);
+	assert_loads(f, SECRET "address = 10.0.0.9\n" HOSTS, NULL, NULL);
+	assert_only_fault(f, "[holdfast]\nnode = b\n" HOSTS, "holdfast.secret", "is missing");
+	assert_only_fault(f, "[holdfast]\nsecret = short\n", "test.ini:2:", "32 to 128 letters");
+	assert_only_fault(
+	    f, "[holdfast]\nsecret = 0123456789abcdef0123456789abcde>\n", "test.ini:2:", "digits");
+	assert_only_fault(f, SECRET "node = x\n" HOSTS, "none of the peers", "'x'");
+	assert_only_fault(f, SECRET "address = 10.0.0.2\n" HOSTS, "peer-b", "this host's own");
+	assert_only_fault(
+	    f, SECRET "node = b\naddress = 10.0.0.9\n" HOSTS, "test.ini:4:", "take it out");
+	assert_only_fault(f, SECRET "node = b\n" HOSTS "instances = 2\n", "test.ini:", "must be 1");
+	assert_only_fault(
+	    f, SECRET "node = b\n" HOSTS "[sentinel]\ninstances = 3\n", "test.ini:", "must be 1");
+	assert_only_fault(f, SECRET "node = b\n" HOSTS "[peer-d]\naddress = 10.0.0.3\n",
+	    "peer-c and peer-d", "same address");
 }
 
 static void
@@ -544,6 +571,7 @@ main(void)
 	    TEST(modules_are_named_once_and_well),
 	    TEST(half_of_the_credentials_is_refused),
 	    TEST(what_comes_later_is_refused),
+	    TEST(hosts_that_are_no_cluster),
 	    TEST(tls_that_is_not_whole),
 	    TEST(ports_that_collide),
 	    TEST(places_of_contradictions),

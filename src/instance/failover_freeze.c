@@ -1,0 +1,141 @@
+/*
+ * The takeover from a master on another host, which nobody here has seen die: it may only be cut off, and go on. So once the epoch is won, and once
+ * more nobody is found to be a master already, every replica that is reached stops following it, before any offset is read. From then on the old
+ * master cannot have a write confirmed (WAIT, min-replicas-to-write) that the chosen one has not.
+ *
+ * When the takeover is given up after that, they are pointed back.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "instance/failover_priv.h"
+#include "topo/link.h"
+#include "topo/reply.h"
+
+#define ANSWER_MS 800
+/* Where nobody listens: the replica keeps its data, its offset, and what it needs for a partial copy later. */
+#define NOWHERE_HOST "127.0.0.1"
+#define NOWHERE_PORT "1"
+
+static void
+on_frozen(void *arg, const struct redisReply *reply, int error)
+{
+	struct fo_node *n = arg;
+	struct failover *f = n->f;
+
+	if (error != 0 || !reply_is_ok(reply)) {
+		errmsg_set(
+		    &f->why, "%s could not be told to stop following the old master", n->as.name);
+		fo_step(f, FO_BAD);
+		return;
+	}
+	if (fo_answered(f)) {
+		fo_step(f, FO_DONE);
+	}
+}
+
+static void
+freeze_all(struct failover *f)
+{
+	f->frozen = true;
+	for (size_t i = 0; i < f->count; i++) {
+		struct link *l = fo_node_link(f, i);
+
+		if (i != f->master && f->nodes[i].answered && l != NULL &&
+		    link_send(l, ANSWER_MS, on_frozen, &f->nodes[i], "REPLICAOF", NOWHERE_HOST,
+			NOWHERE_PORT, NULL) == 0) {
+			f->nodes[i].frozen = true;
+			f->pending++;
+		}
+	}
+	if (f->pending == 0) {
+		errmsg_set(&f->why, "no replica answers");
+		fo_step(f, FO_BAD);
+	}
+}
+
+/* All have said what they are. */
+static void
+looked(struct failover *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fo_node *n = &f->nodes[i];
+
+		if (i == f->master) {
+			continue;
+		}
+		if (n->as.synced && !n->answered) {
+			/* It may be the only one that has a confirmed write. */
+			errmsg_set(&f->why, "%s does not answer", n->as.name);
+			fo_step(f, FO_BAD);
+			return;
+		}
+		if (n->answered && n->is_master) {
+			errmsg_set(&f->why, "%s is a master already", n->as.name);
+			fo_step(f, FO_BAD);
+			return;
+		}
+		if (n->answered && !endpoint_equal(&n->follows, &f->nodes[f->master].as.at)) {
+			errmsg_set(
+			    &f->why, "%s follows %s", n->as.name, ENDPOINT_TEXT(&n->follows));
+			fo_step(f, FO_BAD);
+			return;
+		}
+	}
+	freeze_all(f);
+}
+
+static void
+on_look(void *arg, const struct redisReply *reply, int error)
+{
+	struct fo_node *n = arg;
+
+	n->answered = error == 0 && fo_read_info(n, reply);
+	if (fo_answered(n->f)) {
+		looked(n->f);
+	}
+}
+
+void
+fo_freeze(void *obj)
+{
+	struct failover *f = obj;
+
+	if (f->ops->is_still_dead != NULL && !f->ops->is_still_dead(f->owner)) {
+		errmsg_set(&f->why, "the master is heard again");
+		fo_step(f, FO_BAD);
+		return;
+	}
+	for (size_t i = 0; i < f->count; i++) {
+		struct link *l = fo_node_link(f, i);
+
+		f->nodes[i].answered = f->nodes[i].frozen = false;
+		if (i != f->master && l != NULL) {
+			f->pending += link_send(l, ANSWER_MS, on_look, &f->nodes[i], "INFO",
+					  "replication", NULL) == 0;
+		}
+	}
+	if (f->pending == 0) {
+		errmsg_set(&f->why, "no replica answers");
+		fo_step(f, FO_BAD);
+	}
+}
+
+void
+fo_thaw(struct failover *f)
+{
+	const struct endpoint *master = &f->nodes[f->master].as.at;
+	char port[8];
+
+	(void)snprintf(port, sizeof(port), "%u", master->port);
+	for (size_t i = 0; i < f->count; i++) {
+		struct link *l = fo_node_link(f, i);
+
+		if (f->nodes[i].frozen && l != NULL) {
+			(void)link_send(l, 0, NULL, NULL, "REPLICAOF", master->host, port, NULL);
+		}
+		f->nodes[i].frozen = false;
+	}
+	f->frozen = false;
+}

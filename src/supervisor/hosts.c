@@ -1,0 +1,596 @@
+/*
+ * The other hosts of the cluster, as they are seen from here. Each has one redis and one sentinel; supervisors do not speak to each other but
+ * to all of these: the sentinels decide, and keep on their disks, who is master (agree.c, roles.c).
+ *
+ * Every PULSE_MS each of them is asked for a sign of life. A host of which neither has said anything for SILENT_MS is silent; when so many are
+ * that those left are no majority, this host is isolated: on the other side of the cut a new master may be chosen at any moment. Then the
+ * master that runs here takes no write any more. That does not wait for Sentinel, and it is not the only fence: min-replicas-to-write stands in
+ * the server's own configuration (redis_conf.c).
+ */
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "instance/redis_conf.h"
+#include "supervisor/supervisor_priv.h"
+#include "topo/link.h"
+#include "topo/reply.h"
+
+#define PULSE_MS  100
+#define SILENT_MS 400
+#define LATE_MS   200 /* we were not there to listen: silence means nothing */
+/* A pause of the master's writes; renewed, so that it ends some time after we do. */
+#define PAUSE_MS       5000
+#define PAUSE_AGAIN_MS 1000
+#define PAUSE_TEXT     "5000"
+#define LOST_MS        2000 /* silence that is told as an event */
+#define ID_BYTES       ((SENTINEL_ID_SIZE - 1) / 2)
+
+/* ---- who they are ---- */
+
+static int
+resolve(struct host *h, const char *address, const struct conf *conf, struct errmsg *err)
+{
+	struct endpoint ep = endpoint_tcp(address, 1);
+	struct sockaddr_storage addr;
+	char text[NI_MAXHOST];
+	socklen_t len;
+	int rc = endpoint_resolve(&ep, false, &addr, &len, err);
+
+	if (rc == 0 && getnameinfo((struct sockaddr *)&addr, len, text, sizeof(text), NULL, 0,
+			   NI_NUMERICHOST) != 0) {
+		errmsg_set(err, "'%s' has no numeric form", address);
+		rc = -EINVAL;
+	}
+	if (rc < 0) {
+		errmsg_prefix(err, "peer-%s.address", h->name);
+		return rc;
+	}
+	h->redis = endpoint_tcp(text, conf->redis[0].port);
+	h->sentinel = endpoint_tcp(text, conf->sentinel_port);
+	return 0;
+}
+
+/* The same on every host, so that each knows the ids of all before it has heard of any. */
+static void
+derive_id(struct host *h, const struct supervisor *s)
+{
+	char *text = xasprintf("holdfast sentinel\n%s\n%s\n%s", s->name, h->name, s->secret);
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned size = 0;
+
+	if (EVP_Digest(text, strlen(text), digest, &size, EVP_sha256(), NULL) != 1 ||
+	    size < ID_BYTES) {
+		memset(digest, 0, sizeof(digest));
+	}
+	for (size_t i = 0; i < ID_BYTES; i++) {
+		(void)snprintf(h->id + 2 * i, 3, "%02x", digest[i]);
+	}
+	explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+static int
+compare_addresses(const void *a, const void *b)
+{
+	return strcmp(((const struct host *)a)->redis.host, ((const struct host *)b)->redis.host);
+}
+
+static struct host *
+add_host(struct supervisor *s, const char *name, bool self)
+{
+	struct host *h = &s->hosts[s->host_count++];
+
+	h->sup = s;
+	h->self = self;
+	(void)snprintf(h->name, sizeof(h->name), "%s", name);
+	(void)snprintf(h->redis_name, sizeof(h->redis_name), "%s/redis-1", name);
+	return h;
+}
+
+int
+hosts_read(struct supervisor *s, struct errmsg *err)
+{
+	const struct conf *conf = s->conf;
+	bool listed = false;
+	int rc = 0;
+
+	if (conf->peer_count == 0) {
+		return 0;
+	}
+	s->hosts = xcalloc(conf->peer_count + 1, sizeof(*s->hosts));
+	for (size_t i = 0; i < conf->peer_count && rc == 0; i++) {
+		struct host *h = add_host(s, conf->peers[i].name, conf_peer_is_self(conf, i));
+
+		listed = listed || h->self;
+		rc = resolve(h, h->self ? s->address : conf->peers[i].address, conf, err);
+	}
+	if (rc == 0 && !listed) {
+		rc = resolve(add_host(s, s->node, true), s->address, conf, err);
+		/* The order of the file is not the same everywhere then. */
+		qsort(s->hosts, s->host_count, sizeof(*s->hosts), compare_addresses);
+	}
+	for (size_t i = 0; i < s->host_count && rc == 0; i++) {
+		derive_id(&s->hosts[i], s);
+	}
+	return rc;
+}
+
+bool
+hosts_are_several(const struct supervisor *s)
+{
+	return s->host_count > 1;
+}
+
+struct host *
+hosts_at(struct supervisor *s, const struct endpoint *redis)
+{
+	for (size_t i = 0; i < s->host_count; i++) {
+		if (endpoint_equal(&s->hosts[i].redis, redis)) {
+			return &s->hosts[i];
+		}
+	}
+	return NULL;
+}
+
+struct host *
+hosts_find(struct supervisor *s, const char *name)
+{
+	for (size_t i = 0; i < s->host_count; i++) {
+		if (strcmp(s->hosts[i].name, name) == 0 ||
+		    strcmp(s->hosts[i].redis_name, name) == 0) {
+			return &s->hosts[i];
+		}
+	}
+	return NULL;
+}
+
+const char *
+hosts_own_id(const struct supervisor *s)
+{
+	for (size_t i = 0; i < s->host_count; i++) {
+		if (s->hosts[i].self) {
+			return s->hosts[i].id;
+		}
+	}
+	return NULL;
+}
+
+/* ---- what is seen of them ---- */
+
+bool
+hosts_is_synced(const struct host *h)
+{
+	const struct probe_view *v = h->probe != NULL ? probe_get(h->probe) : NULL;
+
+	return v != NULL && v->answering && v->role == PROBE_REPLICA &&
+	       v->sync == PROBE_SYNC_CONNECTED && h->sup->master_known &&
+	       endpoint_equal(&v->master, &h->sup->master_at.at);
+}
+
+bool
+hosts_is_master(const struct host *h)
+{
+	const struct probe_view *v = h->probe != NULL ? probe_get(h->probe) : NULL;
+
+	return v != NULL && v->answering && !v->loading && v->role == PROBE_MASTER;
+}
+
+static void
+on_probe(struct probe *p, void *owner, const struct probe_view *view)
+{
+	struct host *h = owner;
+	bool linked = hosts_is_synced(h);
+
+	h->was_synced = h->was_synced || linked;
+	if (linked != h->linked) {
+		h->linked = linked;
+		h->unlinked_ms = clock_mono_ms();
+	}
+	supervisor_touch(h->sup);
+}
+
+static const struct probe_ops probe_ops = {.on_change = on_probe};
+
+void
+hosts_on_master(struct supervisor *s)
+{
+	s->suspect_attempts = 0;
+	for (size_t i = 0; i < s->host_count; i++) {
+		s->hosts[i].linked = s->hosts[i].was_synced = hosts_is_synced(&s->hosts[i]);
+		if (s->hosts[i].probe != NULL) {
+			probe_ask(s->hosts[i].probe);
+		}
+	}
+}
+
+bool
+hosts_is_heir(const struct host *h, uint64_t grace_ms)
+{
+	return !h->self && h->was_synced && link_is_up(probe_link(h->probe)) &&
+	       (h->linked || clock_mono_ms() - h->unlinked_ms < grace_ms);
+}
+
+static const struct watcher_sentinel *
+sentinel_view(const struct host *h, struct link **ret_link)
+{
+	const struct watcher *w = h->sup->watcher;
+
+	for (size_t i = 0; i < watcher_count(w); i++) {
+		if (endpoint_equal(&watcher_get(w, i)->at, &h->sentinel)) {
+			*ret_link = watcher_link(w, i);
+			return watcher_get(w, i);
+		}
+	}
+	*ret_link = NULL;
+	return NULL;
+}
+
+struct link *
+hosts_sentinel_link(const struct host *h)
+{
+	struct link *l;
+
+	(void)sentinel_view(h, &l);
+	return l;
+}
+
+uint64_t
+hosts_silent_ms(const struct host *h)
+{
+	struct link *sentinel;
+
+	(void)sentinel_view(h, &sentinel);
+	return MIN(link_silent_ms(probe_link(h->probe)),
+	    sentinel != NULL ? link_silent_ms(sentinel) : UINT64_MAX);
+}
+
+size_t
+hosts_heard(const struct supervisor *s)
+{
+	size_t heard = 0;
+
+	for (size_t i = 0; i < s->host_count; i++) {
+		heard += s->hosts[i].self || !s->hosts[i].silent;
+	}
+	return heard;
+}
+
+size_t
+hosts_majority(const struct supervisor *s)
+{
+	return s->host_count / 2 + 1;
+}
+
+bool
+hosts_majority_names(const struct supervisor *s, struct topo_master *ret_named)
+{
+	return hosts_heard(s) >= hosts_majority(s) && watcher_majority(s->watcher, ret_named) &&
+	       ret_named->epoch > 0;
+}
+
+bool
+hosts_may_be_master(const struct supervisor *s, const struct unit *u)
+{
+	struct topo_master named;
+
+	return hosts_majority_names(s, &named) && endpoint_equal(&named.at, &u->at) &&
+	       named.epoch >= s->master_at.epoch;
+}
+
+/* ---- alone ---- */
+
+static void
+on_demoted(void *arg, const struct redisReply *reply, int error)
+{
+	struct unit *u = arg;
+
+	if (error == 0 && !reply_is_error(reply)) {
+		/* What was held up in it is refused now, READONLY: it goes to the new one. */
+		(void)link_send(probe_link(u->probe), 0, NULL, NULL, "CLIENT", "UNPAUSE", NULL);
+	}
+	probe_ask(u->probe);
+}
+
+static struct unit *
+own_redis(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		if (s->units[i]->kind == UNIT_REDIS) {
+			return s->units[i];
+		}
+	}
+	return NULL;
+}
+
+/* Renewed while we are alone; a replica's writes come from its master and are not held up. */
+static void
+pause_writes(struct supervisor *s)
+{
+	struct unit *u = own_redis(s);
+	uint64_t now = clock_mono_ms();
+
+	if (now - s->paused_ms < PAUSE_AGAIN_MS) {
+		return;
+	}
+	s->paused_ms = now;
+	workers_isolate(s, PAUSE_MS);
+	if (u != NULL && u->probe != NULL) {
+		(void)link_send(probe_link(u->probe), 0, NULL, NULL, "CLIENT", "PAUSE", PAUSE_TEXT,
+		    "WRITE", NULL);
+	}
+}
+
+static void
+begin_isolation(struct supervisor *s)
+{
+	s->isolated = true;
+	s->paused_ms = 0;
+	pause_writes(s);
+	history_add(s->history, EVENT_HOSTS_ISOLATED, s->node,
+	    json_pack("{s:i,s:i}", "heard", (int)hosts_heard(s), "hosts", (int)s->host_count),
+	    "hears %zu of %zu hosts, itself included, and a majority is %zu: writes are paused "
+	    "here, the others may have another master by now",
+	    hosts_heard(s), s->host_count, hosts_majority(s));
+}
+
+/* A majority is heard again: what it says now decides. */
+static void
+try_end_isolation(struct supervisor *s)
+{
+	struct unit *u = own_redis(s);
+	struct topo_master named;
+	char port[8];
+
+	if (!hosts_majority_names(s, &named) || !endpoint_equal(&named.at, &s->master_at.at)) {
+		pause_writes(s); /* until they agree */
+		return;
+	}
+	s->isolated = false;
+	if (u != NULL && u->probe != NULL && !endpoint_equal(&named.at, &u->at)) {
+		(void)snprintf(port, sizeof(port), "%u", named.at.port);
+		(void)link_send(
+		    probe_link(u->probe), 0, on_demoted, u, "REPLICAOF", named.at.host, port, NULL);
+	} else if (u != NULL && u->probe != NULL) {
+		(void)link_send(probe_link(u->probe), 0, NULL, NULL, "CLIENT", "UNPAUSE", NULL);
+	}
+	workers_hold(s, 0);
+	history_add(s->history, EVENT_HOSTS_REJOINED, s->node, NULL,
+	    "a majority of the hosts is heard again and names %s", ENDPOINT_TEXT(&named.at));
+}
+
+/* ---- the pulse ---- */
+
+static void
+note_host(struct host *h)
+{
+	uint64_t ms = hosts_silent_ms(h);
+	bool lost = ms >= LOST_MS;
+
+	h->silent = ms >= SILENT_MS;
+	if (lost == h->lost || (h->silent && !lost)) {
+		return;
+	}
+	h->lost = lost;
+	history_add(h->sup->history, lost ? EVENT_HOST_LOST : EVENT_HOST_BACK, h->name, NULL,
+	    lost ? "nothing has been heard of it for %d ms" : "it is heard again", LOST_MS);
+	supervisor_touch(h->sup);
+}
+
+static void
+ask_host(struct host *h)
+{
+	struct link *sentinel;
+
+	(void)sentinel_view(h, &sentinel);
+	if (sentinel != NULL && link_is_up(sentinel)) {
+		(void)link_send(sentinel, 0, NULL, NULL, "PING", NULL);
+	}
+	if (link_is_up(probe_link(h->probe))) {
+		(void)link_send(probe_link(h->probe), 0, NULL, NULL, "PING", NULL);
+	}
+}
+
+static void
+on_pulse(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	struct supervisor *s = w->data;
+	uint64_t now = clock_mono_ms();
+	bool late = now - s->pulse_ms >= PULSE_MS + LATE_MS;
+
+	s->pulse_ms = now;
+	for (size_t i = 0; i < s->host_count; i++) {
+		if (!s->hosts[i].self) {
+			ask_host(&s->hosts[i]);
+		}
+	}
+	if (late || s->plan > PLAN_RUNNING) {
+		return;
+	}
+	for (size_t i = 0; i < s->host_count; i++) {
+		if (!s->hosts[i].self) {
+			note_host(&s->hosts[i]);
+		}
+	}
+	if (s->plan == PLAN_AGREEMENT) {
+		agree_pulse(s);
+	} else if (hosts_heard(s) >= hosts_majority(s)) {
+		if (s->isolated) {
+			try_end_isolation(s);
+		} else {
+			suspect_pulse(s);
+		}
+	} else if (!s->isolated) {
+		begin_isolation(s);
+	} else {
+		pause_writes(s);
+	}
+}
+
+/* A dead master may not start before a majority names it: whether it does is looked at again and again. */
+void
+hosts_tick(struct supervisor *s)
+{
+	struct unit *u = own_redis(s);
+
+	if (hosts_are_several(s) && u != NULL && s->plan == PLAN_RUNNING && !s->succession) {
+		process_kick(u->process);
+	}
+}
+
+void
+hosts_begin(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->host_count; i++) {
+		struct host *h = &s->hosts[i];
+		struct probe_spec spec = {.kind = PROBE_REDIS,
+		    .at = h->redis,
+		    .user = INSTANCE_USER,
+		    .password = s->secret,
+		    .interval_ms = 250,
+		    .answer_ms = 1000};
+
+		h->silent = !h->self; /* until it is heard */
+		h->lost = false;
+		if (!h->self) {
+			h->probe = probe_new(s->loop, &spec, &probe_ops, h);
+		}
+	}
+	ev_init(&s->pulse, on_pulse);
+	s->pulse.data = s;
+	if (hosts_are_several(s)) {
+		suspect_begin(s);
+		s->pulse_ms = clock_mono_ms();
+		ev_timer_set(&s->pulse, PULSE_MS / 1000., PULSE_MS / 1000.);
+		ev_timer_start(loop_ev(s->loop), &s->pulse);
+	}
+}
+
+void
+hosts_fini(struct supervisor *s)
+{
+	if (s->host_count > 0) {
+		ev_timer_stop(loop_ev(s->loop), &s->pulse);
+		agree_fini(s);
+		suspect_fini(s);
+	}
+	for (size_t i = 0; i < s->host_count; i++) {
+		probe_free(&s->hosts[i].probe);
+	}
+	free(s->hosts);
+	s->hosts = NULL;
+	s->host_count = 0;
+}
+
+/* ---- for people ---- */
+
+static bool
+knows_master(const struct host *h)
+{
+	struct link *l;
+	const struct watcher_sentinel *v = sentinel_view(h, &l);
+
+	return v != NULL && v->connected && v->knows;
+}
+
+void
+hosts_add_reasons(const struct supervisor *s, json_t *reasons)
+{
+	char text[320];
+
+	if (!hosts_are_several(s)) {
+		return;
+	}
+	if (s->plan == PLAN_AGREEMENT) {
+		(void)json_array_append_new(reasons, json_string(agree_reason(s)));
+	}
+	if (s->isolated) {
+		(void)snprintf(text, sizeof(text),
+		    "this host hears no majority of the %zu hosts: writes are paused here",
+		    s->host_count);
+		(void)json_array_append_new(reasons, json_string(text));
+	}
+	for (size_t i = 0; i < s->host_count; i++) {
+		const struct host *h = &s->hosts[i];
+		const struct probe_view *v = h->self ? NULL : probe_get(h->probe);
+
+		text[0] = '\0';
+		if (h->self || s->plan == PLAN_AGREEMENT) {
+			continue;
+		}
+		if (h->silent) {
+			(void)snprintf(text, sizeof(text), "host %s cannot be reached", h->name);
+		} else if (!v->answering) {
+			(void)snprintf(
+			    text, sizeof(text), "%s does not answer: %s", h->redis_name, v->why);
+		} else if (!hosts_is_synced(h) &&
+			   !(hosts_is_master(h) && endpoint_equal(&h->redis, &s->master_at.at))) {
+			(void)snprintf(
+			    text, sizeof(text), "%s is not in sync with the master", h->redis_name);
+		} else if (!knows_master(h)) {
+			(void)snprintf(text, sizeof(text),
+			    "the sentinel of host %s does not answer, or knows of no master",
+			    h->name);
+		}
+		if (text[0] != '\0') {
+			(void)json_array_append_new(reasons, json_string(text));
+		}
+	}
+}
+
+static json_t *
+remote_json(const struct supervisor *s, const struct host *h)
+{
+	const struct probe_view *v = probe_get(h->probe);
+	const struct watcher_sentinel *w;
+	const char *role = v->answering ? probe_role_name(v->role) : NULL;
+	struct link *l;
+	json_t *redis, *sentinel;
+
+	redis = json_pack("{s:s,s:s,s:s,s:s,s:i,s:s?}", "name", "redis-1", "kind", "redis", "state",
+	    v->answering && !v->loading ? "ready"
+	    : v->answering              ? "starting"
+					: "failed",
+	    "host", h->redis.host, "port", (int)h->redis.port, "role", role);
+	if (!v->answering) {
+		(void)json_object_set_new(redis, "note", json_string(v->why));
+	}
+	w = sentinel_view(h, &l);
+	sentinel = json_pack("{s:s,s:s,s:s,s:s,s:i,s:n}", "name", "sentinel-1", "kind", "sentinel",
+	    "state", w != NULL && w->knows ? "ready" : "failed", "host", h->sentinel.host, "port",
+	    (int)h->sentinel.port, "role");
+	if (w != NULL && !w->knows) {
+		(void)json_object_set_new(sentinel, "note", json_string(w->why));
+	}
+	return json_pack("[o,o]", redis, sentinel);
+}
+
+json_t *
+hosts_json(const struct supervisor *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->host_count; i++) {
+		const struct host *h = &s->hosts[i];
+		json_t *o = json_pack("{s:s,s:s,s:b,s:b}", "name", h->name, "address",
+		    h->redis.host, "self", (int)h->self, "reachable", (int)(h->self || !h->silent));
+
+		(void)json_object_set_new(o, "master",
+		    json_boolean(s->master_known && s->master_at.epoch > 0 &&
+				 endpoint_equal(&h->redis, &s->master_at.at)));
+		if (!h->self) {
+			(void)json_object_set_new(
+			    o, "silent_ms", json_integer((json_int_t)hosts_silent_ms(h)));
+			(void)json_object_set_new(o, "instances", remote_json(s, h));
+		}
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}

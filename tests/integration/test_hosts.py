@@ -1,0 +1,208 @@
+"""
+Several hosts, as addresses of the loopback network: the first start, starts of all in every order, deaths of processes and of whole hosts. What takes
+a network that can be cut is in test_hosts_cut.py.
+"""
+import itertools
+import os
+import signal
+
+import pytest
+import redis
+
+from harness import Cases
+from hosts import Hosts
+from waiting import wait_until
+from wire import WireError
+
+pytestmark = pytest.mark.xdist_group("hosts")
+
+
+@pytest.fixture(scope="module")
+def _cases(request):
+    cases = Cases(request.node.name)
+    yield cases
+    faults = cases.finish(failed=False)
+    if faults:
+        pytest.fail("after the tests:\n" + "\n".join(faults), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def _hosts(_cases):
+    """Three hosts, started one after the other in the test of the first start."""
+    return Hosts(_cases, options={"proxy.durability": 1})
+
+
+@pytest.fixture
+def hosts(_hosts):
+    for h in _hosts.all:
+        if h.run is None or h.run.exit is not None:
+            h.start(wait=False)
+    _hosts.wait_agreed()
+    return _hosts
+
+
+def test_the_first_start_waits_for_a_majority(_hosts):
+    a, b, c = _hosts.all
+    b.start(wait=False)
+    wait_until(lambda: b.status(check=False), "a status")
+    b.wait_event("hosts.waiting")
+    wait_until(lambda: any("waits for a majority" in r and r.endswith("not a, c") for r in b.status()["reasons"]), "a reason")
+    status = b.status()
+    assert status["state"] == "starting" and status["master"] is None, status
+    # it has been asked for votes by nobody and has started nothing that could take a write
+    assert b.instance("redis-1", status)["pid"] is None
+    c.start(wait=False)
+    master = _hosts.wait_agreed([b, c], "ready|degraded")
+    assert master.wire()("SET", "first", "1") == "OK"
+    epoch = master.status()["master"]["epoch"]
+    a.start(wait=False)
+    assert _hosts.wait_agreed() is master
+    assert master.status()["master"]["epoch"] == epoch, "a host that comes later changes nothing"
+    assert a.wire()("GET", "first") == b"1"
+    assert len(a.events("hosts.agreed")) == 1
+
+
+def test_all_hosts_are_shown_on_each(hosts):
+    master = hosts.wait_agreed()
+    for h in hosts.all:
+        shown = {x["name"]: x for x in h.status()["hosts"]}
+        assert sorted(shown) == ["a", "b", "c"] and all(x["reachable"] for x in shown.values())
+        assert [n for n, x in shown.items() if x["master"]] == [master.name]
+        assert [n for n, x in shown.items() if x["self"]] == [h.name]
+        for other in hosts.but(h):
+            roles = {i["name"]: (i["state"], i["role"]) for i in shown[other.name]["instances"]}
+            assert roles == {"redis-1": ("ready", "master" if other is master else "replica"), "sentinel-1": ("ready", None)}
+        text = h.cli("status").stdout
+        assert all(f"{other.name}/redis-1" in text for other in hosts.but(h)), text
+
+
+def test_a_sentinel_tells_everybody_and_obeys_nobody(hosts):
+    guest = hosts.all[0].sentinel("sentinel-1")
+    master = hosts.wait_agreed()
+    assert guest.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")[0].decode() == master.address
+    for words in (("SENTINEL", "FAILOVER", "main"), ("SENTINEL", "REMOVE", "main"), ("PUBLISH", "__sentinel__:hello", "x"),
+                  ("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", master.address, hosts.ports.redis, "99", "f" * 40), ("SHUTDOWN",)):
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            guest.execute_command(*words)
+
+
+def test_a_master_process_that_dies(hosts, measured):
+    master = hosts.wait_agreed()
+    wire = hosts.but(master)[0].wire()
+    assert wire("SET", "before", "1") == "OK"
+    since = master.last_event()
+    master.kill("redis-1")
+    # what was on its way may have happened or not: such a write is UNCERTAIN
+    wait_until(lambda: wire("SET", "after", "1") == "OK", "a write", ignore=(WireError,))
+    now = hosts.wait_agreed()
+    assert now is not master
+    done = master.wait_event("failover.done", after=since)
+    measured(f"writes {done['detail']['writes_ms']:.1f} ms, agreed {done['detail']['agreed_ms']:.1f} ms after the death")
+    assert wire("GET", "before") == b"1"
+    assert not hosts.but(master)[0].events("failover.failed")
+
+
+def test_a_switchover_to_a_host_from_any_host(hosts):
+    master = hosts.wait_agreed()
+    target, third = hosts.but(master)
+    with_load = hosts.history(writers=2, prefix="switch").start()
+    with_load.wait_progress()
+    third.cli("failover", "--to", target.name)
+    with_load.wait_progress()
+    assert hosts.wait_agreed() is target
+    target.cli("failover", "--to", f"{master.name}/redis-1")
+    with_load.wait_progress()
+    assert hosts.wait_agreed() is master
+    with_load.stop()
+    assert with_load.unknown == [[], []], with_load.unknown
+    assert with_load.check(master.redis()) == ([], [], [])
+    refused = master.cli("failover", "--to", "nobody", check=False)
+    assert refused.returncode == 1 and "no redis instance or host 'nobody'" in refused.stderr
+
+
+def test_a_host_that_dies_and_comes_back(hosts, measured):
+    master = hosts.wait_agreed()
+    rest = hosts.but(master)
+    load = hosts.history(rest, prefix="death").start()
+    load.wait_progress()
+    hosts.kill_host(master)
+    load.wait_progress()
+    now = hosts.wait_agreed(rest, "degraded")
+    assert now in rest
+    assert any(f"host {master.name} cannot be reached" in r for r in now.status()["reasons"])
+    load.stop()
+    gap = max(max(b - a for (_, a), (_, b) in zip(acked, acked[1:])) for acked in load.acked)
+    measured(f"{1000 * gap:.0f} ms without an acknowledged write")
+    assert load.check(now.redis()) == ([], [], [])
+    master.start(wait=False)
+    assert hosts.wait_agreed() is now
+    assert load.check(master.redis()) == ([], [], [])
+
+
+def test_a_master_that_dies_while_no_supervisor_runs(hosts):
+    master = hosts.wait_agreed()
+    pid = master.instance("redis-1")["pid"]
+    master.kill_supervisor()
+    master.deaths["redis-1"] = master.deaths.get("redis-1", 0) + 1
+    os.kill(pid, signal.SIGKILL)
+    now = hosts.wait_agreed(hosts.but(master), "degraded")
+    master.start(wait=False)
+    assert hosts.wait_agreed() is now
+
+
+def test_a_start_of_all_in_every_order(hosts):
+    """After a power cut, too: the one that was master is it again, whoever comes first, and nothing is lost."""
+    for n, order in enumerate(itertools.permutations(hosts.all)):
+        master = hosts.wait_agreed()
+        assert master.wire()("RPUSH", "order", n) == n + 1
+        for h in hosts.all:
+            (h.kill_everything if n % 2 else h.stop)()
+        for h in order[:2]:
+            h.start(wait=False)
+            wait_until(lambda h=h: h.status(check=False), f"the status of {h.name}")
+        if order[2] is master:
+            # Two are a majority, but only the third is known to have everything.
+            wait_until(lambda: [1 for h in order[:2] if h.instance("redis-1")["pid"]], "a server that runs")
+            assert all(h.role("redis-1")[0] == b"slave" for h in order[:2] if h.instance("redis-1")["state"] == "ready")
+        order[2].start(wait=False)
+        assert hosts.wait_agreed() is master, [h.name for h in order]
+        assert [int(x) for x in master.redis().lrange("order", 0, -1)] == list(range(n + 1))
+
+
+@pytest.mark.slow
+def test_a_start_without_the_last_master(hosts):
+    """What only it may have is not given up, until a person says so: in the words of the README."""
+    master = hosts.wait_agreed()
+    rest = hosts.but(master)
+    for h in hosts.all:
+        h.kill_everything()
+    for h in rest:
+        h.start(wait=False)
+    wait_until(lambda: all(h.instance("redis-1")["pid"] and h.role("redis-1")[0] == b"slave" for h in rest), "two replicas",
+               ignore=(AssertionError, redis.RedisError))
+    # Sentinel would like to promote one, and finds none that it may.
+    wait_until(lambda: "failover-abort-no-good-slave" in "".join(h.log("sentinel-1") for h in rest), "Sentinel's attempt")
+    assert all(h.role("redis-1")[0] == b"slave" for h in rest)
+    rest[0].cli("cli", "redis-1", "config", "set", "replica-priority", "100")
+    assert hosts.wait_agreed(rest, "degraded") is rest[0]
+    master.start(wait=False)
+    assert hosts.wait_agreed() is rest[0]
+
+
+def test_a_host_with_data_of_its_own_is_asked_to_leave_it(make_cluster, request):
+    cases = Cases(request.node.name)
+    try:
+        hosts = Hosts(cases)
+        a, b, c = hosts.all
+        (a.dir / "redis-1").mkdir(parents=True)
+        (a.dir / "redis-1" / "dump.rdb").write_bytes(b"REDIS0009")
+        for h in (b, c):
+            h.start(wait=False)
+        hosts.wait_agreed([b, c], "ready|degraded")
+        a.start(wait=False)
+        wait_until(lambda: any("has data from before" in r for r in (a.status(check=False) or {"reasons": []})["reasons"]),
+                   "a reason")
+        assert a.instance("redis-1")["pid"] is None
+        assert (a.dir / "redis-1" / "dump.rdb").read_bytes() == b"REDIS0009"
+    finally:
+        assert cases.finish(failed=False) == []
