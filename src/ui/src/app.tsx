@@ -32,7 +32,7 @@ function Rail(): JSX.Element {
 		<div class="rail">
 			<a class="brand" href={linkTo('cluster')} aria-label="Holdfast, cluster view"><Logo /><span>Holdfast<small>{s ? `${s.cluster} on ${s.node}` : ''}</small></span></a>
 			<nav class="nav" aria-label="Views">
-				{VIEWS.map((v, i) => <a key={v.id} href={linkTo(v.id)} aria-current={here === v.id ? 'page' : undefined} aria-label={v.name} title={`${v.name} (key ${i + 1})`}><Icon name={v.id} /><span>{v.name}</span><kbd aria-hidden="true">{i + 1}</kbd></a>)}
+				{VIEWS.map((v, i) => <a key={v.id} href={linkTo(v.id)} aria-current={here === v.id ? 'page' : undefined} aria-label={v.name} title={`${v.name} (key ${i + 1})`}><Icon name={v.id} /><span>{v.name}</span><kbd>{i + 1}</kbd></a>)}
 			</nav>
 			<div class="rail-foot">
 				{s?.user && <div class="who"><span title={`signed in as ${s.user}`}>{s.user} · {s.role}</span><Button icon="out" label="Sign out" kind="quiet" onClick={() => { logOut().catch(complain); }} /></div>}

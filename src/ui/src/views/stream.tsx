@@ -72,7 +72,7 @@ function Entries(p: KeyProps): JSX.Element {
 			{adding && <ChangeDialog onClose={() => { setAdding(false); go(true); p.changed(); }} c={{
 				title: 'New entry', fields: [{ name: 'ID', value: '*', hint: '*: the server chooses' }, { name: 'Fields', value: '', area: true, hint: 'a line each: field=value' }],
 				save: async ([id, text]) => {
-					const pairs = (text ?? '').split('\n').filter(l => l !== '').map(l => { const at = l.indexOf('='); if (at < 1) { throw new Error(`“${l.slice(0, 40)}” is not field=value`); } return [unescape(l.slice(0, at)), unescape(l.slice(at + 1))]; }).flat();
+					const pairs = (text ?? '').split('\n').filter(l => l !== '').flatMap(l => { const at = l.indexOf('='); if (at < 1) { throw new Error(`“${l.slice(0, 40)}” is not field=value`); } return [unescape(l.slice(0, at)), unescape(l.slice(at + 1))]; });
 					if (pairs.length === 0) {
 						throw new Error('An entry needs a field');
 					}
