@@ -162,6 +162,10 @@ conf_to_ini(const struct conf *conf, struct buf *out)
 		rc = write_items(
 		    out, SCOPE_PEER, "peer", conf->peers, conf->peer_count, sizeof(*conf->peers));
 	}
+	if (rc == 0) {
+		rc = write_items(
+		    out, SCOPE_USER, "user", conf->users, conf->user_count, sizeof(*conf->users));
+	}
 	return rc < 0 ? -ENOBUFS : 0;
 }
 

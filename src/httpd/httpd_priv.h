@@ -20,6 +20,8 @@
 
 struct accesslog;
 struct conf;
+struct feed;
+struct ledger;
 struct worker;
 
 /* The shared lane of the default database: looked up once, not for each request. */
@@ -28,6 +30,14 @@ struct home_lane {
 	uint32_t database;
 	size_t
 	    users; /* httpd and exchanges: after a reload an old one stays for those that use it */
+};
+
+/* Wrong passwords from one address (identity.c). */
+struct failures {
+	uint8_t bytes[16];
+	bool known;
+	unsigned count;
+	uint64_t since_ms;
 };
 
 /* One for each process. */
@@ -60,7 +70,11 @@ struct httpd {
 	size_t held_max;
 	uint64_t started_ms;
 	struct backend_watcher watch;
-	char why_not[256]; /* the backend holds requests: for a person */
+	struct failures failures[64];
+	struct feed *feed;     /* owned: what pages look at live (feed.h) */
+	struct ledger *ledger; /* owned: what was changed, for the history (ledger.h) */
+	size_t api_calls;      /* questions to the supervisor under way */
+	char why_not[256];     /* the backend holds requests: for a person */
 	bool draining;
 };
 

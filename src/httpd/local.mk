@@ -4,6 +4,11 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/accesslog.c src/httpd/accesslog.h \
 	src/httpd/acl.c src/httpd/acl.h \
 	src/httpd/answer.c src/httpd/answer.h \
+	src/httpd/api.c src/httpd/api.h src/httpd/api.def \
+	src/httpd/api_ask.c src/httpd/api_ask.h \
+	src/httpd/api_session.c \
+	src/httpd/identity.c src/httpd/identity.h \
+	src/httpd/sse.c src/httpd/sse.h \
 	src/httpd/batch.c src/httpd/batch.h \
 	src/httpd/call.c src/httpd/call.h \
 	src/httpd/events.c src/httpd/events.h \

@@ -7,6 +7,7 @@
 #include "httpd/access.h"
 #include "http/gzip.h"
 #include "httpd/answer.h"
+#include "httpd/api.h"
 #include "httpd/batch.h"
 #include "httpd/events.h"
 #include "httpd/exchange.h"
@@ -46,7 +47,13 @@ check(struct httpd *h, const struct http_request *req, const struct route *route
     struct http_fault *fault)
 {
 	if (route == NULL || !(route->flags & ROUTE_OPEN)) {
-		enum access_verdict v = access_check(&h->rules, req);
+		struct access_rules rules = h->rules;
+		enum access_verdict v;
+
+		if (route != NULL && (route->flags & ROUTE_API) != 0) {
+			rules.cors_origin = NULL; /* only our own page may steer */
+		}
+		v = access_check(&rules, req);
 
 		if (v != ACCESS_OK) {
 			*fault =
@@ -54,7 +61,7 @@ check(struct httpd *h, const struct http_request *req, const struct route *route
 			return false;
 		}
 	}
-	if (req->verb == HTTP_VERB_OPTIONS) {
+	if (req->verb == HTTP_VERB_OPTIONS || (route != NULL && (route->flags & ROUTE_API) != 0)) {
 		return true;
 	}
 	if (!is_command_verb(req->verb) ||
@@ -370,6 +377,11 @@ request_begin(struct exchange *x, struct http_request *req)
 	}
 	if (req->verb == HTTP_VERB_OPTIONS) {
 		answer_locally(x, answer_options, fault);
+		return;
+	}
+	if (route != NULL && (route->flags & ROUTE_API) != 0) {
+		x->route = route;
+		api_take(x, req);
 		return;
 	}
 	if (ws_is_asked(h, req)) {

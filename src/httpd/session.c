@@ -13,11 +13,13 @@
 #include "conf/conf.h"
 #include "httpd/accesslog.h"
 #include "httpd/answer.h"
+#include "httpd/api.h"
 #include "httpd/batch.h"
 #include "httpd/exchange.h"
 #include "httpd/httpd.h"
 #include "httpd/request.h"
 #include "httpd/route.h"
+#include "httpd/sse.h"
 #include "httpd/stream.h"
 #include "httpd/ws.h"
 
@@ -89,7 +91,7 @@ blocks(void *obj)
 	list_for_each (item, &s->queue) {
 		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
 
-		if (x->state == EXCHANGE_STREAMING ||
+		if (x->state == EXCHANGE_STREAMING || (x->api != NULL && api_is_stream(x->api)) ||
 		    (!exchange_is_answered(x) && x->call.command != NULL &&
 			(x->call.command->flags & CMD_BLOCKING) != 0)) {
 			return true;
@@ -524,7 +526,7 @@ take_request(struct session *s, struct http_request *req)
 	bool last = !req->keep_alive;
 
 	request_begin(x, req);
-	last = last || x->state == EXCHANGE_STREAMING;
+	last = last || x->state == EXCHANGE_STREAMING || (x->api != NULL && api_is_stream(x->api));
 	x->last = last;
 	list_push(&s->queue, &x->link);
 	s->queued++;
@@ -823,6 +825,8 @@ session_wind_up(struct session *s)
 	}
 	if (s->state == SESSION_WEBSOCKET) {
 		ws_close(s, WS_GOING_AWAY, "this process is stopping");
+	} else if (s->streams && first_of(s)->api != NULL) {
+		sse_end(first_of(s)->api);
 	} else if (s->streams) {
 		stream_end(first_of(s));
 		session_go_on(s);

@@ -61,6 +61,13 @@ on_check(void *arg)
 	health_check(s);
 	removal_check(s);
 	rolling_check(s);
+	watch_touch(s);
+}
+
+static void
+on_event(void *arg, const struct store_event *event)
+{
+	watch_event(arg, event);
 }
 
 static void
@@ -71,6 +78,7 @@ on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 	loaded_tick(w->data);
 	roles_tick(w->data);
 	workers_tick(w->data);
+	figures_tick(((struct supervisor *)w->data)->figures);
 }
 
 static void
@@ -217,6 +225,7 @@ open_store(struct supervisor *s, struct errmsg *err)
 	}
 	store_events_keep(s->store, s->conf->holdfast_events_max);
 	history_attach(s->history, s->store);
+	figures_attach(s->figures);
 	if (report.opened == STORE_RESET) {
 		history_add(s->history, EVENT_STATE_DAMAGED, s->node,
 		    json_pack("{s:s,s:s}", "why", report.why, "set_aside", report.set_aside),
@@ -392,6 +401,9 @@ static void
 finish(struct supervisor *s)
 {
 	control_close(s);
+	asked_free(s);
+	watch_free(s);
+	figures_free(&s->figures);
 	upgrade_free(&s->upgrade);
 	rolling_free(s);
 	modules_fini(s);
@@ -469,6 +481,10 @@ make(struct conf *conf, const struct conf_sources *sources, char *const *argv)
 	s->topo = topo_new();
 	list_init(&s->waiters);
 	list_init(&s->log_followers);
+	list_init(&s->plans);
+	watch_init(s);
+	history_on_told(s->history, on_event, s);
+	s->figures = figures_new(s);
 	loop_hook_init(&s->check, on_check, s);
 	read_boot_id(s);
 	find_self(s);
