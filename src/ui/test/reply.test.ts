@@ -40,7 +40,7 @@ test('RESP2 and RESP3 give the same pairs', () => {
 
 test('lines of INFO and CLIENT LIST', () => {
 	assert.equal(infoOf('# Memory\r\nused_memory:12\r\nx:a:b\r\n').x, 'a:b');
-	assert.equal(infoOf('__proto__:1').__proto__, '1');
+	assert.equal(infoOf('constructor:1').constructor, '1');
 	assert.equal(wordsOf('id=3 addr=1:2 name= cmd=client|list').name, '');
 });
 
