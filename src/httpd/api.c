@@ -139,6 +139,23 @@ api_number(struct api *a, const char *name, uint64_t lo, uint64_t hi, uint64_t o
 	return true;
 }
 
+bool
+api_only(struct api *a, const char *names)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(a->body, key, value)
+	{
+		if (!is_word_of(names, slice_str(key))) {
+			api_fail(a, 400, "the body may have these members: %s",
+			    names[0] != '\0' ? names : "none");
+			return false;
+		}
+	}
+	return true;
+}
+
 /* Which methods there are, for a path that is known. */
 static void
 refuse_method(struct api *a, struct slice path)

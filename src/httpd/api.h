@@ -26,6 +26,10 @@
 struct api;
 struct exchange;
 struct httpd;
+struct run_target;
+
+/* The target of commands is known (a->target). */
+typedef void api_target_fn(struct api *a, const struct run_target *target);
 
 #define API_MAGIC        0x41504920U
 #define API_BODY_MAX     ((size_t)16 * 1024 * 1024) /* of a request */
@@ -67,7 +71,12 @@ struct api {
 	struct slice type; /* static: Content-Type of `out` */
 	struct buf out;    /* owned: the body of the answer */
 	char cookie[400];  /* Set-Cookie; "": none */
-	void *work;        /* owned through `drop`; NULL: none */
+	/* commands of Redis (api_command.h) */
+	char target[65]; /* master, or the instance's name */
+	uint32_t database;
+	uint64_t count;
+	api_target_fn *on_target;
+	void *work; /* owned through `drop`; NULL: none */
 	void (*drop)(void *work);
 };
 
@@ -88,6 +97,9 @@ struct slice api_param(const struct api *a, const char *name, size_t i);
 /* A number; false: it is none of lo to hi, and the request was failed. */
 bool api_number(struct api *a, const char *name, uint64_t lo, uint64_t hi, uint64_t otherwise,
     uint64_t *ret_value);
+
+/* Has the body no members but these (by blanks)? False: it was refused. */
+bool api_only(struct api *a, const char *names);
 
 /* The answer stands in a->out. Neither api nor session may be used afterwards, unless within row.begin. */
 void api_done(struct api *a, unsigned status);

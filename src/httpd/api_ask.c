@@ -256,27 +256,6 @@ api_logs(struct api *a)
 
 /* ---- what an operator may have done ---- */
 
-/* Has the body no other members? False: it was refused. */
-static bool
-only(struct api *a, const char *names, json_t *body)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(body, key, value)
-	{
-		const char *at = strstr(names, key);
-		size_t len = strlen(key);
-
-		if (at == NULL || len == 0 || (at != names && at[-1] != ' ') ||
-		    (at[len] != ' ' && at[len] != '\0')) {
-			api_fail(a, 400, "the body may have: %s", names);
-			return false;
-		}
-	}
-	return true;
-}
-
 static void
 answer_done(struct api *a, json_t *lines, json_t *reply)
 {
@@ -303,7 +282,7 @@ api_instance_do(struct api *a)
 		uint64_t ms; /* a second more than ctl/commands.def */
 	} actions[] = {{"start", 121000}, {"stop", 181000}, {"restart", 301000}};
 
-	if (!only(a, "", a->body)) {
+	if (!api_only(a, "")) {
 		return;
 	}
 	if (a->words[0].len > 64 || !jsontext_is_utf8(a->words[0])) {
@@ -336,7 +315,7 @@ answer_begun(struct api *a, json_t *lines, json_t *reply)
 void
 api_restart(struct api *a)
 {
-	if (!only(a, "rolling", a->body)) {
+	if (!api_only(a, "rolling")) {
 		return;
 	}
 	if (!json_is_true(json_object_get(a->body, "rolling"))) {
@@ -351,7 +330,7 @@ api_failover(struct api *a)
 {
 	json_t *to = json_object_get(a->body, "to"), *args;
 
-	if (!only(a, "to", a->body)) {
+	if (!api_only(a, "to")) {
 		return;
 	}
 	if (to != NULL && !json_is_null(to) &&
@@ -383,4 +362,62 @@ api_failover_plan(struct api *a)
 		return;
 	}
 	api_ask(a, "failover", args, ASK_MS, 404, answer_plan);
+}
+
+/* ---- figures ---- */
+
+static void
+answer_metrics(struct api *a, json_t *lines, json_t *reply)
+{
+	(void)lines;
+	api_done_json(a, 200, json_incref(json_object_get(reply, "metrics")));
+}
+
+void
+api_metrics(struct api *a)
+{
+	uint64_t commands;
+
+	if (api_number(a, "commands", 0, 1000, 50, &commands)) {
+		api_ask(a, "metrics", json_pack("{s:I}", "commands", (json_int_t)commands), ASK_MS,
+		    503, answer_metrics);
+	}
+}
+
+static void
+answer_history(struct api *a, json_t *lines, json_t *reply)
+{
+	json_int_t step = json_integer_value(json_object_get(reply, "step_s"));
+	json_int_t first = json_integer_value(json_object_get(reply, "first"));
+	json_int_t count = json_integer_value(json_object_get(reply, "count"));
+	json_t *t = json_array(), *series = json_object(), *line;
+	size_t i;
+
+	for (json_int_t k = 0; k < count; k++) {
+		(void)json_array_append_new(t, json_integer(first + k * step));
+	}
+	json_array_foreach(lines, i, line)
+	{
+		(void)json_object_set(series, json_string_value(json_object_get(line, "series")),
+		    json_object_get(line, "values"));
+	}
+	api_done_json(a, 200,
+	    json_pack("{s:I,s:o,s:o,s:O}", "step_s", step, "t", t, "series", series, "marks",
+		json_object_get(reply, "marks")));
+}
+
+void
+api_history(struct api *a)
+{
+	json_t *args = json_object();
+	uint64_t seconds, points;
+
+	if (!api_number(a, "seconds", 60, 86400, 3600, &seconds) ||
+	    !api_number(a, "points", 10, 2000, 600, &points) || !add_text(a, args, "series")) {
+		json_decref(args);
+		return;
+	}
+	add_number(args, "seconds", seconds);
+	add_number(args, "points", points);
+	api_ask(a, "history", args, PAGE_MS, 400, answer_history);
 }

@@ -365,8 +365,11 @@ identity_of(struct session *s, const struct http_request *req, struct api_identi
 		char peer[ENDPOINT_TEXT_SIZE];
 
 		ret->role = is_on_this_host(s, req) ? API_OPERATOR : API_NOBODY;
-		(void)snprintf(
-		    ret->by, sizeof(ret->by), "someone at %.64s", conn_peer(s->conn, peer));
+		(void)conn_peer(s->conn, peer);
+		if (strrchr(peer, ':') != NULL) {
+			*strrchr(peer, ':') = '\0'; /* another port is no other person */
+		}
+		(void)snprintf(ret->by, sizeof(ret->by), "someone at %.64s", peer);
 		return;
 	}
 	if (header != NULL && acl_credentials(header->value, text, &client)) {

@@ -122,12 +122,17 @@ watch_on_watch(struct ctl_request *req, const json_t *args, void *owner)
 {
 	struct supervisor *s = owner;
 	struct watcher_client *c = xcalloc(1, sizeof(*c));
+	json_t *status;
 
 	c->req = req;
 	list_init(&c->link);
 	list_push(&s->watchers, &c->link);
 	ctl_on_gone(req, on_gone, c);
-	(void)ctl_send(req, json_pack("{s:o}", "status", health_status(s)));
+	status = health_status(s);
+	if (s->watched == NULL) {
+		s->watched = essence_of(status); /* the first one has nothing to be compared with */
+	}
+	(void)ctl_send(req, json_pack("{s:o}", "status", status));
 	watch_touch(s);
 }
 
