@@ -19,7 +19,7 @@ export function short(n: number | null | undefined): string {
 	}
 	const a = Math.abs(n);
 	if (a < 1000) {
-		return a === Math.round(a) ? String(n) : three(a) === '0.00' ? '0' : (n < 0 ? '-' : '') + three(a);
+		return a === Math.round(a) || a >= 9.95 ? String(Math.round(n)) : three(a) === '0.00' ? '0' : (n < 0 ? '-' : '') + three(a);
 	}
 	const units = ['k', 'M', 'G', 'T', 'P'];
 	let v = a;
@@ -81,6 +81,11 @@ export function duration(ms: number | null | undefined): string {
 		}
 	}
 	return `${s} s`;
+}
+
+// The same with one unit, for columns.
+export function brief(ms: number): string {
+	return duration(ms).split(' ').slice(0, 2).join(' ');
 }
 
 // Seconds or -1/-2 as TTL and HTTL answer them.

@@ -1,15 +1,15 @@
 // A reply of the server, as the interface carries it: nothing of RESP is lost, and what is common is short.
 //   bulk "text" or {base64} · integer 1, {integer:"…"} beyond 2^53 · nil null · array […] · boolean · {status} · {error}
-//   {double} · {map:[[k,v],…]} · {set:[…]} · {push:[…]} · {verbatim:…} · {bignum}
+//   {double} · {map:[[k,v],…]} · {set:[…]} · {push:[…]} · {verbatim:…} · {bignum} · {cut:bytes} what was too large to be sent
 import { type Bin, byteLength, escape, isBin } from './bin';
 
 export type Reply =
 	| null | boolean | number | string | Reply[]
 	| { base64: string } | { integer: string } | { status: string } | { error: string } | { double: string }
-	| { bignum: string } | { verbatim: Reply } | { map: [Reply, Reply][] } | { set: Reply[] } | { push: Reply[] };
+	| { bignum: string } | { cut: number } | { verbatim: Reply } | { map: [Reply, Reply][] } | { set: Reply[] } | { push: Reply[] };
 
 export function errorOf(r: Reply | undefined): string | null {
-	return typeof r === 'object' && r !== null && 'error' in r ? r.error : null;
+	return typeof r !== 'object' || r === null ? null : 'error' in r ? r.error : 'cut' in r ? textOf(r) : null;
 }
 
 export function numberOf(r: Reply | undefined): number | null {
@@ -63,6 +63,9 @@ export function textOf(r: Reply | undefined): string {
 	}
 	if ('verbatim' in r) {
 		return textOf(r.verbatim);
+	}
+	if ('cut' in r) {
+		return `left out: ${r.cut} bytes are more than one answer may have`;
 	}
 	return listOf(r).map(textOf).join(' ');
 }
@@ -165,7 +168,7 @@ export function kindOf(r: Reply): ReplyRow['kind'] {
 	if (Array.isArray(r) || 'push' in r) {
 		return 'array';
 	}
-	return 'map' in r ? 'map' : 'set' in r ? 'set' : 'status' in r ? 'status' : 'error' in r ? 'error' : 'double' in r ? 'double' : 'verbatim' in r ? 'text' : 'integer';
+	return 'map' in r ? 'map' : 'set' in r ? 'set' : 'status' in r ? 'status' : 'error' in r || 'cut' in r ? 'error' : 'double' in r ? 'double' : 'verbatim' in r ? 'text' : 'integer';
 }
 
 // The rows of a reply that are open, at most `limit`; closed() says which paths are folded.
@@ -255,5 +258,5 @@ export function replyWire(r: Reply): string {
 		const l = listOf(r);
 		return [`${'set' in r ? '~' : '>'}${l.length}`, ...l.map(replyWire)].join('\n');
 	}
-	return 'status' in r ? `+${r.status}` : 'error' in r ? `-${r.error}` : 'double' in r ? `,${r.double}` : 'bignum' in r ? `(${r.bignum}` : 'verbatim' in r ? `=${textOf(r)}` : `:${textOf(r)}`;
+	return 'status' in r ? `+${r.status}` : 'error' in r ? `-${r.error}` : 'cut' in r ? textOf(r) : 'double' in r ? `,${r.double}` : 'bignum' in r ? `(${r.bignum}` : 'verbatim' in r ? `=${textOf(r)}` : `:${textOf(r)}`;
 }

@@ -23,7 +23,7 @@ interface Props {
 	range: [number, number] | null;
 	least?: number; // the top of the scale is at least this
 	sync?: string;
-	log?: boolean;
+	binary?: boolean; // bytes: the scale goes in powers of two
 }
 
 const probe = document.createElement('i');
@@ -37,7 +37,20 @@ export function color(name: string): string {
 	return getComputedStyle(probe).color;
 }
 
+const POWERS = Array.from({ length: 50 }, (_, i) => 2 ** i);
 const DASHES = [[], [6, 3], [2, 3], [9, 3, 2, 3], [4, 2], [1, 2]];
+
+// A value between two gaps is no line: it gets a point.
+function alone(u: uPlot, series: number): number[] {
+	const v = u.data[series]!;
+	const out: number[] = [];
+	for (let i = 0; i < v.length; i++) {
+		if (v[i] != null && v[i - 1] == null && v[i + 1] == null) {
+			out.push(i);
+		}
+	}
+	return out;
+}
 
 export function Chart(p: Props): JSX.Element {
 	const box = useRef<HTMLDivElement>(null);
@@ -85,9 +98,9 @@ export function Chart(p: Props): JSX.Element {
 			},
 			axes: [
 				{ stroke: ink, font: `11px ${font}`, grid: { show: false }, ticks: { stroke: grid, size: 4, width: 1 }, size: 24, space: 70, values: (_u, vs, _a, _s, incr) => vs.map(v => { const d = new Date(v * 1000); return d.toLocaleTimeString('en-GB', incr < 60 ? undefined : { hour: '2-digit', minute: '2-digit' }); }) },
-				{ stroke: ink, font: `11px ${font}`, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 58, space: 34, values: (_u, vs) => vs.map(v => props.current.format(v)) },
+				{ stroke: ink, font: `11px ${font}`, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 58, space: 34, ...(p.binary ? { incrs: POWERS } : {}), values: (_u, vs) => vs.map(v => props.current.format(v)) },
 			],
-			series: [{}, ...p.lines.map((l, i) => ({ label: l.name, stroke: color(l.color), width: 1.5, dash: l.dash ?? DASHES[i % DASHES.length], fill: l.fill ? color(`${l.color}-fill`) : undefined, points: { show: false }, spanGaps: false }))],
+			series: [{}, ...p.lines.map((l, i) => ({ label: l.name, stroke: color(l.color), width: 1.5, dash: l.dash ?? DASHES[i % DASHES.length], fill: l.fill ? color(`${l.color}-fill`) : undefined, points: { show: true, size: 4, filter: alone }, spanGaps: false }))],
 			hooks: {
 				setCursor: [show],
 				draw: [x => {

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, run } from '../api/client';
 import type { Event, Instance, Modules, Plan } from '../api/types';
-import { ago, bytes, clock, day, duration, NONE, plural, short, whole } from '../core/format';
+import { ago, brief, bytes, clock, day, duration, NONE, plural, short, whole } from '../core/format';
 import type { Grade } from '../core/health';
 import { mapOf, type SentinelView } from '../core/map';
 import { errorOf, fieldsOf, numberOf, textOf } from '../core/reply';
@@ -181,20 +181,19 @@ function Processes({ list, chosen }: { list: Instance[]; chosen: string | null }
 	return (
 		<Panel title="Processes">
 			<div class="tbl-box"><table class="tbl" aria-label="Processes">
-				<thead><tr><th scope="col">Name</th><th scope="col">State</th><th scope="col">Role</th><th scope="col" class="num">Port</th><th scope="col" class="num">Behind</th><th scope="col" class="num">Ops/s</th><th scope="col" class="num thin">Memory</th><th scope="col" class="num thin">Clients</th><th scope="col" class="num">Restarts</th><th scope="col" class="num thin">Up</th><th scope="col" class="num thin">PID</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
+				<thead><tr><th scope="col">Name</th><th scope="col">State</th><th scope="col">Role</th><th scope="col" class="num thin">Port</th><th scope="col" class="num">Behind</th><th scope="col" class="num thin">Ops/s</th><th scope="col" class="num thin">Memory</th><th scope="col" class="num thin">Clients</th><th scope="col" class="num thin">Restarts</th><th scope="col" class="num thin">Up</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
 				<tbody>{order.map(i => (
 					<tr key={i.name} class={`link${i.name === chosen ? ' on' : ''}`} onClick={() => go(linkTo('cluster', i.name === chosen ? [] : [encodeURIComponent(i.name)]))}>
 						<td class={`inst-name${i.role === 'replica' ? ' sub' : ''}`}><a href={linkTo('cluster', [encodeURIComponent(i.name)])} onClick={e => e.stopPropagation()}>{i.name}</a></td>
 						<td><span class="state" title={i.note}><Mark grade={gradeOf(i)} />{i.wanted === 'down' && i.state === 'stopped' ? 'stopped by hand' : i.state}</span>{i.note && <div class="hint">{i.note}</div>}</td>
 						<td>{i.role === 'master' ? <span class="tag tag-main">master</span> : (i.role ?? <span class="dim">{i.kind}</span>)}</td>
-						<td class="num">{i.port}</td>
+						<td class="num thin">{i.port}</td>
 						<td class="num">{i.lag_bytes === null ? NONE : i.lag_bytes === 0 ? 'in step' : bytes(i.lag_bytes)}</td>
-						<td class="num">{i.kind === 'sentinel' ? NONE : short(figure(i.name, 'ops'))}</td>
+						<td class="num thin">{i.kind === 'sentinel' ? NONE : short(figure(i.name, 'ops'))}</td>
 						<td class="num thin">{i.kind === 'redis' ? bytes(figure(i.name, 'memory_bytes')) : NONE}</td>
 						<td class="num thin">{i.kind === 'sentinel' ? NONE : whole(figure(i.name, 'clients') ?? i.stats?.clients?.now)}</td>
-						<td class="num">{i.restarts > 0 ? <span class="tag tag-warn">{i.restarts}</span> : 0}</td>
-						<td class="num thin">{i.pid === null ? NONE : duration(i.uptime_ms)}</td>
-						<td class="num thin">{i.pid ?? NONE}</td>
+						<td class="num thin">{i.restarts > 0 ? <span class="tag tag-warn">{i.restarts}</span> : 0}</td>
+						<td class="num thin">{i.pid === null ? NONE : brief(i.uptime_ms)}</td>
 						<td class="acts"><Acts i={i} /></td>
 					</tr>))}</tbody>
 			</table></div>

@@ -68,13 +68,13 @@ export function Metrics(): JSX.Element {
 				<Chart {...c} title="Held for want of a master" format={v => (v === null ? '–' : short(v))} least={4} lines={[line('requests', 'cluster.held', 0, true), line('mean time, ms', 'cluster.hold_ms', 1)]} />
 				<Chart {...c} title="Operations a second, by server" format={rps} least={10} lines={per(redis, 'ops')} />
 				<Chart {...c} title="Hit rate" format={pc} least={100} lines={[{ name: 'all servers', color: '--c1', values: rate(hits, misses), fill: true }]} />
-				<Chart {...c} title="Memory of data" format={bytes} lines={per(redis, 'memory_bytes')} />
+				<Chart {...c} title="Memory of data" format={bytes} binary lines={per(redis, 'memory_bytes')} />
 				<Chart {...c} title="Fragmentation" format={v => (v === null ? '–' : v.toFixed(2))} least={2} lines={per(redis, 'fragmentation')} />
-				<Chart {...c} title="Replication lag" format={bytes} least={1024} lines={per(redis, 'lag_bytes')} />
+				<Chart {...c} title="Replication lag" format={bytes} binary least={1024} lines={per(redis, 'lag_bytes')} />
 				<Chart {...c} title="Clients" format={v => whole(v)} least={4} lines={[...per(proxies, 'clients'), ...per(redis, 'clients').map((l, i) => ({ ...l, color: COLORS[(i + proxies.length) % COLORS.length]! }))]} />
 				<Chart {...c} title="CPU" format={pc} least={10} lines={per(redis, 'cpu').map(l => ({ ...l, values: scale(l.values, 100) }))} />
-				<Chart {...c} title="Network in, a second" format={bytes} least={1024} lines={per(redis, 'in_bytes')} />
-				<Chart {...c} title="Network out, a second" format={bytes} least={1024} lines={per(redis, 'out_bytes')} />
+				<Chart {...c} title="Network in, a second" format={bytes} binary least={1024} lines={per(redis, 'in_bytes')} />
+				<Chart {...c} title="Network out, a second" format={bytes} binary least={1024} lines={per(redis, 'out_bytes')} />
 				<Chart {...c} title="Keys" format={v => short(v)} least={10} lines={per(redis, 'keys')} />
 				<Chart {...c} title="Keys expired and evicted, a second" format={rps} least={4} lines={[{ name: 'expired', color: '--c1', values: total(redis.map(n => column(data, `${n}.expired`)), data.t.length) }, { name: 'evicted', color: '--c2', values: total(redis.map(n => column(data, `${n}.evicted`)), data.t.length) }]} />
 			</div>

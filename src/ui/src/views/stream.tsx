@@ -66,7 +66,7 @@ function Entries(p: KeyProps): JSX.Element {
 		<Panel title={<Choice<'new' | 'old'> label="Order" value={order} onChange={setOrder} options={[{ value: 'new', text: 'Newest first' }, { value: 'old', text: 'Oldest first' }]} />} tools={<><Button icon="refresh" label="Load again" kind="quiet" onClick={() => go(true)} />{operator.value && <Button icon="plus" onClick={() => setAdding(true)}>Entry</Button>}</>}>
 			{error !== '' && <Fault error={error} />}
 			<div class="tbl-box"><table class="tbl"><thead><tr><th scope="col">ID</th><th scope="col">Fields</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
-				<tbody>{list.map(e => <tr key={e.id}><td class="mono nowrap">{e.id}<div class="hint">{when(e.id)}</div></td><td class="grow">{e.fields.map(([k, v], i) => <div key={i}><span class="soft"><Bytes bin={k} /></span> <Bytes bin={v} /></div>)}</td>
+				<tbody>{list.map(e => <tr key={e.id}><td class="mono nowrap">{e.id}<div class="hint">{when(e.id)}</div></td><td class="grow"><div class="pairs">{e.fields.map(([k, v], i) => <span key={i}><span class="soft"><Bytes bin={k} /></span> <Bytes bin={v} /></span>)}</div></td>
 					<td class="acts">{operator.value && <Button icon="trash" label={`Remove entry ${e.id}`} kind="quiet" onClick={() => { remove(e).catch(complain); }} />}</td></tr>)}</tbody></table></div>
 			{!end && <div class="panel-body"><Button onClick={() => go(false)}>More</Button></div>}
 			{adding && <ChangeDialog onClose={() => { setAdding(false); go(true); p.changed(); }} c={{
