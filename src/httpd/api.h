@@ -74,7 +74,7 @@ struct api {
 	/* commands of Redis (api_command.h) */
 	char target[65]; /* master, or the instance's name */
 	uint32_t database;
-	uint64_t count;
+	uint64_t count, seconds;
 	api_target_fn *on_target;
 	void *work; /* owned through `drop`; NULL: none */
 	void (*drop)(void *work);

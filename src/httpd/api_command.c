@@ -95,6 +95,16 @@ acl_client_of(struct api *a, struct acl_address *address)
 	return client;
 }
 
+bool
+api_acl_allows(struct api *a, const char *name)
+{
+	struct acl_address address;
+	struct acl_client client = acl_client_of(a, &address);
+	struct slice word = slice_str(name);
+
+	return acl_allows(a->x->httpd->acl, &client, word, command_find(&word, 1));
+}
+
 const char *
 api_refuses(struct api *a, struct slice resp, bool *ret_reads)
 {

@@ -8,7 +8,9 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/api_ask.c src/httpd/api_ask.h \
 	src/httpd/api_command.c src/httpd/api_command.h \
 	src/httpd/api_keys.c \
+	src/httpd/api_monitor.c \
 	src/httpd/api_session.c \
+	src/httpd/api_subscribe.c \
 	src/httpd/live.c src/httpd/live.h \
 	src/httpd/ledger.c src/httpd/ledger.h \
 	src/httpd/run.c src/httpd/run.h \
