@@ -1,16 +1,18 @@
 // The page as files: dist/index.html and, named by a hash of their content, its script, style sheet and icon.
-//   node build.mjs           dist/ anew
+//   node build.mjs           dist/ anew; --out DIR: there instead
 //   node build.mjs --watch   again whenever a source changes
 //   node build.mjs --test    dist-test/*.test.mjs, for node's own test runner
 // Nothing is fetched: everything comes from node_modules and this folder.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
 
 const here = dirname(fileURLToPath(import.meta.url));
+const outAt = process.argv.indexOf('--out');
+const OUT = outAt > 0 ? resolve(process.argv[outAt + 1]) : join(here, 'dist');
 const LIMIT_BYTES = 120 * 1024; // all of it, gzip; the page is for a person on call, perhaps on a phone
 
 const common = {
@@ -30,7 +32,7 @@ function hashed(stem, ext, bytes) {
 }
 
 function write(result) {
-	const out = join(here, 'dist');
+	const out = OUT;
 	const js = result.outputFiles.find(f => f.path.endsWith('.js')).contents;
 	const css = result.outputFiles.find(f => f.path.endsWith('.css')).contents;
 	const svg = readFileSync(join(here, 'icon.svg'));
@@ -40,7 +42,7 @@ function write(result) {
 		html = html.replaceAll(`"${from}"`, `"${to}"`);
 	}
 	rmSync(out, { recursive: true, force: true });
-	mkdirSync(out);
+	mkdirSync(out, { recursive: true });
 	const files = { 'index.html': Buffer.from(html), [names['app.js']]: js, [names['app.css']]: css, [names['icon.svg']]: svg };
 	let total = 0;
 	for (const [name, bytes] of Object.entries(files)) {
