@@ -1,46 +1,26 @@
 """The operator's page in a real browser: scenarios of tests/browser against a real cluster, driven and answered from here."""
 import json
 import os
-import shutil
 import struct
 import subprocess
 import threading
 import time
 import zlib
-from pathlib import Path
 
 import pytest
 
+from browser import missing, prepare
 from harness import Http, wait_until
 
 pytestmark = pytest.mark.xdist_group("page")
 
-BROWSER = Path(__file__).resolve().parent.parent / "browser"
 EVIL_LOG = "<img src=x onerror=window.__xss=1>"
 
 
-def missing(text):
-    """What the page's tests need is not there: a failure where ./bootstrap check was to install it, else a skip that says so."""
-    if os.environ.get("HF_STRICT") == "1":
-        pytest.fail(text, pytrace=False)
-    pytest.skip(text)
-
-
 @pytest.fixture(scope="module")
-def scripts(tmp_path_factory):
-    """tests/browser with its one package, in a folder of our own: the source may be read-only."""
-    for program in ("node", "npm"):
-        if not shutil.which(program):
-            missing(f"{program} is not there (Debian: nodejs npm)")
-    if not os.path.exists(os.environ.get("CHROMIUM", "/usr/bin/chromium")):
-        missing("chromium is not there (Debian: chromium); CHROMIUM=PATH names another")
-    folder = tmp_path_factory.mktemp("browser")
-    for f in [*BROWSER.glob("*.mjs"), BROWSER / "package.json", BROWSER / "package-lock.json", BROWSER / ".npmrc"]:
-        shutil.copy(f, folder)
-    done = subprocess.run(["npm", "ci", "--prefer-offline"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-    if done.returncode != 0:
-        missing(f"npm ci in tests/browser failed: {done.stderr[-1000:]}")
-    return folder
+def scripts():
+    """tests/browser with its one package beside it."""
+    return prepare()
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +38,13 @@ def watched(_page_cluster):
     return _page_cluster
 
 
+def page_url(cluster):
+    return f"http://127.0.0.1:{cluster.ports.http}/ui/"
+
+
 def scenario(folder, name, cluster, answers):
     """Runs node NAME.mjs; each question it asks is answered by answers[question](message). Returns its figures."""
-    env = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
-    p = subprocess.Popen(["node", f"{name}.mjs", f"http://127.0.0.1:{cluster.ports.http}/ui/"], cwd=folder, env=env,
+    p = subprocess.Popen(["node", f"{name}.mjs", page_url(cluster)], cwd=folder,
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     errors = []
     reader = threading.Thread(target=lambda: errors.append(p.stderr.read()), daemon=True)
@@ -120,7 +103,7 @@ def test_every_view(scripts, watched, measured):
     client.flushall()
     for i in range(1, 40):
         client.hset(f"user:{i}", mapping={"name": f"Zoë {i}", "visits": i})
-    load = watched.load(writers=4, pace_s=0.002)
+    load = watched.load(writers=2, pace_s=0.02)
     try:
         figures = scenario(scripts, "views", watched, {
             "state": lambda _: state_of(watched),

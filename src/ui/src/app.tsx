@@ -43,13 +43,13 @@ function Rail(): JSX.Element {
 	);
 }
 
-function Health(): JSX.Element {
+function Health({ flush }: { flush: boolean }): JSX.Element {
 	const h = state.value;
 	const f = sample.value?.figures ?? {};
 	const last = recent.value.slice(-60);
 	const clients = sumOf(f, '.clients', 'proxy-');
 	return (
-		<header class={`health health-${h.grade}`}>
+		<header class={`health health-${h.grade}${flush ? ' health-flush' : ''}`}>
 			<Mark grade={h.grade} big />
 			<div class="health-text" role="status" aria-live="polite"><h1><span class="unseen">{h.word}: </span>{h.sentence}</h1>{h.advice !== '' && <p>{h.advice}</p>}</div>
 			<dl class="pulse">
@@ -141,7 +141,7 @@ function App(): JSX.Element {
 	return (
 		<div class="shell">
 			<Rail />
-			<Health />
+			<Health flush={here?.flush === true} />
 			<main ref={main} class={`main${here?.flush ? ' flush' : ''}`} id="main" tabIndex={-1} aria-label={here?.name}>
 				{View ? <View key={here.id} /> : <p class="empty">There is no view “{route.value.view}”. <a href={linkTo('cluster')}>Cluster</a></p>}
 			</main>

@@ -312,15 +312,15 @@ function Rules({ rules }: { rules: string[] }): JSX.Element {
 function Indexes(): JSX.Element {
 	const name = route.value.path[1] ? decodeURIComponent(route.value.path[1]) : null;
 	const d = useLoad(async () => {
-		const [r] = await run([['FT._LIST']]);
-		if (errorOf(r) === null) {
-			return { list: listOf(r).map(textOf).sort(), none: false };
-		}
-		// RediSearch 1 keeps each index as a key.
-		const [c] = await run([['COMMAND', 'INFO', 'FT.INFO']]);
-		if (errorOf(c) !== null || listOf(c)[0] === null || listOf(c).length === 0) {
+		const [c] = await run([['COMMAND', 'INFO', 'FT.INFO', 'FT._LIST']]);
+		const [info, list] = listOf(c);
+		if (errorOf(c) !== null || info === null || info === undefined) {
 			return { list: [], none: true };
 		}
+		if (list !== null && list !== undefined) {
+			return { list: listOf(await one(['FT._LIST'])).map(textOf).sort(), none: false };
+		}
+		// RediSearch 1 keeps each index as a key.
 		const [s] = await run([['SCAN', 0, 'MATCH', 'idx:*', 'COUNT', 1000, 'TYPE', 'ft_index0']]);
 		return { list: listOf(listOf(s)[1]).map(k => textOf(k).replace(/^idx:/, '')).sort(), none: false };
 	}, []);

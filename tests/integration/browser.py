@@ -1,0 +1,52 @@
+"""Scripts of tests/browser in a real browser: Debian's chromium, led by playwright-core, which npm fetches once for each build folder."""
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness import binary
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "browser"
+WORK = Path(binary()).resolve().parent / "tests" / "browser" / "run"
+STRICT = os.environ.get("HF_STRICT") == "1"
+
+
+def missing(what):
+    """No test of a browser is passed over silently, and none at all where `./bootstrap check` was to install what it needs."""
+    text = f"no test in a real browser: {what} (Debian: chromium nodejs npm)"
+    if STRICT:
+        pytest.fail(text, pytrace=False)
+    pytest.skip(text)
+
+
+def prepare():
+    """The folder where scripts run, with playwright-core beside them."""
+    for program in ("chromium", "node", "npm"):
+        if shutil.which(program) is None:
+            missing(f"{program} is not installed")
+    WORK.mkdir(parents=True, exist_ok=True)
+    with open(WORK / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = (SCRIPTS / "package-lock.json").read_bytes()
+        if not (WORK / "installed").exists() or (WORK / "installed").read_bytes() != wanted:
+            for name in ("package.json", "package-lock.json", ".npmrc"):
+                shutil.copyfile(SCRIPTS / name, WORK / name)
+            done = subprocess.run(["npm", "ci"], cwd=WORK, capture_output=True, text=True, timeout=300)
+            if done.returncode != 0:
+                missing(f"npm could not fetch playwright-core: {done.stderr[-300:]}")
+            (WORK / "installed").write_bytes(wanted)
+        for script in SCRIPTS.glob("*.mjs"):
+            shutil.copyfile(script, WORK / script.name)
+    return WORK
+
+
+def run_script(name, timeout=120, **args):
+    """Runs tests/browser/NAME with its arguments as one JSON document; gives the JSON document that it prints last."""
+    args["executable"] = shutil.which("chromium")
+    done = subprocess.run(["node", name, json.dumps(args)], cwd=prepare(), capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
