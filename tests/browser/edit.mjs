@@ -105,7 +105,7 @@ scenario(async browser => {
 	await page.go('#/browser?match=bulk:*');
 	await page.waitForFunction(() => document.querySelector('.keys-foot').textContent.includes('300 found'));
 	await page.getByRole('button', { name: 'Export and import' }).click();
-	const [file] = await Promise.all([page.waitForEvent('download'), dialog.getByRole('button', { name: 'Export' }).click()]);
+	const [file] = await Promise.all([page.waitForEvent('download'), dialog.getByRole('button', { name: 'Export', exact: true }).click()]);
 	const path = await file.path();
 	await page.waitForFunction(() => document.querySelector('dialog').textContent.includes('300 keys exported'));
 	await page.keyboard.press('Escape');
