@@ -4,6 +4,7 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/accesslog.c src/httpd/accesslog.h \
 	src/httpd/acl.c src/httpd/acl.h \
 	src/httpd/answer.c src/httpd/answer.h \
+	src/httpd/assets.c src/httpd/assets.h \
 	src/httpd/api.c src/httpd/api.h src/httpd/api.def \
 	src/httpd/api_ask.c src/httpd/api_ask.h \
 	src/httpd/api_command.c src/httpd/api_command.h \

@@ -8,6 +8,7 @@
 #include "http/gzip.h"
 #include "httpd/answer.h"
 #include "httpd/api.h"
+#include "httpd/assets.h"
 #include "httpd/batch.h"
 #include "httpd/events.h"
 #include "httpd/exchange.h"
@@ -357,6 +358,21 @@ read_command(struct exchange *x, const struct http_request *req, struct http_fau
 	return err;
 }
 
+/* A file of the page: which one, and in what form. */
+static void
+take_asset(struct exchange *x, const struct http_request *req)
+{
+	const struct http_header *tag = http_header_find(req, "if-none-match");
+	const struct http_header *accept = http_header_find(req, "accept-encoding");
+
+	x->asset = assets_find(req->target);
+	x->wants_gzip = accept != NULL && gzip_is_accepted(accept->value);
+	x->status = x->asset != NULL && x->asset->name != NULL && tag != NULL &&
+			    http_tag_is_known(tag->value, x->asset->tag)
+			? 304
+			: 200;
+}
+
 void
 request_begin(struct exchange *x, struct http_request *req)
 {
@@ -383,6 +399,9 @@ request_begin(struct exchange *x, struct http_request *req)
 		x->route = route;
 		api_take(x, req);
 		return;
+	}
+	if (route != NULL && (route->flags & ROUTE_PAGE) != 0) {
+		take_asset(x, req);
 	}
 	if (ws_is_asked(h, req)) {
 		ws_prepare(x, req);

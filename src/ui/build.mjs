@@ -1,16 +1,18 @@
-// The page as files: dist/index.html and, named by a hash of their content, its script, style sheet and icon.
+// The page as files: dist/index.html and, named by a hash of their content, its script, style sheet and icon; and all of
+// them compressed in dist/assets.inc, for the compiler.
 //   node build.mjs           dist/ anew; --out DIR: there instead
 //   node build.mjs --watch   again whenever a source changes
 //   node build.mjs --test    dist-test/*.test.mjs, for node's own test runner
 // Nothing is fetched: everything comes from node_modules and this folder.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
 
 const here = dirname(fileURLToPath(import.meta.url));
+const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' };
 const outAt = process.argv.indexOf('--out');
 const OUT = outAt > 0 ? resolve(process.argv[outAt + 1]) : join(here, 'dist');
 const LIMIT_BYTES = 120 * 1024; // all of it, gzip; the page is for a person on call, perhaps on a phone
@@ -45,12 +47,18 @@ function write(result) {
 	mkdirSync(out, { recursive: true });
 	const files = { 'index.html': Buffer.from(html), [names['app.js']]: js, [names['app.css']]: css, [names['icon.svg']]: svg };
 	let total = 0;
+	let c = '/* Made by src/ui/build.mjs: the rows of the table in src/httpd/assets.c. */\n';
 	for (const [name, bytes] of Object.entries(files)) {
-		const size = gzipSync(bytes, { level: 9 }).length;
+		const gzip = gzipSync(bytes, { level: 9 });
+		const size = gzip.length;
 		total += size;
+		const tag = createHash('md5').update(gzip).digest('hex');
+		const rows = gzip.toString('hex').match(/.{1,64}/g).map(r => `\t"${r.replace(/../g, '\\x$&')}"`).join('\n');
+		c += `{"${name}", "${TYPES[extname(name)]}", (const uint8_t *)\n${rows},\n ${size}, ${bytes.length}, "${tag}", ${name !== 'index.html'}},\n`;
 		writeFileSync(join(out, name), bytes);
 		console.log(`${name.padEnd(24)} ${String(bytes.length).padStart(7)} bytes, ${String(size).padStart(6)} gzip`);
 	}
+	writeFileSync(join(out, 'assets.inc'), c);
 	console.log(`${'together'.padEnd(24)} ${String(total).padStart(22)} gzip of ${LIMIT_BYTES}`);
 	if (total > LIMIT_BYTES) {
 		throw new Error(`the page is ${total} bytes gzip, more than ${LIMIT_BYTES}: leave something out`);
