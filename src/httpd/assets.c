@@ -95,7 +95,7 @@ respond(struct exchange *x, struct http_response *r, const struct asset *a)
 static int
 redirect(struct exchange *x, struct http_response *r)
 {
-	int err = exchange_respond(x, r, 308, (struct slice){0});
+	int err = exchange_respond(x, r, 302, (struct slice){0});
 
 	if (err == 0) {
 		err = http_response_header(r, "Location", SLICE_LIT(PREFIX "/"));

@@ -1,6 +1,8 @@
 """The operator's page in a real browser: scenarios of tests/browser against a real cluster, driven and answered from here."""
+import gzip
 import json
 import os
+import re
 import struct
 import subprocess
 import threading
@@ -96,6 +98,30 @@ def value_of(client, key):
 
 def state_of(cluster):
     return {"master": cluster.master(), "keys": cluster.proxy().dbsize()}
+
+
+def test_the_files_of_the_page(watched):
+    with Http(watched.ports.http) as h:
+        moved = h.request("GET", "/ui")
+        assert (moved.status, moved.headers["location"]) == (302, "/ui/")
+        index = h.request("GET", "/ui/")
+        assert index.status == 200 and index.headers["cache-control"] == "no-cache" and index.headers["content-type"].startswith("text/html")
+        assert "default-src 'none'" in index.headers["content-security-policy"] and "unsafe" not in index.headers["content-security-policy"]
+        assert h.request("GET", "/ui/", headers={"If-None-Match": index.headers["etag"]}).status == 304
+        names = re.findall(r'"([\w.-]+-[0-9a-f]{10}\.(?:js|css|svg))"', index.body.decode())
+        assert sorted(n.rsplit(".")[-1] for n in names) == ["css", "js", "svg"]
+        weight = len(h.request("GET", "/ui/", headers={"Accept-Encoding": "gzip"}).body)
+        for name in names:
+            packed = h.request("GET", f"/ui/{name}", headers={"Accept-Encoding": "gzip"})
+            assert packed.status == 200 and "immutable" in packed.headers["cache-control"] and packed.headers["content-encoding"] == "gzip"
+            plain = h.request("GET", f"/ui/{name}")
+            assert plain.body == gzip.decompress(packed.body) and "content-encoding" not in plain.headers
+            assert h.request("HEAD", f"/ui/{name}").headers["content-length"] == str(len(plain.body))
+            weight += len(packed.body)
+        assert weight <= 120 * 1024, "the page is for a person on call, perhaps on a phone"
+        for path in ("/ui/none", "/ui/../healthz", "/ui/%2e%2e/etc", "/ui/index.html/", "/ui//"):
+            assert h.request("GET", path).status == 404, path
+        assert h.request("POST", "/ui/", "x").status == 405
 
 
 def test_every_view(scripts, watched, measured):
