@@ -114,7 +114,7 @@ function Treemap({ root, weight, by }: { root: PrefixNode; weight: number; by: s
 					{g.leaves().map(l => {
 						const w = l.x1 - l.x0;
 						const hh = l.y1 - l.y0;
-						const name = l.data.name;
+						const name = (g.children?.length ?? 0) > 1 ? l.data.name : l.data.path;
 						const said = `${l.data.path}: ${bytes((l.value ?? 0) * weight)}, ${plural(Math.round(l.data.keys * weight), 'key')}`;
 						return (
 							<g key={l.data.path} tabIndex={0} role="link" aria-label={said} onClick={() => open(l.data.path)} onKeyDown={e => { if (e.key === 'Enter') { open(l.data.path); } }}>

@@ -14,7 +14,8 @@ export interface Wanted {
 
 export const COUNT = 1000; // keys that the server looks at in one step: well below a millisecond of its time
 const FIRST = 2000; // found at first; more is a click
-const STEPS = 20; // looked at at first: so many times COUNT
+const STEPS = 20; // looked at at first: so many times COUNT; more where a pattern leaves few of them
+const STEPS_MATCH = 300;
 
 // What was typed as a pattern of SCAN: text without a wildcard is looked for anywhere in the name.
 export function patternOf(text: string): string {
@@ -61,7 +62,7 @@ export function goOn(all: boolean, fresh = false): void {
 	const mine = ++turn;
 	const store = scan.store.value;
 	const until = all ? Number.POSITIVE_INFINITY : store.count + FIRST;
-	let steps = all ? Number.POSITIVE_INFINITY : fresh ? STEPS : 500;
+	let steps = all ? Number.POSITIVE_INFINITY : fresh && w.match === '' && w.type === '' ? STEPS : STEPS_MATCH;
 	scan.running.value = true;
 	scan.error.value = null;
 	let shown = performance.now();
