@@ -8,6 +8,7 @@ src_backend_libbackend_a_SOURCES = \
 	src/backend/lane.c src/backend/lane.h \
 	src/backend/metrics.c src/backend/metrics.h \
 	src/backend/queue.c src/backend/queue.h \
+	src/backend/refusal.c src/backend/refusal.h \
 	src/backend/wire.c \
 	src/backend/readers.c src/backend/readers.h \
 	src/backend/worker.c src/backend/worker.h

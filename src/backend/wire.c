@@ -15,6 +15,7 @@
 
 #include "backend/backend_priv.h"
 #include "backend/fsm.h"
+#include "backend/refusal.h"
 #include "base/mem.h"
 #include "resp/write.h"
 
@@ -378,25 +379,6 @@ answer_local(struct wire *w)
 	}
 }
 
-/* Errors that say: no proper master (yet). */
-static const char unblocked[] =
-    "-UNBLOCKED force unblock from blocking operation, instance state changed";
-
-static bool
-is_turned(struct slice raw)
-{
-	static const char *const words[] = {"-READONLY ", "-LOADING ", "-MASTERDOWN ", unblocked};
-
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		size_t len = strlen(words[i]);
-
-		if (raw.len > len && memcmp(raw.ptr, words[i], len) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Moves the first flight to those that are sent again; `flags` are added to its own. */
 static void
 keep_for_retry(struct wire *w, uint32_t flags)
@@ -483,7 +465,7 @@ on_answer(struct wire *w, struct slice run, bool first, bool last)
 	struct flight *f = queue_at(&w->queue, 0);
 
 	if (first && last && w->scan.type == '-' && (f->flags & LANE_AS_IS) == 0 &&
-	    !w->lane->pinned && is_turned(run)) {
+	    !w->lane->pinned && refusal_is_one(run)) {
 		struct lane *lane = w->lane;
 
 		if (w->retry.count == 0) {
@@ -494,8 +476,7 @@ on_answer(struct wire *w, struct slice run, bool first, bool last)
 		}
 		pop(w);
 		/* it closes the link behind that word, and reads no further */
-		w->rest_is_undone = run.len > sizeof(unblocked) &&
-				    memcmp(run.ptr, unblocked, sizeof(unblocked) - 1) == 0;
+		w->rest_is_undone = refusal_is_unblocked(run);
 		wire_suspect(w, "the server is no proper master");
 		if (w->conn != NULL) {
 			wire_step(w, w->rest_is_undone ? WIRE_LOST : WIRE_TURNED);
@@ -528,7 +509,7 @@ on_setup_answer(struct wire *w, struct slice run)
 	if (run.ptr[0] == '-' && !(w->setup_name && w->setup_left == 0)) {
 		struct lane *lane = w->lane;
 
-		if (is_turned(run)) {
+		if (refusal_is_one(run)) {
 			wire_step(w, WIRE_LOST);
 			return;
 		}
@@ -541,6 +522,19 @@ on_setup_answer(struct wire *w, struct slice run)
 	if (w->setup_left == 0) {
 		wire_step(w, WIRE_SET_UP);
 	}
+}
+
+/* Has the server got the request that this would be the reply to? */
+static bool
+is_asked(struct wire *w)
+{
+	const struct flight *f;
+
+	if (w->queue.count == 0) {
+		return false;
+	}
+	f = queue_at(&w->queue, 0);
+	return !flight_is_kept(f) || w->flushed >= f->len;
 }
 
 /* One reply, or a part of it. */
@@ -568,7 +562,7 @@ on_run(struct wire *w, struct slice run, bool last)
 		    is_idle(w)) {
 			wire_step(w, WIRE_EMPTY);
 		}
-	} else if (w->queue.count == 0) {
+	} else if (!is_asked(w)) {
 		/* "max number of clients reached", or out of step: not to be trusted any more */
 		wire_step(w, WIRE_LOST);
 	} else {

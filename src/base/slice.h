@@ -30,6 +30,14 @@ slice_eq(struct slice s, const char *text)
 	return s.len == len && (len == 0 || memcmp(s.ptr, text, len) == 0);
 }
 
+static inline bool
+slice_begins(struct slice s, const char *text)
+{
+	size_t len = strlen(text);
+
+	return s.len >= len && (len == 0 || memcmp(s.ptr, text, len) == 0);
+}
+
 /* As slice_eq, but without regard to ASCII case. */
 static inline bool
 slice_caseeq(struct slice s, const char *text)

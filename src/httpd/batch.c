@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/refusal.h"
 #include "base/mem.h"
 #include "httpd/exchange.h"
 #include "httpd/jsonin.h"
@@ -27,6 +28,8 @@ struct item {
 
 struct batch {
 	bool atomic, single;
+	bool
+	    refused; /* atomic: by a server that is no proper master, so it did not happen and begins anew */
 	size_t count; /* of items */
 	size_t sent;  /* commands, MULTI and EXEC included */
 	size_t done;  /* replies */
@@ -42,6 +45,15 @@ batch_held(const struct batch *b)
 	return b->reply.cap;
 }
 
+static void
+forget_errors(struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		free(b->items[i].error);
+		b->items[i].error = NULL;
+	}
+}
+
 void
 batch_free(struct batch **bp)
 {
@@ -51,9 +63,7 @@ batch_free(struct batch **bp)
 	if (b == NULL) {
 		return;
 	}
-	for (size_t i = 0; i < b->count; i++) {
-		free(b->items[i].error);
-	}
+	forget_errors(b);
 	buf_fini(&b->reply);
 	free(b);
 }
@@ -307,6 +317,12 @@ on_atomic_reply(struct exchange *x, const struct lane_reply *reply)
 	struct batch *b = x->batch;
 	bool is_begin = b->done == 0, is_exec = b->done == b->count + 1;
 
+	if (!is_begin && !b->refused && !reply->local && reply->first && reply->last &&
+	    refusal_ends_multi(reply->raw)) {
+		b->refused = true;
+		lane_abandon(x->lane); /* batch_is_lost comes from within */
+		return false;
+	}
 	if (is_exec || (is_begin && reply->type == '-')) {
 		if (buf_add_slice(&b->reply, reply->raw) < 0) {
 			exchange_fail(x, -ENOBUFS);
@@ -362,11 +378,14 @@ batch_is_lost(struct exchange *x)
 	if (!b->atomic || b->done == 0) {
 		return false; /* the lane sees to its own, MULTI included */
 	}
-	if (b->sent > 1) {
+	if (b->sent > 1 && !b->refused) {
 		return true;
 	}
-	/* nothing but MULTI was said: it begins anew */
+	/* nothing but MULTI was said, or the server refused it: it begins anew */
 	lane_set_pinned(x->lane, false);
+	forget_errors(b);
 	b->sent = b->done = b->at = 0;
+	b->refused = false;
+	exchange_send_again(x);
 	return false;
 }

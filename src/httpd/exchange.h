@@ -127,6 +127,8 @@ int exchange_take(struct exchange *x, const struct http_request *req) ATTR_WARN_
 void exchange_find_lane(struct exchange *x);
 /* Sends a new exchange's request at once if nothing before it is in the way. False: it must wait. */
 bool exchange_send_now(struct exchange *x, struct slice raw);
+/* A sent one waits again as if it had not been sent: what was sent of it is known to have done nothing. */
+void exchange_send_again(struct exchange *x);
 /* Sends what may be sent of a session's queue. True when one could not be and has an answer of ours now. */
 bool exchange_send_waiting(struct session *s);
 /* Does it wait for a connection, until give_up_ms? */

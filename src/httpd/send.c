@@ -39,6 +39,15 @@ note_sent(struct exchange *x)
 	x->state = EXCHANGE_SENT;
 }
 
+void
+exchange_send_again(struct exchange *x)
+{
+	if (x->state == EXCHANGE_SENT) {
+		x->state = EXCHANGE_WAITING;
+		x->session->unsent++;
+	}
+}
+
 bool
 exchange_send_now(struct exchange *x, struct slice raw)
 {

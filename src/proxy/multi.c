@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/refusal.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "proxy/proxy_priv.h"
@@ -197,27 +198,6 @@ session_multi_begin(struct session *s, const struct resp_request *req)
 
 /* ---- replies ---- */
 
-/* Errors by which a server says that it is no proper master and did nothing. */
-static bool
-is_refusal(struct slice raw)
-{
-	static const char abort[] = "-EXECABORT Transaction discarded because of: ";
-	static const char *const words[] = {"READONLY ", "LOADING ", "MASTERDOWN "};
-	size_t at = 1;
-
-	if (raw.len > sizeof(abort) && memcmp(raw.ptr, abort, sizeof(abort) - 1) == 0) {
-		at = sizeof(abort) - 1;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		size_t len = strlen(words[i]);
-
-		if (raw.len > at + len && memcmp(raw.ptr + at, words[i], len) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 bool
 session_multi_hides(struct session *s, const struct lane_reply *reply)
 {
@@ -227,7 +207,7 @@ session_multi_hides(struct session *s, const struct lane_reply *reply)
 		return false;
 	}
 	if (s->own_mode == OWN_MULTI && m->whole && !s->multi_lost && !reply->local &&
-	    reply->first && reply->last && reply->type == '-' && is_refusal(reply->raw)) {
+	    reply->first && reply->last && reply->type == '-' && refusal_ends_multi(reply->raw)) {
 		/* A refused command dooms the transaction there: EXEC behind it cannot happen. */
 		m->refused = true;
 		lane_abandon(s->own);

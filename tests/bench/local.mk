@@ -1,5 +1,5 @@
-# make bench [BENCH_ROUNDS=5] [BENCH_REQUESTS=50000] [BENCH_KILLS=20] [BENCH_BIG_MIB=1024] [BENCH_ONLY=start,rest,throughput,failover]
-EXTRA_DIST += tests/bench/bench.py tests/bench/takeover.py tests/bench/run.sh
+# make bench [BENCH_ROUNDS=5] [BENCH_REQUESTS=50000] [BENCH_KILLS=20] [BENCH_BIG_MIB=1024] [BENCH_ONLY=start,rest,throughput,proxy,failover]
+EXTRA_DIST += tests/bench/bench.py tests/bench/measure.py tests/bench/takeover.py tests/bench/throughput.py tests/bench/run.sh
 
 .PHONY: bench
 bench: holdfast$(EXEEXT)

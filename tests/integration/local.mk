@@ -11,6 +11,9 @@ EXTRA_DIST += \
 	tests/integration/certs.py tests/integration/counters.py tests/integration/load.py tests/integration/test_switchover.py \
 	tests/integration/ports.py \
 	tests/integration/procs.py \
+	tests/clients/client.php tests/clients/client.py tests/clients/client.rb tests/clients/ioredis.mjs \
+	tests/clients/node_redis.mjs tests/clients/package.json \
+	tests/integration/test_client_libraries.py \
 	tests/integration/test_proxy.py \
 	tests/integration/waiting.py \
 	tests/integration/wire.py \

@@ -45,6 +45,12 @@ def rss_bytes(pid):
     return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") if fields else None
 
 
+def rss_peak_bytes(pid):
+    """The highest that rss_bytes was since the process began."""
+    with open(f"/proc/{pid}/status") as f:
+        return int(next(line for line in f if line.startswith("VmHWM")).split()[1]) * 1024
+
+
 def cmdline(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as f:

@@ -387,3 +387,24 @@ def test_a_transaction_over_a_failover(cluster):
     client = cluster.proxy()
     assert client.get("a") == client.get("b")
     cluster.wait_agreed()
+
+
+def test_a_transaction_that_the_old_master_refuses_begins_anew(cluster):
+    master = cluster.redis(cluster.master())
+    answers = []
+
+    def ask():
+        with cluster.http() as h:
+            answers.append(post(h, [["SET", "k", "v"], ["GET", "k"]], "/MULTI"))
+
+    master.execute_command("CLIENT", "PAUSE", 60000, "WRITE")
+    asker = threading.Thread(target=ask)
+    asker.start()
+    wait_until(lambda: any("x" in c["flags"] for c in master.client_list()), "the transaction waits behind the pause")
+    # as in the midst of a switchover: what comes to its turn finds a replica
+    master.execute_command("REPLICAOF", "127.0.0.1", "1")
+    master.execute_command("CLIENT", "UNPAUSE")
+    wait_until(lambda: "errorstat_EXECABORT" in master.info("errorstats"), "EXEC was refused")
+    master.execute_command("REPLICAOF", "NO", "ONE")
+    asker.join(30)
+    assert answers and answers[0].json == [{"SET": [True, "OK"]}, {"GET": "v"}], answers

@@ -169,7 +169,7 @@ def test_whoever_does_not_begin_with_a_header_is_closed(behind, bad):
             assert wire.pending == b""
     with behind.wire() as plain:
         assert plain("EXISTS", "smuggled") == 0
-    assert "does not begin with a PROXY header" in behind.log("proxy-1")
+    wait_until(lambda: "does not begin with a PROXY header" in behind.log("proxy-1"), "the line in the log")
 
 
 def test_a_second_header_is_no_header(behind):
@@ -198,7 +198,7 @@ def test_plain_text_behind_a_header_where_tls_is_spoken(behind):
     with Through(behind.secure, v1() + Wire.pack("PING")) as wire:
         assert "TLS" in str(wire.reply())
         wait_until(wire.is_closed, "closed")
-    assert "peer=192.0.2.7:4711" in behind.log("proxy-1")
+    wait_until(lambda: "peer=192.0.2.7:4711" in behind.log("proxy-1"), "the line in the log")
 
 
 def test_only_trusted_proxies_announce(make_cluster):

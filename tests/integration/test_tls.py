@@ -193,8 +193,8 @@ def test_plain_text_on_a_tls_listener_is_told_so(secure):
     assert "TLS" in done.stdout + done.stderr, done
     reply = Http(secure.https).get("/GET/k")
     assert reply.status == 400 and "https" in reply.json["error"]
-    assert "plain text where TLS is spoken" in secure.c.log("proxy-1")
-    assert "plain text where TLS is spoken" in secure.c.log("http-1")
+    wait_until(lambda: "plain text where TLS is spoken" in secure.c.log("proxy-1"), "the line in the log")
+    wait_until(lambda: "plain text where TLS is spoken" in secure.c.log("http-1"), "the line in the log")
 
 
 @pytest.mark.parametrize("kind", ["proxy", "http"])
@@ -238,7 +238,7 @@ def test_a_client_that_stops_in_the_middle_holds_nobody_up(secure):
     finally:
         for s in slow:
             s.close()
-    assert f"{ARRIVAL_MAX} clients are in the middle" in secure.c.log("proxy-1")
+    wait_until(lambda: f"{ARRIVAL_MAX} clients are in the middle" in secure.c.log("proxy-1"), "the line in the log")
 
 
 def test_a_handshake_has_a_bound_in_time(secure):
@@ -418,7 +418,7 @@ def test_an_old_certificate_does_not_keep_a_start_back(make_cluster, certs):
     secure = Secure(make_cluster, certs)
     secure.install(certs.issue("old", days=-1))
     secure.start()
-    assert "out of date" in secure.c.log("proxy-1")
+    wait_until(lambda: "out of date" in secure.c.log("proxy-1"), "the line in the log")
     with secure.c.wire() as plain:
         assert plain("PING") == "PONG"
     with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
