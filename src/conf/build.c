@@ -166,6 +166,11 @@ item_of(struct conf_settings *s, struct conf *conf, const struct conf_setting *i
 		item = named_item(s, it, &items, &conf->site_count, sizeof(*conf->sites));
 		conf->sites = items;
 		return item;
+	case SCOPE_USER:
+		items = conf->users;
+		item = named_item(s, it, &items, &conf->user_count, sizeof(*conf->users));
+		conf->users = items;
+		return item;
 	default:
 		items = conf->peers;
 		item = named_item(s, it, &items, &conf->peer_count, sizeof(*conf->peers));
@@ -188,7 +193,8 @@ apply_named(struct conf_settings *s, struct conf *conf, struct conf_setting *it)
 	static const char *const family[] = {[SCOPE_MODULE] = "module",
 	    [SCOPE_ACL] = "acl",
 	    [SCOPE_PEER] = "peer",
-	    [SCOPE_SITE] = "site"};
+	    [SCOPE_SITE] = "site",
+	    [SCOPE_USER] = "user"};
 	void *item = item_of(s, conf, it);
 
 	if (conf_section_find(family[it->scope])->later && stands_for_section(it)) {

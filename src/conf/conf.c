@@ -222,6 +222,7 @@ conf_free(struct conf **conf)
 	free_items(SCOPE_ACL, c->acls, c->acl_count, sizeof(*c->acls));
 	free_items(SCOPE_PEER, c->peers, c->peer_count, sizeof(*c->peers));
 	free_items(SCOPE_SITE, c->sites, c->site_count, sizeof(*c->sites));
+	free_items(SCOPE_USER, c->users, c->user_count, sizeof(*c->users));
 	for (size_t i = 0; i < conf_opt_count; i++) {
 		if (conf_opts[i].offset != CONF_NO_OFFSET) {
 			conf_value_free(&conf_opts[i], conf_field(c, conf_opts[i].offset));

@@ -29,7 +29,7 @@
 #define CONF_FILE_MAX   ((size_t)64 * 1024) /* bytes of a configuration file */
 #define CONF_LINE_MAX   4096                /* bytes of a line, and of a value from anywhere */
 #define CONF_TEXT_MAX   ((size_t)96 * 1024)
-#define CONF_NAMED_MAX  64  /* sections acl-*, and peer-*, and module-* */
+#define CONF_NAMED_MAX  64  /* sections acl-*, and peer-*, and module-*, and user-* */
 #define CONF_CONFIG_MAX 128 /* redis.config.* of one section */
 #define CONF_FAULTS_MAX 100
 
@@ -108,6 +108,12 @@ struct conf_site {
 #include "conf/options.def"
 };
 
+struct conf_user {
+	char *name;
+#define OPT_USER(section, key, type, ...) CONF_CTYPE_##type key;
+#include "conf/options.def"
+};
+
 struct conf {
 	char *data_dir;       /* owned, absolute */
 	char *file;           /* owned: the configuration file, or NULL */
@@ -131,6 +137,8 @@ struct conf {
 	size_t peer_count;
 	struct conf_site *sites;
 	size_t site_count;
+	struct conf_user *users;
+	size_t user_count;
 };
 
 /* ---- several hosts ---- */

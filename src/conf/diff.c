@@ -313,6 +313,8 @@ conf_diff(const struct conf *a, const struct conf *b, struct conf_changes *ret_c
 		sizeof(struct conf_peer)},
 	    {SCOPE_SITE, "site", CONF_HTTP, a->sites, b->sites, a->site_count, b->site_count,
 		sizeof(struct conf_site)},
+	    {SCOPE_USER, "user", CONF_HTTP, a->users, b->users, a->user_count, b->user_count,
+		sizeof(struct conf_user)},
 	};
 
 	for (size_t i = 0; i < conf_opt_count; i++) {

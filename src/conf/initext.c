@@ -166,6 +166,10 @@ conf_to_ini(const struct conf *conf, struct buf *out)
 		rc = write_items(
 		    out, SCOPE_SITE, "site", conf->sites, conf->site_count, sizeof(*conf->sites));
 	}
+	if (rc == 0) {
+		rc = write_items(
+		    out, SCOPE_USER, "user", conf->users, conf->user_count, sizeof(*conf->users));
+	}
 	return rc < 0 ? -ENOBUFS : 0;
 }
 

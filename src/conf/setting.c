@@ -33,7 +33,7 @@ is_item_name(const char *name)
 static struct head
 head_parse(const char *text)
 {
-	static const char *const families[] = {"redis", "module", "acl", "peer", "site"};
+	static const char *const families[] = {"redis", "module", "acl", "peer", "site", "user"};
 	const struct conf_section *plain = conf_section_find(text);
 	uint64_t number;
 

@@ -29,6 +29,9 @@ const struct conf_opt conf_opts[] = {
 #define OPT_SITE(section, key, type, def, min, max, words, flags, target, later, help, more)       \
 	ROW(section, key, type, def, min, max, words, flags, target, later, help, more,            \
 	    SCOPE_SITE, CONF_NO_OFFSET, offsetof(struct conf_site, key))
+#define OPT_USER(section, key, type, def, min, max, words, flags, target, later, help, more)       \
+	ROW(section, key, type, def, min, max, words, flags, target, later, help, more,            \
+	    SCOPE_USER, CONF_NO_OFFSET, offsetof(struct conf_user, key))
 #include "conf/options.def"
 };
 const size_t conf_opt_count = ARRAY_LEN(conf_opts);
@@ -100,7 +103,7 @@ const char *
 conf_nearest_section(const char *name)
 {
 	static const char *const families[][2] = {{"redis", "redis-N"}, {"module", "module-NAME"},
-	    {"acl", "acl-NAME"}, {"peer", "peer-NAME"}, {"site", "site-NAME"}};
+	    {"acl", "acl-NAME"}, {"peer", "peer-NAME"}, {"site", "site-NAME"}, {"user", "user-NAME"}};
 	const char *dash = strchr(name, '-'), *nearest = "";
 	unsigned least = -1u;
 	char head[WORD_MAX];

@@ -233,6 +233,20 @@ verify_open(const struct conf *conf, const struct conf_settings *s)
 	}
 }
 
+static void
+verify_users(const struct conf *conf, const struct conf_settings *s)
+{
+	for (size_t i = 0; i < conf->user_count; i++) {
+		if (conf->users[i].password == NULL) {
+			conf_faults_add(s->faults,
+			    "user-%s: has no password: set one, such as password = @FILE with a "
+			    "file of "
+			    "mode 0600 that holds it",
+			    conf->users[i].name);
+		}
+	}
+}
+
 static bool
 hosts_include(const struct conf_list *hosts, const char *address)
 {
@@ -352,6 +366,7 @@ conf_verify(const struct conf *conf, const struct conf_settings *s)
 	verify_open(conf, s);
 	conf_verify_acls(conf, s);
 	conf_verify_sites(conf, s);
+	verify_users(conf, s);
 	verify_address(conf, s);
 	verify_numbers(conf, s);
 	verify_modules(conf, s);

@@ -1,10 +1,13 @@
 /*
- * The control protocol: how the command line (and later the web page) asks the supervisor, over the
+ * The control protocol: how the command line and the HTTP workers (for the web page) ask the supervisor, over the
  * unix socket DIR/control.sock, mode 0600.
  *
- *   client → server   {"cmd":"failover","args":{"to":"redis-2"}}                     one line
+ *   client → server   {"cmd":"failover","args":{"to":"redis-2"},"by":"ann"}         one line
  *   server → client   {"event":{…}}                                      any number of lines, then
  *                     {"ok":true,…}   or   {"ok":false,"error":"what, and what to do","exit":1}
+ *
+ * `by` (may be left out) is who asked, where the client acts for somebody: an HTTP worker for its user. It is a word for the
+ * history; whoever reaches the socket may do everything.
  *
  * One request at a time on a connection; the next may be sent before the answer of the first and
  * waits. Commands and their arguments are the table commands.def: the server refuses what does not
@@ -16,8 +19,8 @@
  * for 30 s. The path of a unix socket has at most 107 bytes: a longer one is reached through
  * /proc/self/fd of its folder, on both sides.
  *
- * The server owns its clients and requests; it never decides what a command does. The client blocks
- * and is for processes without a loop.
+ * The server owns its clients and requests; it never decides what a command does. The client below
+ * blocks and is for processes without a loop; call.h is for those with one.
  */
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
@@ -80,7 +83,7 @@ size_t ctl_server_clients(const struct ctl_server *s);
 
 /* The arguments, for handlers: NULL, otherwise or false when they were not given. */
 const char *ctl_arg_text(const json_t *args, const char *name);
-uint64_t ctl_arg_count(const json_t *args, const char *name, uint64_t otherwise);
+uint64_t ctl_arg_count(const json_t *args, const char *name, uint64_t otherwise); /* count, id */
 bool ctl_arg_bool(const json_t *args, const char *name);
 
 /*
@@ -104,6 +107,8 @@ void ctl_on_gone(struct ctl_request *req, ctl_gone_fn *fn, void *arg);
 int ctl_request_dup(const struct ctl_request *req);
 /* The command's name; static. */
 const char *ctl_request_name(const struct ctl_request *req);
+/* For whom the client asks, without control characters; "" when it did not say. Borrowed until the request ends. */
+const char *ctl_request_by(const struct ctl_request *req);
 
 /* --- the table ------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #define CTL_CLIENTS_MAX  64
 #define CTL_REQUEST_MAX  ((size_t)64 * 1024)
 #define CTL_UNSENT_MAX   ((size_t)16 * 1024 * 1024) /* the whole history goes in one answer */
+#define CTL_BY_MAX       ((size_t)200)              /* bytes of `by` */
 #define CTL_SEND_TIME_MS 30000 /* to send a request; without any of the answer being read */
 #define CTL_GOODBYE_MS   1000  /* for what is unsent when we close */
 

@@ -10,6 +10,7 @@
  * goes at the end of the loop's turn, so a handler may end a request anywhere.
  */
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -66,6 +67,7 @@ struct ctl_request {
 	struct loop *loop;     /* borrowed (outlives all) */
 	struct client *client; /* NULL: detached */
 	const struct ctl_command_info *info;
+	char by[CTL_BY_MAX + 1];
 	ctl_gone_fn *gone; /* NULL: none registered */
 	void *gone_arg;    /* borrowed, of whoever registered it */
 };
@@ -313,6 +315,12 @@ ctl_request_name(const struct ctl_request *req)
 	return req->info->name;
 }
 
+const char *
+ctl_request_by(const struct ctl_request *req)
+{
+	return req->by;
+}
+
 /* --- lines that arrive ----------------------------------------------------------------------- */
 
 static void
@@ -343,7 +351,8 @@ unknown_command(struct client *c, const char *name)
 }
 
 static void
-begin_request(struct client *c, const struct ctl_command_info *info, const json_t *args)
+begin_request(
+    struct client *c, const struct ctl_command_info *info, const json_t *args, const char *by)
 {
 	const struct ctl_server *s = c->server;
 	struct ctl_request *req;
@@ -355,6 +364,9 @@ begin_request(struct client *c, const struct ctl_command_info *info, const json_
 		req = xcalloc(1, sizeof(*req));
 		*req = (struct ctl_request){
 		    .magic = REQUEST_MAGIC, .loop = s->loop, .client = c, .info = info};
+		if (by != NULL) {
+			(void)snprintf(req->by, sizeof(req->by), "%s", by);
+		}
 		c->req = req;
 		set_limit(c, s->longest_ms > 0 ? s->longest_ms : info->longest_ms);
 		s->commands[i].handler(req, args, s->owner);
@@ -363,18 +375,36 @@ begin_request(struct client *c, const struct ctl_command_info *info, const json_
 	(void)put_line(c, error_line(CTL_EXIT_FAILED, NULL, "this command is not available here"));
 }
 
+/* What goes into the history as it is. */
+static bool
+is_name(const json_t *by)
+{
+	const char *text = json_string_value(by);
+	size_t len = json_string_length(by);
+
+	for (size_t i = 0; i < len; i++) {
+		if (iscntrl((unsigned char)text[i])) {
+			return false;
+		}
+	}
+	return text != NULL && len > 0 && len <= CTL_BY_MAX;
+}
+
 /* A request that is an object with a known command and fitting arguments is begun; any other is
  * answered. */
 static void
 handle_request(struct client *c, const json_t *doc)
 {
-	const json_t *cmd = json_object_get(doc, "cmd");
+	const json_t *cmd = json_object_get(doc, "cmd"), *by = json_object_get(doc, "by");
 	json_t *args = json_object_get(doc, "args"), *none;
 	const struct ctl_command_info *info;
 	struct errmsg err = ERRMSG_NONE;
 
-	if (!json_is_string(cmd) || json_object_size(doc) != (args != NULL ? 2u : 1u)) {
-		refuse(c, "a request is {\"cmd\":NAME} or {\"cmd\":NAME,\"args\":{…}}");
+	if (!json_is_string(cmd) ||
+	    json_object_size(doc) != 1u + (args != NULL ? 1u : 0u) + (by != NULL ? 1u : 0u) ||
+	    (by != NULL && !is_name(by))) {
+		refuse(c, "a request is {\"cmd\":NAME} or {\"cmd\":NAME,\"args\":{…}}, and may say "
+			  "\"by\":WHO");
 		return;
 	}
 	info = ctl_command_find(json_string_value(cmd));
@@ -387,7 +417,7 @@ handle_request(struct client *c, const json_t *doc)
 		return;
 	}
 	none = args == NULL ? json_object() : NULL;
-	begin_request(c, info, args != NULL ? args : none);
+	begin_request(c, info, args != NULL ? args : none, json_string_value(by));
 	json_decref(none);
 }
 

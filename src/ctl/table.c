@@ -8,6 +8,7 @@
 
 #define ARG_TEXT_MAX  1024
 #define ARG_COUNT_MAX 1000000
+#define ARG_ID_MAX    ((INT64_C(1) << 53) - 1) /* what a double can hold */
 
 static const struct ctl_command_info table[] = {
 #define CTL_COMMAND(name, args, longest_ms, help) {#name, args, longest_ms, help},
@@ -70,6 +71,10 @@ fits(const json_t *value, struct slice type)
 		return json_is_integer(value) && json_integer_value(value) >= 0 &&
 		       json_integer_value(value) <= ARG_COUNT_MAX;
 	}
+	if (slice_eq(type, "id")) {
+		return json_is_integer(value) && json_integer_value(value) >= 0 &&
+		       json_integer_value(value) <= ARG_ID_MAX;
+	}
 	return json_is_boolean(value);
 }
 
@@ -90,6 +95,7 @@ check_given(
 		errmsg_set(err, "argument '%s' of %s must be %s", name, info->name,
 		    slice_eq(arg.type, "text")    ? "a text of 1 to 1024 bytes"
 		    : slice_eq(arg.type, "count") ? "a number of 0 to 1000000"
+		    : slice_eq(arg.type, "id")    ? "a number of 0 to 2^53 - 1"
 						  : "true or false");
 		return -EINVAL;
 	}

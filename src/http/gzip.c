@@ -42,6 +42,32 @@ gzip_add(struct buf *out, struct slice body)
 	return err;
 }
 
+int
+gzip_undo(struct buf *out, struct slice gzip, size_t bytes)
+{
+	z_stream z = {0};
+	int rc, err = buf_reserve(out, bytes);
+
+	if (err < 0) {
+		return err;
+	}
+	if (inflateInit2(&z, WINDOW_GZIP) != Z_OK) {
+		return -ENOMEM;
+	}
+	z.next_in = (z_const Bytef *)(uintptr_t)gzip.ptr;
+	z.avail_in = (uInt)gzip.len;
+	z.next_out = buf_tail(out);
+	z.avail_out = (uInt)bytes;
+	rc = inflate(&z, Z_FINISH);
+	if (rc == Z_STREAM_END && z.avail_out == 0) {
+		buf_commit(out, bytes);
+	} else {
+		err = -EBADMSG;
+	}
+	(void)inflateEnd(&z);
+	return err;
+}
+
 bool
 gzip_is_accepted(struct slice header)
 {

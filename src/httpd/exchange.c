@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "http/gzip.h"
 #include "httpd/answer.h"
+#include "httpd/api.h"
 #include "httpd/batch.h"
 #include "httpd/events.h"
 #include "httpd/reply_status.h"
@@ -100,6 +101,7 @@ exchange_free(struct exchange **xp)
 	}
 	h = x->httpd;
 	release_lane(x, false);
+	api_free(&x->api);
 	stream_free(&x->stream);
 	events_free(&x->events);
 	batch_free(&x->batch);
@@ -132,7 +134,8 @@ size_t
 exchange_held(const struct exchange *x)
 {
 	return x->request.cap + x->body.cap + exchange_kept(x) +
-	       (x->batch != NULL ? batch_held(x->batch) : 0);
+	       (x->batch != NULL ? batch_held(x->batch) : 0) +
+	       (x->api != NULL ? api_held(x->api) : 0);
 }
 
 size_t
@@ -179,7 +182,8 @@ exchange_take(struct exchange *x, const struct http_request *req)
 bool
 exchange_is_answered(const struct exchange *x)
 {
-	return x->state == EXCHANGE_LOCAL || x->state == EXCHANGE_REPLIED;
+	return x->state == EXCHANGE_LOCAL || x->state == EXCHANGE_API ||
+	       x->state == EXCHANGE_REPLIED;
 }
 
 int
@@ -199,8 +203,9 @@ exchange_respond(
 		err = http_response_header(r, "Connection", SLICE_LIT("keep-alive"));
 	}
 	if (err == 0 && status == 401) {
-		err =
-		    http_response_header(r, "WWW-Authenticate", SLICE_LIT("Basic realm=\"redis\""));
+		err = http_response_header(r, "WWW-Authenticate",
+		    x->quiet_401 ? SLICE_LIT("Session realm=\"holdfast\"")
+				 : SLICE_LIT("Basic realm=\"redis\""));
 	}
 	if (err == 0 && status == 503) {
 		err = http_response_header(r, "Retry-After", SLICE_LIT(RETRY_AFTER));
@@ -531,6 +536,8 @@ exchange_pump(struct exchange *x)
 	case EXCHANGE_LOCAL:
 		x->answer(x);
 		return true;
+	case EXCHANGE_API:
+		return api_pump(x->api);
 	case EXCHANGE_REPLIED:
 		if (x->failed != 0) {
 			answer_error(x, x->failed, x->failed_why);

@@ -2,6 +2,7 @@
  * One request and its response, from when the request was read to when its response is queued to the
  * client. A session has a queue of them, in the order of requests, and that is the order of responses.
  *
+ *   API ─────────────────────────────────────────────► by itself (api.h), when it is the first of the queue
  *   LOCAL ───────────────────────────────────────────► answered when it is the first of the queue
  *   WAITING ─► SENT ──────► first of the queue, reply whole: rendered straight into the output
  *      └─► SENDING ─┘  └──► REPLYING (in pieces, or not its turn) ─► REPLIED ─► pumped into the output
@@ -24,6 +25,8 @@
 #include "httpd/call.h"
 #include "httpd/httpd_priv.h"
 
+struct api;
+struct asset;
 struct route;
 struct batch;
 struct events;
@@ -34,6 +37,7 @@ struct stream;
 
 enum exchange_state {
 	EXCHANGE_LOCAL,    /* the answer is made here: `answer` */
+	EXCHANGE_API,      /* the operator's interface: `api` */
 	EXCHANGE_WAITING,  /* the request is in `request` and `body` */
 	EXCHANGE_SENDING,  /* … and on its way in pieces */
 	EXCHANGE_SENT,     /* the reply is to come */
@@ -68,6 +72,9 @@ struct exchange {
 	void (*answer)(struct exchange *x);
 	struct http_fault fault;
 	const struct route *route;
+	struct api *api;           /* owned; NULL: another request */
+	const struct asset *asset; /* static: of the page */
+	bool quiet_401;            /* no window for name and password */
 	/* commands */
 	struct call call;
 	struct lane *lane;      /* owned reference, or that of `home` */
@@ -138,7 +145,7 @@ void exchange_give_up(struct exchange *x, unsigned status, const char *why);
 void exchange_on_reply(struct exchange *x, const struct lane_reply *reply, bool is_first);
 /* For the first of the queue: brings its response out as far as it can be; true when all of it is. */
 bool exchange_pump(struct exchange *x);
-/* Whether a reply is still to come. */
+/* Whether no reply is to come over the session's lanes. */
 bool exchange_is_answered(const struct exchange *x);
 
 /* For replies that are made of several: the body so far, the end of it, and a reason why there is none. */

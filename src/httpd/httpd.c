@@ -15,6 +15,8 @@
 #include "httpd/accesslog.h"
 #include "httpd/counts.h"
 #include "httpd/exchange.h"
+#include "httpd/ledger.h"
+#include "httpd/live.h"
 #include "httpd/session.h"
 
 #define REFUSED_MS     1000
@@ -164,6 +166,7 @@ start(struct worker *w, void **ret_state, struct errmsg *err)
 	buf_init(&h->scratch, 0);
 	buf_init(&h->resp, 0);
 	settle(h);
+	h->ledger = ledger_new(h);
 	h->watch =
 	    (struct backend_watcher){.on_route = on_route, .on_noroute = on_noroute, .arg = h};
 	list_init(&h->watch.link);
@@ -336,6 +339,8 @@ stop(void *state)
 		buf_fini(&x->text);
 		free(x);
 	}
+	ledger_free(&h->ledger);
+	feed_free(&h->feed);
 	backend_unwatch(&h->watch);
 	httpd_home_leave(&h->home);
 	buf_fini(&h->resp);

@@ -23,6 +23,8 @@ struct counts;
 struct tagmemo;
 struct exchange;
 struct conf;
+struct feed;
+struct ledger;
 struct worker;
 
 /* The shared lane of the default database: looked up once, not for each request. */
@@ -31,6 +33,14 @@ struct home_lane {
 	uint32_t database;
 	size_t
 	    users; /* httpd and exchanges: after a reload an old one stays for those that use it */
+};
+
+/* Wrong passwords from one address (identity.c). */
+struct failures {
+	uint8_t bytes[16];
+	bool known;
+	unsigned count;
+	uint64_t since_ms;
 };
 
 /* One for each process. */
@@ -69,7 +79,12 @@ struct httpd {
 	uint64_t slow;                /* subscribers that did not read and were closed */
 	uint64_t reported;            /* the sum of what was last reported */
 	struct backend_watcher watch;
-	char why_not[256]; /* the backend holds requests: for a person */
+	struct failures failures[64];
+	struct feed *feed;     /* owned: what pages look at live (live.h); NULL: nobody did yet */
+	struct ledger *ledger; /* owned: what was changed, for the history (ledger.h) */
+	size_t monitors;      /* under way (api_monitor.c) */
+	size_t api_calls;      /* questions to the supervisor under way */
+	char why_not[256];     /* the backend holds requests: for a person */
 	bool draining;
 };
 

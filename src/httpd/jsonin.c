@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "http/base64.h"
 #include "httpd/call.h"
 #include "resp/write.h"
 
@@ -10,6 +12,28 @@ json_t *
 jsonin_load(struct slice text)
 {
 	return json_loadb((const char *)text.ptr, text.len, JSON_ALLOW_NUL, NULL);
+}
+
+/* Bytes that are no text. */
+static int
+add_base64(struct buf *resp, const json_t *text)
+{
+	struct slice encoded = {(const uint8_t *)json_string_value(text), json_string_length(text)};
+	uint8_t *bytes;
+	ssize_t len;
+	int err;
+
+	if (!json_is_string(text)) {
+		return -EINVAL;
+	}
+	bytes = malloc(encoded.len / 4 * 3 + 3);
+	if (bytes == NULL) {
+		return -ENOMEM;
+	}
+	len = base64_decode(encoded, bytes);
+	err = len < 0 ? -EINVAL : resp_add_bulk(resp, (struct slice){bytes, (size_t)len});
+	free(bytes);
+	return err;
 }
 
 static int
@@ -20,6 +44,9 @@ add_argument(struct buf *resp, const json_t *item)
 	if (json_is_string(item)) {
 		return resp_add_bulk(resp, (struct slice){(const uint8_t *)json_string_value(item),
 					       json_string_length(item)});
+	}
+	if (json_is_object(item) && json_object_size(item) == 1) {
+		return add_base64(resp, json_object_get(item, "base64"));
 	}
 	if (json_is_integer(item)) {
 		(void)snprintf(

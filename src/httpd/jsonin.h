@@ -1,4 +1,4 @@
-/* Commands as JSON: an array of strings and numbers is one command. Bytes in, RESP out. */
+/* Commands as JSON: an array of strings, numbers and {"base64":TEXT} for exact bytes is one command. Bytes in, RESP out. */
 #ifndef HTTPD_JSONIN_H
 #define HTTPD_JSONIN_H
 

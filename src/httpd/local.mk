@@ -4,6 +4,20 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/accesslog.c src/httpd/accesslog.h \
 	src/httpd/acl.c src/httpd/acl.h \
 	src/httpd/answer.c src/httpd/answer.h \
+	src/httpd/assets.c src/httpd/assets.h \
+	src/httpd/api.c src/httpd/api.h src/httpd/api.def \
+	src/httpd/api_ask.c src/httpd/api_ask.h \
+	src/httpd/api_command.c src/httpd/api_command.h \
+	src/httpd/api_keys.c \
+	src/httpd/api_monitor.c \
+	src/httpd/api_session.c \
+	src/httpd/api_subscribe.c \
+	src/httpd/live.c src/httpd/live.h \
+	src/httpd/ledger.c src/httpd/ledger.h \
+	src/httpd/run.c src/httpd/run.h \
+	src/httpd/typed.c src/httpd/typed.h \
+	src/httpd/identity.c src/httpd/identity.h \
+	src/httpd/sse.c src/httpd/sse.h \
 	src/httpd/batch.c src/httpd/batch.h \
 	src/httpd/call.c src/httpd/call.h \
 	src/httpd/counts.c src/httpd/counts.h \

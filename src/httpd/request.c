@@ -7,6 +7,8 @@
 #include "httpd/access.h"
 #include "http/gzip.h"
 #include "httpd/answer.h"
+#include "httpd/api.h"
+#include "httpd/assets.h"
 #include "httpd/batch.h"
 #include "httpd/events.h"
 #include "httpd/exchange.h"
@@ -62,7 +64,13 @@ check(struct session *s, const struct http_request *req, const struct route *rou
 	struct httpd *h = s->httpd;
 
 	if (route == NULL || !(route->flags & ROUTE_OPEN)) {
-		enum access_verdict v = access_check(&h->rules, req);
+		struct access_rules rules = h->rules;
+		enum access_verdict v;
+
+		if (route != NULL && (route->flags & ROUTE_API) != 0) {
+			rules.cors_origin = NULL; /* only our own page may steer */
+		}
+		v = access_check(&rules, req);
 
 		if (v != ACCESS_OK) {
 			*fault =
@@ -75,7 +83,7 @@ check(struct session *s, const struct http_request *req, const struct route *rou
 		    "this is not served under this name at this address (http.serves, site-NAME)"};
 		return false;
 	}
-	if (req->verb == HTTP_VERB_OPTIONS) {
+	if (req->verb == HTTP_VERB_OPTIONS || (route != NULL && (route->flags & ROUTE_API) != 0)) {
 		return true;
 	}
 	if (!is_command_verb(req->verb) ||
@@ -371,6 +379,21 @@ read_command(struct exchange *x, const struct http_request *req, struct http_fau
 	return err;
 }
 
+/* A file of the page: which one, and in what form. */
+static void
+take_asset(struct exchange *x, const struct http_request *req)
+{
+	const struct http_header *tag = http_header_find(req, "if-none-match");
+	const struct http_header *accept = http_header_find(req, "accept-encoding");
+
+	x->asset = assets_find(req->target);
+	x->wants_gzip = accept != NULL && gzip_is_accepted(accept->value);
+	x->status = x->asset != NULL && x->asset->name != NULL && tag != NULL &&
+			    http_tag_is_known(tag->value, x->asset->tag)
+			? 304
+			: 200;
+}
+
 void
 request_begin(struct exchange *x, struct http_request *req)
 {
@@ -393,6 +416,14 @@ request_begin(struct exchange *x, struct http_request *req)
 	if (req->verb == HTTP_VERB_OPTIONS) {
 		answer_locally(x, answer_options, fault);
 		return;
+	}
+	if (route != NULL && (route->flags & ROUTE_API) != 0) {
+		x->route = route;
+		api_take(x, req);
+		return;
+	}
+	if (route != NULL && (route->flags & ROUTE_PAGE) != 0) {
+		take_asset(x, req);
 	}
 	if (ws_is_asked(h, req)) {
 		ws_prepare(x, req);

@@ -2,6 +2,7 @@
 
 #include "base/defs.h"
 #include "httpd/answer.h"
+#include "httpd/assets.h"
 
 static const struct route routes[] = {
 #define ROUTE(path, match, flags, answer, words) {path, match, flags, answer, words},

@@ -7,7 +7,7 @@
 struct exchange;
 
 enum route_match { ROUTE_EXACT, ROUTE_BELOW /* the path, and everything below it */ };
-enum route_flag { ROUTE_OPEN = 1 << 0 };
+enum route_flag { ROUTE_OPEN = 1 << 0, ROUTE_API = 1 << 1, ROUTE_PAGE = 1 << 2 };
 
 struct route {
 	const char *path;

@@ -218,8 +218,8 @@ exchange_send_waiting(struct session *s)
 		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
 		int err;
 
-		if (s->unsent == 0) {
-			break;
+		if (s->unsent == 0 || x->state == EXCHANGE_API) {
+			break; /* what is behind the latter waits for its end */
 		}
 		if (x->state != EXCHANGE_WAITING && x->state != EXCHANGE_SENDING) {
 			continue;

@@ -10,8 +10,10 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "httpd/answer.h"
+#include "httpd/api.h"
 #include "httpd/httpd.h"
 #include "httpd/session_priv.h"
+#include "httpd/sse.h"
 #include "httpd/stream.h"
 #include "httpd/ws.h"
 
@@ -41,7 +43,7 @@ blocks(void *obj)
 	list_for_each (item, &s->queue) {
 		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
 
-		if (x->state == EXCHANGE_STREAMING ||
+		if (x->state == EXCHANGE_STREAMING || (x->api != NULL && api_is_stream(x->api)) ||
 		    (!exchange_is_answered(x) && x->call.command != NULL &&
 			(x->call.command->flags & CMD_BLOCKING) != 0)) {
 			return true;
@@ -480,6 +482,8 @@ session_wind_up(struct session *s)
 	}
 	if (s->state == SESSION_WEBSOCKET) {
 		ws_close(s, WS_GOING_AWAY, "this process is stopping");
+	} else if (s->streams && session_first(s)->api != NULL) {
+		sse_end(session_first(s)->api);
 	} else if (s->streams) {
 		stream_end(session_first(s));
 		session_go_on(s);

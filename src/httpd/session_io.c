@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "httpd/accesslog.h"
+#include "httpd/api.h"
 #include "httpd/batch.h"
 #include "httpd/exchange.h"
 #include "httpd/request.h"
@@ -81,7 +82,7 @@ take_request(struct session *s, struct http_request *req)
 	bool last = !req->keep_alive;
 
 	request_begin(x, req);
-	last = last || x->state == EXCHANGE_STREAMING;
+	last = last || x->state == EXCHANGE_STREAMING || (x->api != NULL && api_is_stream(x->api));
 	x->last = last;
 	list_push(&s->queue, &x->link);
 	s->queued++;

@@ -228,7 +228,46 @@ act_half_done(void *obj)
 	end(f, -ETIMEDOUT, &master, why.text);
 }
 
+/* Only looked: who it would be, and what is with the others. */
+static void
+act_plan(void *obj)
+{
+	struct failover *f = obj;
+	struct failover_candidate candidates[FAILOVER_MAX_NODES];
+	char texts[FAILOVER_MAX_NODES][160];
+	const struct fo_node *master = &f->nodes[f->master];
+	struct failover_plan plan = {.candidates = candidates,
+	    .why = f->why.text,
+	    .master_offset = master->answered ? master->offset : 0};
+
+	plan.target = f->count - 1;
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fo_node *n = &f->nodes[i];
+
+		if (i == f->master) {
+			continue;
+		}
+		if (i == f->target) {
+			plan.target = plan.count;
+		}
+		candidates[plan.count] = (struct failover_candidate){.name = n->as.name,
+		    .why = fo_unfitness(f, i, texts[plan.count], sizeof(texts[0])),
+		    .answered = n->answered,
+		    .offset = n->offset,
+		    .priority = n->priority};
+		plan.count++;
+	}
+	close_down(f);
+	f->ops->on_plan(f->owner, &plan);
+}
+
 /* ---- the table ---- */
+
+static bool
+is_dry(void *obj)
+{
+	return ((struct failover *)obj)->dry;
+}
 
 static bool
 is_dead(void *obj)
@@ -347,6 +386,7 @@ act_pause_instead(void *obj)
 	}
 
 static const struct fsm_row rows[] = {
+    ROW(FO_LOOKING, FO_DONE, is_dry, act_plan, FO_ENDED, "only looked"),
     ROW(FO_LOOKING, FO_DONE, may_lead, fo_vote, FO_VOTING, "the sentinels can be led"),
     ROW(FO_LOOKING, FO_DONE, must_steer, fo_steer, FO_STEERING, "Sentinel's way, to a given node"),
     ROW(FO_LOOKING, FO_DONE, NULL, fo_pause, FO_PAUSING, "Sentinel's way"),
@@ -680,6 +720,7 @@ failover_start(struct loop *loop, const struct failover_spec *spec, const struct
 	f->dead = spec->dead;
 	f->remote = spec->remote;
 	f->retry_ms = spec->retry_ms;
+	f->dry = spec->dry;
 	f->seen_offset = spec->seen_offset;
 	f->known_epoch = spec->epoch;
 	f->down_after_ms = spec->down_after_ms > 0 ? spec->down_after_ms : DEFAULT_DOWN_MS;

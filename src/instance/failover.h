@@ -66,7 +66,9 @@ struct failover_spec {
 	uint64_t timeout_ms; /* 30000: the whole of it */
 	uint64_t tell_ms;    /* 15000: until the sentinels agree, after the promotion */
 	bool sentinel_only;  /* only the second way */
-	bool dead;           /* the master has ended, or can run no more code: a takeover */
+	bool
+	    dry; /* only looks, changes nothing, and ends with on_plan, or with on_done when it could not look */
+	bool dead; /* the master has ended, or can run no more code: a takeover */
 	uint64_t
 	    epoch; /* takeover: the config-epoch that is known, should no sentinel say a higher one */
 	/*
@@ -89,6 +91,23 @@ struct failover_spec {
 	    retry_ms; /* between two attempts at the votes; another for each host, or they split them for ever */
 };
 
+/* What was seen of a node; borrowed. */
+struct failover_candidate {
+	const char *name;
+	const char *why; /* why it cannot take over; NULL: it can */
+	bool answered;   /* the rest is known */
+	uint64_t offset;
+	unsigned priority;
+};
+
+struct failover_plan {
+	const struct failover_candidate *candidates; /* all but the master */
+	size_t count;
+	size_t target;          /* index of who would become master; `count`: nobody */
+	const char *why;        /* then: why */
+	uint64_t master_offset; /* 0: it does not answer */
+};
+
 struct failover_ops {
 	/* Writes are about to be paused for at most `ms`: the workers should hold. 0: they are not
 	 * paused any more and nothing changed. May be NULL. */
@@ -105,6 +124,8 @@ struct failover_ops {
 	 * gone after this: the owner drops its pointer.
 	 */
 	void (*on_done)(void *owner, int error, const struct topo_master *master, const char *text);
+	/* Instead of on_done, with spec.dry. The failover is gone after it. */
+	void (*on_plan)(void *owner, const struct failover_plan *plan);
 	/* Asked before writes are paused, again and again for a second at most: is everybody prepared
 	 * for it? NULL: always. */
 	bool (*may_pause)(void *owner);

@@ -96,6 +96,12 @@ unfitness(const struct failover *f, const struct fo_node *n, char *text, size_t 
 	return NULL;
 }
 
+const char *
+fo_unfitness(const struct failover *f, size_t i, char *text, size_t size)
+{
+	return unfitness(f, &f->nodes[i], text, size);
+}
+
 /* In a switchover all will have every write; after a death what one has more is what counts. */
 static bool
 is_better(const struct failover *f, const struct fo_node *n, const struct fo_node *than)
@@ -237,13 +243,13 @@ static void
 looked(struct failover *f)
 {
 	const struct fo_node *master = &f->nodes[f->master];
+	bool may = master->answered && master->is_master;
 
-	if (!master->answered || !master->is_master) {
+	if (!may) {
 		errmsg_set(&f->why, "%s does not answer as a master", master->as.name);
-		fo_step(f, FO_BAD);
-		return;
 	}
-	if (!fo_sentinels_agree(f) || fo_choose(f) < 0) {
+	may = may && fo_sentinels_agree(f) && fo_choose(f) == 0;
+	if (!may && !f->dry) {
 		fo_step(f, FO_BAD);
 		return;
 	}

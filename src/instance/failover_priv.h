@@ -105,7 +105,7 @@ struct failover {
 	uint64_t seen_epoch;    /* the highest in an answer to a request for votes */
 	unsigned attempts;
 	uint64_t final_offset; /* of the old master, with writes paused */
-	bool sentinel_only, leads;
+	bool sentinel_only, leads, dry;
 	bool remote, frozen; /* takeover: of another host; all were told to follow nobody */
 	uint64_t retry_ms;
 	bool dead;            /* the old master: this is a takeover */
@@ -142,6 +142,8 @@ bool fo_read_info(struct fo_node *n, const struct redisReply *info);
  * missing. Pure: looks at nothing but `f`.
  */
 int fo_choose(struct failover *f);
+/* Why node `i` cannot take over, perhaps in `text`; NULL: it can. */
+const char *fo_unfitness(const struct failover *f, size_t i, char *text, size_t size);
 /* What sentinels say, of those that answer. False with f->why when it is no time for a switchover. */
 bool fo_sentinels_agree(struct failover *f);
 /* Does a sentinel say that it carries out a failover? */

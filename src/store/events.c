@@ -239,21 +239,12 @@ column_or_empty(sqlite3_stmt *stmt, int column)
 	return text != NULL ? (const char *)text : "";
 }
 
-int
-store_events_each(struct store *s, enum store_order order, int64_t after_id, size_t limit,
-    store_event_fn *fn, void *arg, struct errmsg *err)
+/* Shows the rows of a query that gives what events have, until the callback has enough. */
+static int
+show(struct store *s, sqlite3_stmt *stmt, store_event_fn *fn, void *arg, struct errmsg *err)
 {
-	static const enum store_stmt by_order[] = {
-	    [STORE_OLDEST_FIRST] = STMT_EVENTS_FORWARD,
-	    [STORE_NEWEST_FIRST] = STMT_EVENTS_BACKWARD,
-	    [STORE_LAST_IN_ORDER] = STMT_EVENTS_LAST,
-	};
-	sqlite3_stmt *stmt = store_stmt(s, by_order[order]);
 	int rc;
 
-	(void)sqlite3_bind_int64(stmt, 1, after_id);
-	(void)sqlite3_bind_int64(
-	    stmt, 2, limit == 0 || limit > INT32_MAX ? INT32_MAX : (int64_t)limit);
 	while ((rc = store_row(s, stmt, err)) == 1) {
 		struct store_event ev = {
 		    .id = sqlite3_column_int64(stmt, 0),
@@ -271,6 +262,36 @@ store_events_each(struct store *s, enum store_order order, int64_t after_id, siz
 		}
 	}
 	return rc;
+}
+
+int
+store_events_page(struct store *s, int64_t after_id, int64_t before_id, const char *kind,
+    size_t limit, store_event_fn *fn, void *arg, struct errmsg *err)
+{
+	sqlite3_stmt *stmt = store_stmt(s, STMT_EVENTS_PAGE);
+
+	(void)sqlite3_bind_int64(stmt, 1, after_id);
+	(void)sqlite3_bind_int64(stmt, 2, before_id);
+	(void)sqlite3_bind_text(stmt, 3, kind, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(stmt, 4, (int64_t)MIN(limit, (size_t)INT32_MAX));
+	return show(s, stmt, fn, arg, err);
+}
+
+int
+store_events_each(struct store *s, enum store_order order, int64_t after_id, size_t limit,
+    store_event_fn *fn, void *arg, struct errmsg *err)
+{
+	static const enum store_stmt by_order[] = {
+	    [STORE_OLDEST_FIRST] = STMT_EVENTS_FORWARD,
+	    [STORE_NEWEST_FIRST] = STMT_EVENTS_BACKWARD,
+	    [STORE_LAST_IN_ORDER] = STMT_EVENTS_LAST,
+	};
+	sqlite3_stmt *stmt = store_stmt(s, by_order[order]);
+
+	(void)sqlite3_bind_int64(stmt, 1, after_id);
+	(void)sqlite3_bind_int64(
+	    stmt, 2, limit == 0 || limit > INT32_MAX ? INT32_MAX : (int64_t)limit);
+	return show(s, stmt, fn, arg, err);
 }
 
 /* What is in the file may have been written by anybody: never trusted to be UTF-8. */

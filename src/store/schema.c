@@ -40,6 +40,11 @@ const char *const schema_steps[] = {
     " key TEXT PRIMARY KEY CHECK (key <> ''),"
     " value TEXT NOT NULL"
     ") STRICT, WITHOUT ROWID;",
+    /* 1 → 2: figures of each minute */
+    "CREATE TABLE samples ("
+    " minute INTEGER PRIMARY KEY," /* since 1970 */
+    " figures TEXT NOT NULL"       /* a JSON object: name → value */
+    ") STRICT;",
 };
 const unsigned schema_step_count = ARRAY_LEN(schema_steps);
 

@@ -60,6 +60,13 @@ static const char *const stmt_sql[] = {
 	"SELECT id, time_ms, kind, subject, text, detail FROM events WHERE id > ?1 AND id >="
 	" coalesce((SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?2 - 1), 0)"
 	" ORDER BY id",
+    [STMT_EVENTS_PAGE] = "SELECT id, time_ms, kind, subject, text, detail FROM"
+			 " (SELECT * FROM events WHERE id > ?1 AND id < ?2 AND"
+			 "  (?3 = '' OR kind = ?3 OR substr(kind, 1, length(?3) + 1) = ?3 || '.')"
+			 "  ORDER BY id DESC LIMIT ?4) ORDER BY id",
+    [STMT_SAMPLE_PUT] = "INSERT OR REPLACE INTO samples (minute, figures) VALUES (?1, ?2)",
+    [STMT_SAMPLE_TRIM] = "DELETE FROM samples WHERE minute <= ?1",
+    [STMT_SAMPLES] = "SELECT minute, figures FROM samples WHERE minute > ?1 ORDER BY minute",
     [STMT_META_PUT] = "INSERT INTO meta (key, value) VALUES (?1, ?2)"
 		      " ON CONFLICT (key) DO UPDATE SET value = ?2",
     [STMT_META_DELETE] = "DELETE FROM meta WHERE key = ?1",

@@ -169,8 +169,26 @@ enum store_order {
 typedef bool store_event_fn(void *arg, const struct store_event *event);
 int store_events_each(struct store *s, enum store_order order, int64_t after_id, size_t limit,
     store_event_fn *fn, void *arg, struct errmsg *err) ATTR_WARN_UNUSED;
+/*
+ * The last `limit` of those with an id between after_id and before_id (neither included; INT64_MAX: no bound), oldest of them
+ * first. `kind`: only of that kind, or of the family whose name it is ("failover"); "": all.
+ */
+int store_events_page(struct store *s, int64_t after_id, int64_t before_id, const char *kind,
+    size_t limit, store_event_fn *fn, void *arg, struct errmsg *err) ATTR_WARN_UNUSED;
 /* {"id","time","kind","subject","text","detail"}: the caller's reference. */
 json_t *store_event_json(const struct store_event *event);
+
+/* --- figures --------------------------------------------------------------------------------- */
+
+#define STORE_SAMPLES_KEPT 1440 /* minutes: a day */
+
+/* The figures of a minute (since 1970), a JSON object as text; those older than a day go. Not durable: a power cut may take minutes. */
+int store_sample_put(
+    struct store *s, uint64_t minute, const char *figures, struct errmsg *err) ATTR_WARN_UNUSED;
+/* Of the minutes after that one, in order. The callback must not call the store. */
+typedef void store_sample_fn(void *arg, uint64_t minute, const char *figures);
+int store_samples_each(struct store *s, uint64_t after_minute, store_sample_fn *fn, void *arg,
+    struct errmsg *err) ATTR_WARN_UNUSED;
 
 /* --- meta ------------------------------------------------------------------------------------ */
 
@@ -183,7 +201,7 @@ int store_meta_get(
 
 /* --- for `holdfast version` and checks ------------------------------------------------------- */
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 const char *store_library_version(void);
 
 #endif

@@ -231,6 +231,7 @@ on_start(struct ctl_request *req, const json_t *args, void *owner)
 	if (u == NULL) {
 		return;
 	}
+	asked_note(s, req, u->name, "start");
 	u->held_down = false;
 	unit_store(u);
 	if (unit_is_ready(u)) {
@@ -282,6 +283,7 @@ stop_or_restart(struct supervisor *s, struct ctl_request *req, struct unit *u, b
 	if (refuse_while_rolling(s, req)) {
 		return;
 	}
+	asked_note(s, req, u->name, restart ? "restart" : "stop");
 	if (hands_over(s, u)) {
 		if (roles_switch(s, NULL, NULL, u, restart, &err) < 0) {
 			ctl_fail(req, CTL_EXIT_FAILED, "%s is the master and cannot hand over: %s",
@@ -346,7 +348,7 @@ on_failover(struct ctl_request *req, const json_t *args, void *owner)
 {
 	struct supervisor *s = owner;
 	const char *to = ctl_arg_text(args, "to");
-	const struct unit *target = to != NULL ? unit_find(s, to) : NULL;
+	struct unit *target = to != NULL ? unit_find(s, to) : NULL;
 	const struct host *host = to != NULL ? hosts_find(s, to) : NULL;
 	struct errmsg err = ERRMSG_NONE;
 
@@ -366,9 +368,14 @@ on_failover(struct ctl_request *req, const json_t *args, void *owner)
 		    "not everything was started yet: try again once it is ready");
 		return;
 	}
+	if (ctl_arg_bool(args, "dry")) {
+		asked_plan(s, req, target);
+		return;
+	}
 	if (refuse_while_rolling(s, req)) {
 		return;
 	}
+	asked_note(s, req, s->node, "hand over%s%s", to != NULL ? " to " : "", to != NULL ? to : "");
 	if (roles_switch(s, to, req, NULL, false, &err) < 0) {
 		ctl_fail(req, CTL_EXIT_FAILED, "%s", err.text);
 		return;
@@ -379,12 +386,13 @@ on_failover(struct ctl_request *req, const json_t *args, void *owner)
 static void
 on_rolling(struct ctl_request *req, const json_t *args, void *owner)
 {
-	rolling_begin(owner, req);
+	rolling_begin(owner, req, ctl_arg_bool(args, "detach"));
 }
 
 static void
 on_reload(struct ctl_request *req, const json_t *args, void *owner)
 {
+	asked_note(owner, req, ((struct supervisor *)owner)->node, "read the configuration again");
 	reload(owner, req);
 }
 
@@ -420,6 +428,10 @@ static const struct ctl_command commands[] = {
     {"modules", on_modules},
     {"upgrade", on_upgrade},
     {"backup", on_backup},
+    {"note", asked_on_note},
+    {"watch", watch_on_watch},
+    {"history", figures_on_history},
+    {"metrics", figures_on_metrics},
 };
 
 int

@@ -36,6 +36,8 @@ struct history {
 	ev_timer timer;        /* they are written */
 	struct list followers; /* struct follower, owned */
 	bool store_failing;    /* said so once */
+	history_told_fn *told; /* NULL: nobody */
+	void *told_arg;        /* borrowed */
 };
 
 static void on_timer(struct ev_loop *ev, ev_timer *w, int revents);
@@ -59,6 +61,13 @@ history_attach(struct history *h, struct store *store)
 	h->store = store;
 }
 
+void
+history_on_told(struct history *h, history_told_fn *told, void *arg)
+{
+	h->told = told;
+	h->told_arg = arg;
+}
+
 static void
 tell_followers(struct history *h, const struct store_event *event)
 {
@@ -68,6 +77,9 @@ tell_followers(struct history *h, const struct store_event *event)
 		json_t *line = json_pack("{s:o}", "event", store_event_json(event));
 
 		(void)ctl_send(f->req, line);
+	}
+	if (h->told != NULL) {
+		h->told(h->told_arg, event);
 	}
 }
 
@@ -184,30 +196,44 @@ on_follower_gone(struct ctl_request *req, void *arg)
 }
 
 static bool
-send_event(void *arg, const struct store_event *event)
+collect(void *arg, const struct store_event *event)
 {
-	return ctl_send(arg, json_pack("{s:o}", "event", store_event_json(event))) == 0;
+	(void)json_array_append_new(arg, json_pack("{s:o}", "event", store_event_json(event)));
+	return true;
 }
 
 void
 history_on_events(struct history *h, struct ctl_request *req, const json_t *args)
 {
-	size_t n = ctl_arg_count(args, "n", EVENTS_DEFAULT);
+	size_t n = MIN(ctl_arg_count(args, "n", EVENTS_DEFAULT), (uint64_t)EVENTS_MOST), count;
+	const char *kind = ctl_arg_text(args, "kind");
 	struct errmsg err = ERRMSG_NONE;
+	json_t *events = json_array();
 	struct follower *f;
+	bool more;
 
 	if (h->store == NULL) {
+		json_decref(events);
 		ctl_fail(req, CTL_EXIT_FAILED, "the history is not open");
 		return;
 	}
 	history_flush(h);
-	if (n > 0 && store_events_each(h->store, STORE_LAST_IN_ORDER, 0,
-			 MIN(n, (size_t)EVENTS_MOST), send_event, req, &err) < 0) {
+	/* one more than asked for: are there more? */
+	if (n > 0 && store_events_page(h->store, (int64_t)ctl_arg_count(args, "after", 0),
+			 (int64_t)ctl_arg_count(args, "before", INT64_MAX),
+			 kind != NULL ? kind : "", n + 1, collect, events, &err) < 0) {
+		json_decref(events);
 		ctl_fail(req, CTL_EXIT_FAILED, "%s", err.text);
 		return;
 	}
+	count = json_array_size(events);
+	more = count > n;
+	for (size_t i = more ? 1 : 0; i < count; i++) {
+		(void)ctl_send(req, json_incref(json_array_get(events, i)));
+	}
+	json_decref(events);
 	if (!ctl_arg_bool(args, "follow")) {
-		ctl_done(req, NULL);
+		ctl_done(req, json_pack("{s:b}", "more", (int)more));
 		return;
 	}
 	f = xcalloc(1, sizeof(*f));

@@ -20,6 +20,10 @@ struct history *history_new(struct loop *loop);
 void history_free(struct history **h);
 void history_attach(struct history *h, struct store *store);
 
+/* Called for each event when it is written. NULL: no more. */
+typedef void history_told_fn(void *arg, const struct store_event *event);
+void history_on_told(struct history *h, history_told_fn *told, void *arg);
+
 /*
  * Notes one event. `detail` is taken over; NULL: {}. The text is for people: what happened and, where something is wrong, what is done
  * about it.

@@ -2,9 +2,11 @@ noinst_LIBRARIES += src/supervisor/libsupervisor.a
 src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/backup.c \
 	src/supervisor/agree.c \
+	src/supervisor/asked.c \
 	src/supervisor/control.c \
 	src/supervisor/damage.c \
 	src/supervisor/decision.c src/supervisor/decision.h \
+	src/supervisor/figures.c \
 	src/supervisor/health.c \
 	src/supervisor/history.c src/supervisor/history.h \
 	src/supervisor/hosts.c \
@@ -21,10 +23,12 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/ring.c src/supervisor/ring.h \
 	src/supervisor/roles.c \
 	src/supervisor/rolling.c \
+	src/supervisor/series.c src/supervisor/series.h \
 	src/supervisor/servers.c \
 	src/supervisor/service.c \
 	src/supervisor/suspect.c \
 	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
 	src/supervisor/unit.c \
 	src/supervisor/upgrade.c \
+	src/supervisor/watch.c \
 	src/supervisor/workers.c

@@ -706,19 +706,16 @@ static const struct failover_ops failover_ops = {
     .is_still_dead = is_still_dead,
 };
 
-/* Starts it among all redis instances. False with `err` when it cannot begin. */
-static bool
-start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *err)
+void
+roles_fill_spec(struct supervisor *s, struct failover_spec *spec, struct failover_node *nodes)
 {
-	struct failover_node nodes[FAILOVER_MAX_NODES];
-
 	spec->master_name = s->name;
 	spec->watcher = s->watcher;
 	spec->claim = s->claim;
 	spec->nodes = nodes;
 	spec->epoch = s->master_at.epoch;
 	spec->down_after_ms = s->conf->sentinel_down_after_ms;
-	for (size_t i = 0; i < s->unit_count && spec->count < ARRAY_LEN(nodes); i++) {
+	for (size_t i = 0; i < s->unit_count && spec->count < FAILOVER_MAX_NODES; i++) {
 		struct unit *u = s->units[i];
 
 		if (u->kind != UNIT_REDIS) {
@@ -734,7 +731,7 @@ start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *
 		    .on_disk = u->ondisk.complete,
 		    .unfit = loaded_unfitness(u)};
 	}
-	for (size_t i = 0; i < s->host_count && spec->count < ARRAY_LEN(nodes); i++) {
+	for (size_t i = 0; i < s->host_count && spec->count < FAILOVER_MAX_NODES; i++) {
 		const struct host *h = &s->hosts[i];
 
 		if (h->self) {
@@ -749,6 +746,15 @@ start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *
 		    .synced = hosts_is_heir(h, HEIR_UNLINKED_MS),
 		    .on_disk = true};
 	}
+}
+
+/* Starts it among all redis instances. False with `err` when it cannot begin. */
+static bool
+start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *err)
+{
+	struct failover_node nodes[FAILOVER_MAX_NODES];
+
+	roles_fill_spec(s, spec, nodes);
 	s->failover_since_us = clock_mono_us();
 	s->failover_from = s->master;
 	s->failover = failover_start(s->loop, spec, &failover_ops, s, err);

@@ -519,7 +519,7 @@ add_units(struct rolling *r, enum unit_kind kind)
 }
 
 void
-rolling_begin(struct supervisor *s, struct ctl_request *req)
+rolling_begin(struct supervisor *s, struct ctl_request *req, bool detach)
 {
 	struct errmsg err = ERRMSG_NONE;
 	int code = refuse(s, &err);
@@ -531,7 +531,7 @@ rolling_begin(struct supervisor *s, struct ctl_request *req)
 	}
 	r = xcalloc(1, sizeof(*r));
 	*r = (struct rolling){
-	    .sup = s, .req = req, .master = s->master, .begun_ms = clock_mono_ms()};
+	    .sup = s, .req = detach ? NULL : req, .master = s->master, .begun_ms = clock_mono_ms()};
 	r->todo = xcalloc(s->unit_count, sizeof(struct unit *));
 	add_units(r, UNIT_REDIS);
 	r->old_master = r->count;
@@ -540,7 +540,12 @@ rolling_begin(struct supervisor *s, struct ctl_request *req)
 	ev_init(&r->patience, on_patience);
 	r->patience.data = r;
 	s->rolling = r;
-	ctl_on_gone(req, on_gone, s);
+	asked_note(s, req, s->node, "restart all servers, one after the other");
+	if (detach) {
+		ctl_done(req, NULL);
+	} else {
+		ctl_on_gone(req, on_gone, s);
+	}
 	history_add(s->history, EVENT_ROLLING_STARTED, s->node,
 	    json_pack("{s:i,s:s}", "servers", (int)r->count, "master", s->master->name),
 	    "all %zu servers are restarted, one after the other", r->count);

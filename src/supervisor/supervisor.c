@@ -62,6 +62,13 @@ on_check(void *arg)
 	health_check(s);
 	removal_check(s);
 	rolling_check(s);
+	watch_touch(s);
+}
+
+static void
+on_event(void *arg, const struct store_event *event)
+{
+	watch_event(arg, event);
 }
 
 static void
@@ -75,6 +82,7 @@ on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 	workers_tick(w->data);
 	backup_tick(w->data);
 	service_tick(w->data);
+	figures_tick(((struct supervisor *)w->data)->figures);
 }
 
 static void
@@ -232,6 +240,7 @@ open_store(struct supervisor *s, struct errmsg *err)
 	}
 	store_events_keep(s->store, s->conf->holdfast_events_max);
 	history_attach(s->history, s->store);
+	figures_attach(s->figures);
 	if (report.opened == STORE_RESET) {
 		history_add(s->history, EVENT_STATE_DAMAGED, s->node,
 		    json_pack("{s:s,s:s}", "why", report.why, "set_aside", report.set_aside),
@@ -428,6 +437,9 @@ static void
 finish(struct supervisor *s)
 {
 	control_close(s);
+	asked_free(s);
+	watch_free(s);
+	figures_free(&s->figures);
 	upgrade_free(&s->upgrade);
 	rolling_free(s);
 	backup_fini(s);
@@ -509,6 +521,10 @@ make(struct conf *conf, const struct conf_sources *sources, char *const *argv)
 	s->topo = topo_new();
 	list_init(&s->waiters);
 	list_init(&s->log_followers);
+	list_init(&s->plans);
+	watch_init(s);
+	history_on_told(s->history, on_event, s);
+	s->figures = figures_new(s);
 	loop_hook_init(&s->check, on_check, s);
 	read_boot_id(s);
 	find_self(s);

@@ -15,6 +15,9 @@
  *   removal.c     may a module leave                  backup.c   snapshots, asked for or by schedule
  *   hosts.c       the other hosts, as seen from here         agree.c    several hosts: who is master to begin with
  *   suspect.c     is the master on another host dead
+ *   removal.c     may a module leave
+ *   asked.c       what is asked in somebody's name, and what would be   watch.c   live pictures
+ *   figures.c     what is measured each second, and its last day (series.c)
  */
 #ifndef SUPERVISOR_SUPERVISOR_PRIV_H
 #define SUPERVISOR_SUPERVISOR_PRIV_H
@@ -45,6 +48,7 @@
 
 enum unit_kind { UNIT_REDIS, UNIT_SENTINEL, UNIT_PROXY, UNIT_HTTP, UNIT_KINDS };
 
+struct figures;
 struct supervisor;
 
 /* See ondisk.c. */
@@ -131,7 +135,8 @@ struct unit {
 	bool routes;             /* worker said `route` last, for `route_to` */
 	struct topo_master route_to;
 	char no_route[128]; /* why not, in its words */
-	json_t *stats;      /* owned: what it counted, as it said last; NULL: nothing yet */
+	json_t *stats;      /* owned: what it counted, as it said last; NULL: nothing yet … */
+	uint64_t stats_us;  /* … and when that came */
 	bool heard;         /* worker from before: said all that it has */
 	bool strange;       /* likewise: it has what we do not want */
 	char version[32];   /* likewise: of which holdfast it is; "" one that we started */
@@ -213,6 +218,11 @@ struct supervisor {
 	struct history *history;
 	struct ring *ring;
 	struct list log_followers;
+	struct list watchers; /* struct watcher_client of watch.c */
+	struct list plans;    /* struct plan_question of asked.c */
+	json_t *watched;      /* what watchers were told last, without what always moves; or NULL */
+	ev_timer watch_timer; /* they are told soon */
+	struct figures *figures;
 	struct topo *topo;
 	struct topo_observer observer;
 	struct watcher *watcher;
@@ -411,6 +421,8 @@ bool roles_have_heir(const struct supervisor *s);
 bool roles_take_over_from(
     struct supervisor *s, const struct host *master, uint64_t retry_ms, struct errmsg *err);
 
+/* Who may take part in a failover: `nodes` has room for FAILOVER_MAX_NODES; `spec` is otherwise as it was. */
+void roles_fill_spec(struct supervisor *s, struct failover_spec *spec, struct failover_node *nodes);
 /* Gives a switchover up, if one is under way; who asked for it is told why. */
 void roles_cancel_switch(struct supervisor *s, const char *why);
 
@@ -569,6 +581,40 @@ void control_switch_failed(struct supervisor *s, struct unit *u, const char *why
 void control_unit_changed(struct unit *u);
 void control_log_line(struct supervisor *s, const struct unit *u, struct slice line);
 
+/* ---- asked.c: what is asked in somebody's name ---- */
+/* Somebody asks for what changes something: an event, if the client said who. */
+void asked_note(struct supervisor *s, struct ctl_request *req, const char *subject, const char *fmt,
+    ...) ATTR_PRINTF(4, 5);
+/* The control command `note`. */
+void asked_on_note(struct ctl_request *req, const json_t *args, void *owner);
+/* A failover without its deeds; `to` may be NULL. `req` is answered. */
+void asked_plan(struct supervisor *s, struct ctl_request *req, struct unit *to);
+void asked_free(struct supervisor *s);
+
+/* ---- watch.c: the state of everything for those who look at it live ---- */
+void watch_init(struct supervisor *s);
+void watch_on_watch(struct ctl_request *req, const json_t *args, void *owner);
+/* Something may have changed. */
+void watch_touch(struct supervisor *s);
+/* An event was written. */
+void watch_event(struct supervisor *s, const struct store_event *event);
+/* A sample was taken: the caller's reference. */
+void watch_sample(struct supervisor *s, json_t *sample);
+bool watch_is_on(const struct supervisor *s);
+void watch_free(struct supervisor *s);
+
+/* ---- figures.c: what is measured, and its last day ---- */
+struct figures *figures_new(struct supervisor *s);
+void figures_free(struct figures **f);
+/* The state database is open: the minutes of an earlier supervisor. */
+void figures_attach(struct figures *f);
+/* Its probe is about to go, or rests: no answer is waited for. */
+void figures_forget(struct figures *f, const struct unit *u);
+/* Once a second. */
+void figures_tick(struct figures *f);
+void figures_on_history(struct ctl_request *req, const json_t *args, void *owner);
+void figures_on_metrics(struct ctl_request *req, const json_t *args, void *owner);
+
 /* ---- reload.c ---- */
 /* `req` may be NULL (SIGHUP). */
 void reload(struct supervisor *s, struct ctl_request *req);
@@ -583,8 +629,8 @@ void upgrade_free(struct upgrade **up);
 void upgrade_arrived(struct supervisor *s);
 
 /* ---- rolling.c ---- */
-/* Begins, or answers `req` with why not; else that is told each step and the end. */
-void rolling_begin(struct supervisor *s, struct ctl_request *req);
+/* Begins, or answers `req` with why not; else that is told each step and the end, or (detach) that it has begun. */
+void rolling_begin(struct supervisor *s, struct ctl_request *req, bool detach);
 /* It waits for the modules. */
 bool rolling_is_checking(const struct supervisor *s);
 /* The modules are judged: it goes on, or ends with why it cannot. */

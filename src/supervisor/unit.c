@@ -235,6 +235,7 @@ unit_free(struct unit **up)
 	}
 	ondisk_stop(u);
 	loaded_fini(u);
+	figures_forget(u->sup->figures, u);
 	probe_free(&u->probe);
 	ending_free(&u->ending);
 	channel_close(&u->channel);

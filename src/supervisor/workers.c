@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/redis_conf.h"
@@ -163,6 +164,7 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 	} else if (strcmp(msg->verb, "stats") == 0 && msg->arg_count > 0) {
 		json_decref(u->stats);
 		u->stats = json_loads(msg->args[0], JSON_REJECT_DUPLICATES, NULL);
+		u->stats_us = clock_mono_us();
 	}
 }
 

@@ -7,7 +7,7 @@ import re
 import lintlib
 
 # what lies beside the sources without being one
-OTHER = re.compile(r"(^|/)(\.|__pycache__/|.*~$|.*\.(o|a|orig|rej|log|trs|replay)$)")
+OTHER = re.compile(r"^src/ui/(node_modules|dist|dist-test)/|(^|/)(\.|__pycache__/|.*~$|.*\.(o|a|orig|rej|log|trs|replay)$)")
 
 
 def main():

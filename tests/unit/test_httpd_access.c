@@ -12,6 +12,7 @@
 
 #include "httpd/access.h"
 #include "httpd/answer.h"
+#include "httpd/assets.h"
 #include "httpd/httpd.h"
 #include "httpd/route.h"
 
@@ -146,9 +147,9 @@ reserved_paths_are_no_commands(void **state)
 	assert_route("/", answer_root);
 	assert_route("", answer_root);
 	assert_route("/?x", answer_root);
-	assert_route("/ui", answer_reserved);
-	assert_route("/ui/", answer_reserved);
-	assert_route("/ui/a/b.js", answer_reserved);
+	assert_route("/ui", assets_answer);
+	assert_route("/ui/", assets_answer);
+	assert_route("/ui/a/b.js", assets_answer);
 	assert_route("/api/v1/status", answer_reserved);
 	assert_route("/metrics", answer_reserved);
 	assert_route("/GET/healthz", NULL);

@@ -1,0 +1,789 @@
+/*
+ * What is measured each second: the key figures of every server (INFO, over the link of its probe) and what the workers have counted
+ * (their `stats`), as named values: "redis-1.memory_bytes", "proxy-1.p99_us", "cluster.ops". The last day of them is kept (series.c);
+ * minutes also in the state database, so that they outlive us.
+ *
+ *   tick ─► INFO to each server ─► all have answered, or the next tick ─► one sample ─► series, watchers
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "supervisor/series.h"
+#include "supervisor/supervisor_priv.h"
+#include "topo/link.h"
+#include "topo/reply.h"
+
+#define INFO_MS        900
+#define BUCKETS_MAX    40
+#define COMMANDS_MAX   1000
+#define COMMANDS_SHOWN 50
+#define POINTS_MAX     200000 /* of all series of one answer together */
+#define MARKS_MAX      500
+#define STATS_OLD_US   1600000
+
+/* Counters of a server when they were seen last. */
+enum counter { C_COMMANDS, C_HITS, C_MISSES, C_EXPIRED, C_EVICTED, C_IN, C_OUT, C_CPU, C_COUNT };
+
+struct source {
+	char name[32];
+	struct figures *figures; /* borrowed (its owner) */
+	bool asked;              /* INFO is under way */
+	bool fresh;              /* it has answered since the last sample */
+	bool known;              /* `counters` are */
+	uint64_t at_us;          /* … since then */
+	char run_id[48];
+	double counters[C_COUNT], rates[C_COUNT];
+	double values[10]; /* by gauges[] */
+	double keys;
+	json_t *stats; /* owned: a worker's, as seen last … */
+	uint64_t stats_us;
+	double ops, errors, in, out; /* … and what came of it */
+	double p50, p99;
+};
+
+/* Calls of one command, of all workers together. */
+struct tally {
+	char name[48];
+	double calls, errors, held, held_us, us, counts[BUCKETS_MAX];
+};
+
+struct figures {
+	struct supervisor *sup;             /* borrowed (outlives us) */
+	struct series *series;              /* owned */
+	struct source *sources[SERIES_MAX]; /* owned */
+	size_t source_count;
+	unsigned waiting;
+	bool due; /* a sample is to be taken */
+	bool storing_fails;
+	json_t *commands;          /* owned: of the last sample, most used first */
+	struct tally *now, *total; /* owned: scratch */
+	size_t tally_count;
+	double bounds[BUCKETS_MAX];
+	size_t bound_count;
+};
+
+static const struct {
+	const char *field, *figure;
+} gauges[] = {
+    {"connected_clients", "clients"},
+    {"blocked_clients", "blocked"},
+    {"used_memory", "memory_bytes"},
+    {"used_memory_rss", "rss_bytes"},
+    {"used_memory_peak", "peak_bytes"},
+    {"maxmemory", "maxmemory_bytes"},
+    {"mem_fragmentation_ratio", "fragmentation"},
+};
+
+static const struct {
+	const char *field, *figure;
+} counters[C_COUNT] = {
+    [C_COMMANDS] = {"total_commands_processed", "ops"},
+    [C_HITS] = {"keyspace_hits", "hits"},
+    [C_MISSES] = {"keyspace_misses", "misses"},
+    [C_EXPIRED] = {"expired_keys", "expired"},
+    [C_EVICTED] = {"evicted_keys", "evicted"},
+    [C_IN] = {"total_net_input_bytes", "in_bytes"},
+    [C_OUT] = {"total_net_output_bytes", "out_bytes"},
+    [C_CPU] = {"used_cpu_sys", "cpu"}, /* and used_cpu_user */
+};
+
+/* ---- sources ---- */
+
+static struct source *
+source_of(struct figures *f, const char *name)
+{
+	struct source *src;
+
+	for (size_t i = 0; i < f->source_count; i++) {
+		if (strcmp(f->sources[i]->name, name) == 0) {
+			return f->sources[i];
+		}
+	}
+	if (f->source_count == ARRAY_LEN(f->sources)) {
+		return NULL;
+	}
+	src = xcalloc(1, sizeof(*src));
+	(void)snprintf(src->name, sizeof(src->name), "%s", name);
+	src->figures = f;
+	f->sources[f->source_count++] = src;
+	return src;
+}
+
+static void
+set(struct figures *f, const char *subject, const char *figure, double value)
+{
+	char name[SERIES_NAME_MAX];
+
+	(void)snprintf(name, sizeof(name), "%.30s.%.16s", subject, figure);
+	series_set(f->series, name, value);
+}
+
+/* ---- servers ---- */
+
+static double
+info_number(const struct redisReply *info, const char *field)
+{
+	struct slice text = reply_info(info, field);
+	char copy[32], *end;
+	double value;
+
+	if (text.len == 0 || text.len >= sizeof(copy)) {
+		return NAN;
+	}
+	memcpy(copy, text.ptr, text.len);
+	copy[text.len] = '\0';
+	value = strtod(copy, &end);
+	return *end == '\0' && isfinite(value) ? value : NAN;
+}
+
+/* "db0:keys=12,expires=3,avg_ttl=0" and so on. */
+static double
+info_keys(const struct redisReply *info)
+{
+	double keys = 0;
+
+	for (unsigned db = 0; db < 64; db++) {
+		char field[8];
+		struct slice text;
+		uint64_t count;
+
+		(void)snprintf(field, sizeof(field), "db%u", db);
+		text = reply_info(info, field);
+		if (text.len > 5 && memcmp(text.ptr, "keys=", 5) == 0) {
+			const uint8_t *comma = memchr(text.ptr, ',', text.len);
+			struct slice digits = {text.ptr + 5,
+			    (comma != NULL ? (size_t)(comma - text.ptr) : text.len) - 5};
+
+			keys += slice_to_u64(digits, &count) ? (double)count : 0;
+		}
+	}
+	return keys;
+}
+
+static void
+read_counters(struct source *src, const struct redisReply *info)
+{
+	struct slice run_id = reply_info(info, "run_id");
+	uint64_t now = clock_mono_us();
+	double elapsed = (double)(now - src->at_us) / 1e6;
+	bool same = src->known && run_id.len < sizeof(src->run_id) &&
+		    slice_eq(run_id, src->run_id) && elapsed > 0;
+
+	for (size_t i = 0; i < C_COUNT; i++) {
+		double value = info_number(info, counters[i].field);
+
+		if (i == C_CPU) {
+			value += info_number(info, "used_cpu_user");
+		}
+		/* CONFIG RESETSTAT sets them back */
+		src->rates[i] =
+		    same && value >= src->counters[i] ? (value - src->counters[i]) / elapsed : NAN;
+		src->counters[i] = value;
+	}
+	(void)snprintf(src->run_id, sizeof(src->run_id), "%.*s",
+	    (int)MIN(run_id.len, sizeof(src->run_id) - 1), (const char *)run_id.ptr);
+	src->known = true;
+	src->at_us = now;
+}
+
+static void take_sample(struct figures *f);
+
+static void
+on_info(void *arg, const struct redisReply *reply, int error)
+{
+	struct source *src = arg;
+	struct figures *f = src->figures;
+
+	src->asked = false;
+	if (error == 0 && !reply_is_error(reply)) {
+		src->fresh = true;
+		for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
+			src->values[i] = info_number(reply, gauges[i].field);
+		}
+		src->keys = info_keys(reply);
+		read_counters(src, reply);
+	}
+	if (--f->waiting == 0 && f->due) {
+		take_sample(f);
+	}
+}
+
+static void
+ask_servers(struct figures *f)
+{
+	const struct supervisor *s = f->sup;
+
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+		struct source *src;
+
+		if (u->kind != UNIT_REDIS || u->probe == NULL ||
+		    !link_is_up(probe_link(u->probe))) {
+			continue;
+		}
+		src = source_of(f, u->name);
+		if (src != NULL && !src->asked &&
+		    link_send(probe_link(u->probe), INFO_MS, on_info, src, "INFO", NULL) == 0) {
+			src->asked = true;
+			f->waiting++;
+		}
+	}
+}
+
+void
+figures_forget(struct figures *f, const struct unit *u)
+{
+	struct source *src;
+
+	if (f == NULL || u->kind != UNIT_REDIS || u->probe == NULL) {
+		return;
+	}
+	src = source_of(f, u->name);
+	if (src != NULL && src->asked) {
+		link_forget(probe_link(u->probe), src);
+		src->asked = false;
+		f->waiting--;
+	}
+}
+
+static double
+lag_of(const struct supervisor *s, const struct unit *u)
+{
+	const struct probe_view *mine, *its;
+
+	if (s->master == NULL || u == s->master || !servers_is_synced(u) ||
+	    !servers_is_master(s->master)) {
+		return NAN;
+	}
+	mine = probe_get(u->probe);
+	its = probe_get(s->master->probe);
+	return its->offset > mine->offset ? (double)(its->offset - mine->offset) : 0;
+}
+
+static void
+sample_server(struct figures *f, const struct unit *u)
+{
+	struct source *src = source_of(f, u->name);
+	bool fresh = src != NULL && src->fresh;
+
+	for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
+		set(f, u->name, gauges[i].figure, fresh ? src->values[i] : NAN);
+	}
+	for (size_t i = 0; i < C_COUNT; i++) {
+		set(f, u->name, counters[i].figure, fresh ? src->rates[i] : NAN);
+	}
+	set(f, u->name, "keys", fresh ? src->keys : NAN);
+	set(f, u->name, "lag_bytes", lag_of(f->sup, u));
+	if (src != NULL) {
+		src->fresh = false;
+	}
+}
+
+/* ---- workers ---- */
+
+static double
+number_at(const json_t *doc, const char *one, const char *two)
+{
+	const json_t *v = json_object_get(doc, one);
+
+	v = two != NULL ? json_object_get(v, two) : v;
+	return json_is_number(v) ? json_number_value(v) : 0;
+}
+
+static void
+read_bounds(struct figures *f, const json_t *stats)
+{
+	const json_t *list = json_object_get(stats, "latency_le_us");
+
+	if (json_array_size(list) > 0 && json_array_size(list) < BUCKETS_MAX) {
+		f->bound_count = json_array_size(list);
+		for (size_t i = 0; i < f->bound_count; i++) {
+			f->bounds[i] = json_number_value(json_array_get(list, i));
+		}
+	}
+}
+
+static struct tally *
+tally_of(struct figures *f, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < f->tally_count; i++) {
+		if (strcmp(f->total[i].name, name) == 0) {
+			return &f->total[i];
+		}
+	}
+	if (i == COMMANDS_MAX) {
+		return NULL;
+	}
+	memset(&f->total[i], 0, sizeof(f->total[i]));
+	memset(&f->now[i], 0, sizeof(f->now[i]));
+	(void)snprintf(f->total[i].name, sizeof(f->total[i].name), "%s", name);
+	f->tally_count++;
+	return &f->total[i];
+}
+
+/* Adds `sign` times what stands there. */
+static void
+add_record(struct tally *t, const json_t *record, double sign)
+{
+	const json_t *latency = json_object_get(record, "latency");
+
+	t->calls += sign * number_at(record, "calls", NULL);
+	t->errors += sign * number_at(record, "errors", NULL);
+	t->held += sign * number_at(record, "held", NULL);
+	t->held_us += sign * number_at(record, "held_us", NULL);
+	t->us += sign * number_at(record, "us", NULL);
+	for (size_t i = 0; i < json_array_size(latency) && i < BUCKETS_MAX; i++) {
+		t->counts[i] += sign * json_number_value(json_array_get(latency, i));
+	}
+}
+
+/* Within a bucket evenly spread; what is above the last bound is that bound. NAN: there was nothing. */
+static double
+percentile(const struct figures *f, const double *counts, double share)
+{
+	double all = 0, seen = 0;
+
+	for (size_t i = 0; i <= f->bound_count; i++) {
+		all += counts[i];
+	}
+	if (all <= 0) {
+		return NAN;
+	}
+	for (size_t i = 0; i < f->bound_count; i++) {
+		double low = i > 0 ? f->bounds[i - 1] : 0;
+
+		if (seen + counts[i] >= share * all && counts[i] > 0) {
+			return low + (f->bounds[i] - low) * (share * all - seen) / counts[i];
+		}
+		seen += counts[i];
+	}
+	return f->bounds[f->bound_count - 1];
+}
+
+static void
+add_counts(struct tally *to, const struct tally *t)
+{
+	to->calls += t->calls;
+	to->errors += t->errors;
+	to->held += t->held;
+	to->held_us += t->held_us;
+	to->us += t->us;
+	for (size_t i = 0; i < BUCKETS_MAX; i++) {
+		to->counts[i] += t->counts[i];
+	}
+}
+
+/* What a worker did between two of its reports, into the tallies, and its own sum. `scale`: per second. */
+static void
+compare_commands(
+    struct figures *f, const json_t *before, const json_t *after, double scale, struct tally *sum)
+{
+	const json_t *was = json_object_get(before, "commands"), *record;
+	const char *name;
+
+	json_object_foreach(json_object_get((json_t *)(uintptr_t)after, "commands"), name, record)
+	{
+		struct tally *total = tally_of(f, name), one = {0};
+
+		if (total == NULL) {
+			break;
+		}
+		add_record(total, record, 1);
+		if (before == NULL) {
+			continue;
+		}
+		add_record(&one, record, scale);
+		add_record(&one, json_object_get(was, name), -scale);
+		if (one.calls >= 0) {
+			add_counts(&f->now[total - f->total], &one);
+			add_counts(sum, &one);
+		}
+	}
+}
+
+static double
+rate_of(const json_t *before, const json_t *after, const char *one, const char *two, double scale)
+{
+	return MAX(number_at(after, one, two) - number_at(before, one, two), 0.0) * scale;
+}
+
+static void
+sample_worker(struct figures *f, const struct unit *u, struct tally *cluster)
+{
+	struct source *src = source_of(f, u->name);
+	bool is_new = src != NULL && u->stats != src->stats;
+	struct tally sum = {0};
+	double scale;
+
+	if (src == NULL || u->stats == NULL) {
+		if (src != NULL) {
+			json_decref(src->stats);
+			src->stats = NULL;
+		}
+		return;
+	}
+	read_bounds(f, u->stats);
+	scale =
+	    is_new && u->stats_us > src->stats_us ? 1e6 / (double)(u->stats_us - src->stats_us) : 0;
+	compare_commands(f, is_new ? src->stats : u->stats, u->stats, scale, &sum);
+	if (is_new && src->stats != NULL) {
+		src->ops = sum.calls;
+		src->errors = sum.errors;
+		src->in = rate_of(src->stats, u->stats, "clients", "in_bytes", scale);
+		src->out = rate_of(src->stats, u->stats, "clients", "out_bytes", scale);
+		src->p50 = percentile(f, sum.counts, 0.5);
+		src->p99 = percentile(f, sum.counts, 0.99);
+	} else if (clock_mono_us() - u->stats_us > STATS_OLD_US || src->stats == NULL) {
+		/* it reports each second while it counts anything: nothing happened */
+		src->ops = src->errors = src->in = src->out = 0;
+		src->p50 = src->p99 = NAN;
+	}
+	if (is_new) {
+		json_decref(src->stats);
+		src->stats = json_incref(u->stats);
+		src->stats_us = u->stats_us;
+	}
+	set(f, u->name, "ops", src->ops);
+	set(f, u->name, "errors", src->errors);
+	set(f, u->name, "in_bytes", src->in);
+	set(f, u->name, "out_bytes", src->out);
+	set(f, u->name, "p50_us", src->p50);
+	set(f, u->name, "p99_us", src->p99);
+	set(f, u->name, "clients", number_at(u->stats, "clients", "now"));
+	set(f, u->name, "held", number_at(u->stats, "backend", "held_count"));
+	cluster->held = 0;
+	add_counts(cluster, &sum);
+}
+
+/* ---- the whole ---- */
+
+static json_t *
+json_number(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
+}
+
+static int
+by_use(const void *a, const void *b, void *arg)
+{
+	const struct figures *f = arg;
+	unsigned i = *(const unsigned *)a, k = *(const unsigned *)b;
+
+	if (f->now[i].calls > f->now[k].calls || f->now[i].calls < f->now[k].calls) {
+		return f->now[i].calls > f->now[k].calls ? -1 : 1;
+	}
+	return f->total[i].calls > f->total[k].calls ? -1 : f->total[i].calls < f->total[k].calls;
+}
+
+static void
+note_commands(struct figures *f)
+{
+	unsigned *order = xcalloc(f->tally_count + 1, sizeof(*order));
+
+	for (unsigned i = 0; i < f->tally_count; i++) {
+		order[i] = i;
+	}
+	qsort_r(order, f->tally_count, sizeof(*order), by_use, f);
+	json_decref(f->commands);
+	f->commands = json_array();
+	for (size_t i = 0; i < f->tally_count; i++) {
+		const struct tally *now = &f->now[order[i]], *total = &f->total[order[i]];
+
+		(void)json_array_append_new(
+		    f->commands, json_pack("{s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:I}", "name", total->name,
+				     "calls", (json_int_t)total->calls, "errors",
+				     (json_int_t)total->errors, "per_s", now->calls, "mean_us",
+				     json_number(now->calls > 0 ? now->us / now->calls : NAN),
+				     "p50_us", json_number(percentile(f, now->counts, 0.5)),
+				     "p99_us", json_number(percentile(f, now->counts, 0.99)),
+				     "held", (json_int_t)total->held));
+	}
+	free(order);
+}
+
+static json_t *
+sample_json(const struct figures *f, size_t commands)
+{
+	json_t *figures = json_object(), *list = json_array();
+
+	for (size_t i = 0; i < series_count(f->series); i++) {
+		(void)json_object_set_new(
+		    figures, series_name(f->series, i), json_number(series_last(f->series, i)));
+	}
+	for (size_t i = 0; i < MIN(commands, json_array_size(f->commands)); i++) {
+		(void)json_array_append(list, json_array_get(f->commands, i));
+	}
+	return json_pack("{s:f,s:o,s:o}", "time", (double)clock_wall_ms() / 1000., "figures",
+	    figures, "commands", list);
+}
+
+static void
+store_minute(struct figures *f, uint64_t minute)
+{
+	json_t *doc = json_object();
+	struct errmsg err = ERRMSG_NONE;
+	char *text;
+
+	for (size_t i = 0; i < series_count(f->series); i++) {
+		double value = series_minute(f->series, i, minute);
+
+		if (isfinite(value)) {
+			(void)json_object_set_new(doc, series_name(f->series, i), json_real(value));
+		}
+	}
+	text = json_dumps(doc, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	json_decref(doc);
+	if (f->sup->store != NULL && text != NULL &&
+	    store_sample_put(f->sup->store, minute, text, &err) < 0) {
+		if (!f->storing_fails) {
+			log_warn("figures of the last minutes are not stored, they end with this "
+				 "process: %s",
+			    err.text);
+		}
+		f->storing_fails = true;
+	} else {
+		f->storing_fails = false;
+	}
+	free(text);
+}
+
+static void
+sample_cluster(struct figures *f, const struct tally *cluster)
+{
+	const struct supervisor *s = f->sup;
+	unsigned in_step = 0;
+	double held = 0;
+
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+
+		in_step += u->kind == UNIT_REDIS && u != s->master && u->probe != NULL &&
+			   servers_is_synced(u);
+		held += u->stats != NULL ? number_at(u->stats, "backend", "held_count") : 0;
+	}
+	set(f, "cluster", "ops", cluster->calls);
+	set(f, "cluster", "p50_us", percentile(f, cluster->counts, 0.5));
+	set(f, "cluster", "p99_us", percentile(f, cluster->counts, 0.99));
+	set(f, "cluster", "held", held);
+	set(f, "cluster", "hold_ms",
+	    cluster->held > 0 ? cluster->held_us / cluster->held / 1000 : NAN);
+	set(f, "cluster", "replicas_in_step", in_step);
+}
+
+static void
+take_sample(struct figures *f)
+{
+	struct supervisor *s = f->sup;
+	struct tally cluster = {0};
+	uint64_t minute;
+
+	f->due = false;
+	f->tally_count = 0;
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+
+		if (u->leaving) {
+			continue;
+		}
+		if (u->kind == UNIT_REDIS) {
+			sample_server(f, u);
+		} else if (u->kind != UNIT_SENTINEL) {
+			sample_worker(f, u, &cluster);
+		}
+	}
+	sample_cluster(f, &cluster);
+	note_commands(f);
+	minute = series_close(f->series, clock_wall_ms() / 1000);
+	if (minute != 0) {
+		store_minute(f, minute);
+	}
+	if (watch_is_on(s)) {
+		watch_sample(s, sample_json(f, COMMANDS_SHOWN));
+	}
+}
+
+void
+figures_tick(struct figures *f)
+{
+	if (f->due) {
+		take_sample(f); /* somebody has not answered: a gap */
+	}
+	f->due = true;
+	ask_servers(f);
+	if (f->waiting == 0) {
+		take_sample(f);
+	}
+}
+
+/* ---- life ---- */
+
+struct figures *
+figures_new(struct supervisor *s)
+{
+	struct figures *f = xcalloc(1, sizeof(*f));
+
+	f->sup = s;
+	f->series = series_new();
+	f->now = xcalloc(COMMANDS_MAX, sizeof(struct tally));
+	f->total = xcalloc(COMMANDS_MAX, sizeof(struct tally));
+	f->commands = json_array();
+	return f;
+}
+
+void
+figures_free(struct figures **fp)
+{
+	struct figures *f = *fp;
+
+	*fp = NULL;
+	for (size_t i = 0; i < f->sup->unit_count; i++) {
+		figures_forget(f, f->sup->units[i]);
+	}
+	for (size_t i = 0; i < f->source_count; i++) {
+		json_decref(f->sources[i]->stats);
+		free(f->sources[i]);
+	}
+	series_free(&f->series);
+	json_decref(f->commands);
+	free(f->now);
+	free(f->total);
+	free(f);
+}
+
+static void
+restore(void *arg, uint64_t minute, const char *text)
+{
+	struct figures *f = arg;
+	json_t *doc = json_loads(text, 0, NULL), *value;
+	const char *name;
+
+	json_object_foreach(doc, name, value)
+	{
+		if (json_is_number(value)) {
+			series_restore(f->series, minute, name, json_number_value(value));
+		}
+	}
+	json_decref(doc);
+}
+
+void
+figures_attach(struct figures *f)
+{
+	uint64_t minute = clock_wall_ms() / 60000;
+	struct errmsg err = ERRMSG_NONE;
+
+	if (store_samples_each(f->sup->store, minute - STORE_SAMPLES_KEPT, restore, f, &err) < 0) {
+		log_warn("figures from before cannot be read: %s", err.text);
+	}
+}
+
+/* ---- the control commands ---- */
+
+void
+figures_on_metrics(struct ctl_request *req, const json_t *args, void *owner)
+{
+	const struct supervisor *s = owner;
+
+	ctl_done(
+	    req, json_pack("{s:o}", "metrics",
+		     sample_json(s->figures, ctl_arg_count(args, "commands", COMMANDS_SHOWN))));
+}
+
+/* Is `name` one of a list by commas, in which "redis-1.*" is all that begins so? */
+static bool
+is_wanted(const char *list, const char *name)
+{
+	if (list == NULL) {
+		return true;
+	}
+	while (*list != '\0') {
+		size_t len = strcspn(list, ",");
+
+		if (len > 0 && list[len - 1] == '*'
+			? strncmp(name, list, len - 1) == 0
+			: strlen(name) == len && strncmp(name, list, len) == 0) {
+			return true;
+		}
+		list += len + (list[len] == ',');
+	}
+	return false;
+}
+
+struct marks {
+	json_t *list;
+	uint64_t from_ms;
+};
+
+static bool
+add_mark(void *arg, const struct store_event *event)
+{
+	struct marks *m = arg;
+
+	if (event->time_ms >= m->from_ms) {
+		(void)json_array_append_new(
+		    m->list, json_pack("{s:f,s:I,s:s,s:s,s:s}", "t", (double)event->time_ms / 1000.,
+				 "id", (json_int_t)event->id, "kind", event->kind, "subject",
+				 event->subject, "text", event->text));
+	}
+	return true;
+}
+
+static json_t *
+marks_json(struct supervisor *s, uint64_t from_s)
+{
+	static const char *const kinds[] = {"failover", "master.elected", "master.lost"};
+	struct marks m = {.list = json_array(), .from_ms = from_s * 1000};
+
+	history_flush(s->history);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (store_events_page(
+			s->store, 0, INT64_MAX, kinds[i], MARKS_MAX, add_mark, &m, NULL) < 0) {
+			break; /* figures without marks are better than none */
+		}
+	}
+	return m.list;
+}
+
+void
+figures_on_history(struct ctl_request *req, const json_t *args, void *owner)
+{
+	struct supervisor *s = owner;
+	const struct figures *f = s->figures;
+	const char *wanted = ctl_arg_text(args, "series");
+	uint64_t seconds =
+	    MAX(MIN(ctl_arg_count(args, "seconds", 3600), (uint64_t)SERIES_DAY_S), (uint64_t)1);
+	size_t points =
+		   MAX((size_t)MIN(ctl_arg_count(args, "points", 600), (uint64_t)2000), (size_t)1),
+	       chosen = 0;
+	struct series_range range;
+
+	for (size_t i = 0; i < series_count(f->series); i++) {
+		chosen += is_wanted(wanted, series_name(f->series, i));
+	}
+	points = MIN(points, MAX(POINTS_MAX / MAX(chosen, (size_t)1), (size_t)1));
+	range = series_range(clock_wall_ms() / 1000, seconds, points);
+	for (size_t i = 0; i < series_count(f->series); i++) {
+		json_t *values;
+
+		if (!is_wanted(wanted, series_name(f->series, i))) {
+			continue;
+		}
+		values = json_array();
+		for (size_t k = 0; k < range.count; k++) {
+			(void)json_array_append_new(
+			    values, json_number(series_point(f->series, i, &range, k)));
+		}
+		(void)ctl_send(req,
+		    json_pack("{s:s,s:o}", "series", series_name(f->series, i), "values", values));
+	}
+	ctl_done(req, json_pack("{s:i,s:I,s:I,s:o}", "step_s", (int)range.step_s, "first",
+			  (json_int_t)range.first, "count", (json_int_t)range.count, "marks",
+			  marks_json(s, range.first)));
+}

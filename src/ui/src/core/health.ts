@@ -1,0 +1,63 @@
+// The one sentence at the top: is all well; if not, what is wrong and what to do.
+import type { Instance, Status } from '../api/types';
+import { bytes, plural } from './format';
+
+export type Grade = 'good' | 'warn' | 'bad' | 'unknown';
+
+export interface Health {
+	grade: Grade;
+	word: string; // one word beside the mark, so that colour is not needed
+	sentence: string;
+	advice: string;
+}
+
+export function health(s: Status | null, offline: string | null): Health {
+	if (offline !== null) {
+		return { grade: 'unknown', word: 'no contact', sentence: 'The supervisor does not answer; what you see may be old', advice: `Servers and clients may well go on. ${offline}` };
+	}
+	if (s === null) {
+		return { grade: 'unknown', word: 'loading', sentence: 'Asking for the state', advice: '' };
+	}
+	const redis = s.instances.filter(i => i.kind === 'redis');
+	const up = redis.filter(i => i.state === 'ready');
+	const replicas = up.filter(i => i.role === 'replica');
+	const wanted = redis.filter(i => i.wanted === 'up');
+	if (s.state === 'stopping') {
+		return { grade: 'bad', word: 'stopping', sentence: 'Holdfast is stopping everything in order', advice: 'The next `holdfast run` resumes with the same master.' };
+	}
+	const down = s.instances.filter(i => i.wanted === 'up' && (i.state === 'failed' || i.state === 'stopped'));
+	if (s.master?.name == null && !s.master) {
+		return { grade: 'bad', word: s.state === 'starting' ? 'starting' : 'no master', sentence: s.state === 'starting' ? 'Starting: no server takes writes yet' : 'No server takes writes', advice: first(s) || 'Writes wait at the proxy for a while. See the logs of the servers below.' };
+	}
+	const who = s.master?.name ?? `${s.master?.host}:${s.master?.port}`;
+	if (s.state === 'ready') {
+		if (redis.length === 1) {
+			return { grade: 'warn', word: 'single', sentence: `${who} takes writes; there is no replica`, advice: 'One server only: if it dies, its data is as old as its append-only file. redis.instances = 3 brings replicas.' };
+		}
+		const off = redis.filter(i => i.wanted === 'down');
+		if (off.length > 0) {
+			return { grade: 'warn', word: 'reduced', sentence: `Writes are safe on ${plural(up.length, 'server')}; ${names(off)} ${off.length === 1 ? 'is' : 'are'} stopped by hand`, advice: `Start ${off.length === 1 ? 'it' : 'them'} again when the work is done.` };
+		}
+		const lag = Math.max(0, ...replicas.map(r => r.lag_bytes ?? 0));
+		return { grade: 'good', word: 'ready', sentence: `All writes safe on ${plural(up.length, 'server')}`, advice: `${who} is master; ${lag === 0 ? 'replicas are in step' : `the replica furthest behind lacks ${bytes(lag)}`}.` };
+	}
+	const bad = s.state !== 'starting' && up.every(i => i.role !== 'master');
+	if (bad) {
+		return { grade: 'bad', word: 'no master', sentence: `${who} does not take writes`, advice: first(s) || 'A replica takes over if one is fit; writes wait at the proxy meanwhile.' };
+	}
+	if (down.length > 0) {
+		return { grade: 'warn', word: 'degraded', sentence: `${who} takes writes, but ${names(down)} ${down.length === 1 ? 'is' : 'are'} down${replicas.length === 0 ? ' and no replica is left' : ''}`, advice: down.some(i => i.state === 'failed') ? `Its log says why; start ${down.length === 1 ? 'it' : 'them'} again when that is mended.` : 'Being brought back by itself.' };
+	}
+	const busy = wanted.filter(i => i.state !== 'ready');
+	return { grade: 'warn', word: s.state, sentence: first(s) || `${who} takes writes; ${busy.length > 0 ? `${names(busy)} ${busy.length === 1 ? 'is' : 'are'} not ready yet` : 'not everything is ready'}`, advice: (s.reasons ?? []).slice(1).join(' · ') };
+}
+
+const first = (s: Status): string => {
+	const r = s.reasons?.[0] ?? '';
+	return r === '' ? '' : r[0]!.toUpperCase() + r.slice(1);
+};
+
+function names(list: Instance[]): string {
+	const n = list.map(i => i.name);
+	return n.length <= 1 ? (n[0] ?? '') : `${n.slice(0, -1).join(', ')} and ${n[n.length - 1]}`;
+}

@@ -1,0 +1,91 @@
+// What the scenarios share: a browser, a page that must not complain, and a line to the test that started us.
+//   node scenario.mjs URL        steps that the test has to take ("ask") go out as lines of JSON, the answer comes in
+// The last line is {"done": figures}. Whatever goes wrong ends with a stack on stderr and exit code 1.
+import { createInterface } from 'node:readline';
+import { chromium } from 'playwright-core';
+
+export const BASE = process.argv[2];
+const PATIENCE = Number(process.env.HOLDFAST_TEST_PATIENCE ?? '1');
+export const LONG = 30000 * PATIENCE; // a bound for conditions, never a condition
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+// Has the test do something ("kill-master"), and waits for its word.
+export async function ask(what, more = {}) {
+	console.log(JSON.stringify({ ask: what, ...more }));
+	const { value, done } = await lines.next();
+	if (done) {
+		throw new Error(`the test has gone while it was asked to ${what}`);
+	}
+	return JSON.parse(value);
+}
+
+export function check(ok, what) {
+	if (!ok) {
+		throw new Error(`not so: ${what}`);
+	}
+}
+
+export function same(a, b, what) {
+	check(JSON.stringify(a) === JSON.stringify(b), `${what}: ${JSON.stringify(a)} is not ${JSON.stringify(b)}`);
+}
+
+// A page whose faults count: console errors, exceptions, refused loads, breaches of the Content-Security-Policy, requests elsewhere.
+export async function open(browser, options = {}) {
+	const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true, ...options });
+	const page = await context.newPage();
+	page.setDefaultTimeout(LONG);
+	const faults = [];
+	page.on('console', m => { if (m.type() === 'error' && !options.expect?.test(m.text())) { faults.push(`console: ${m.text()}`); } });
+	page.on('pageerror', e => faults.push(`exception: ${e.stack ?? e}`));
+	page.on('dialog', d => { faults.push(`dialog: ${d.message()}`); d.dismiss(); });
+	page.on('request', r => { if (!r.url().startsWith(BASE) && !/^(data|blob):/.test(r.url()) && !r.url().startsWith(new URL('/api/v1/', BASE).href)) { faults.push(`request elsewhere: ${r.url()}`); } });
+	await page.addInitScript(() => addEventListener('securitypolicyviolation', e => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`)));
+	page.faults = faults;
+	page.go = async hash => {
+		await page.goto(BASE + hash);
+		await page.waitForSelector('.health h1');
+	};
+	page.quiet = where => check(faults.length === 0, `${where} is without a fault:\n  ${faults.join('\n  ')}`);
+	page.shot = async name => { if (process.env.HOLDFAST_TEST_SHOTS) { await page.screenshot({ path: `${process.env.HOLDFAST_TEST_SHOTS}/${name}.png` }); } };
+	return page;
+}
+
+export async function scenario(f) {
+	const browser = await chromium.launch({
+		executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
+		args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+	});
+	try {
+		console.log(JSON.stringify({ done: (await f(browser)) ?? {} }));
+	} catch (e) {
+		console.error(e.stack ?? e);
+		for (const c of browser.contexts()) {
+			for (const p of c.pages()) {
+				console.error(`at ${p.url()}, which shows:\n${(await p.evaluate(() => document.body.innerText).catch(() => '')).slice(0, 3000)}\nfaults: ${p.faults?.join('\n')}`);
+			}
+		}
+		process.exitCode = 1;
+	} finally {
+		await browser.close();
+		process.stdin.destroy();
+	}
+}
+
+// Every control has a name that a screen reader can say.
+export async function nameless(page) {
+	return page.evaluate(() => {
+		const out = [];
+		for (const e of document.querySelectorAll('button, a[href], input, select, textarea, [role=button], [role=link], [tabindex="0"]')) {
+			const label = e.getAttribute('aria-label') || e.getAttribute('title') || e.textContent.trim() || e.labels?.[0]?.textContent.trim() || '';
+			if (label === '') {
+				out.push(e.outerHTML.slice(0, 160));
+			}
+		}
+		return out;
+	});
+}
+
+export async function tooWide(page) {
+	return page.evaluate(() => document.scrollingElement.scrollWidth > innerWidth ? `${document.scrollingElement.scrollWidth} px of ${innerWidth}` : null);
+}
