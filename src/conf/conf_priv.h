@@ -37,7 +37,15 @@ enum conf_type {
 enum { CONF_RELOAD = 1, CONF_SECRET = 2, CONF_REQUIRED = 4 };
 
 /* Which structs have a field of the option. */
-enum conf_scope { SCOPE_GLOBAL, SCOPE_REDIS, SCOPE_MODULE, SCOPE_ACL, SCOPE_PEER, SCOPE_SITE, SCOPE_USER };
+enum conf_scope {
+	SCOPE_GLOBAL,
+	SCOPE_REDIS,
+	SCOPE_MODULE,
+	SCOPE_ACL,
+	SCOPE_PEER,
+	SCOPE_SITE,
+	SCOPE_USER
+};
 
 #define CONF_NO_OFFSET ((size_t)-1)
 

@@ -103,7 +103,8 @@ const char *
 conf_nearest_section(const char *name)
 {
 	static const char *const families[][2] = {{"redis", "redis-N"}, {"module", "module-NAME"},
-	    {"acl", "acl-NAME"}, {"peer", "peer-NAME"}, {"site", "site-NAME"}, {"user", "user-NAME"}};
+	    {"acl", "acl-NAME"}, {"peer", "peer-NAME"}, {"site", "site-NAME"},
+	    {"user", "user-NAME"}};
 	const char *dash = strchr(name, '-'), *nearest = "";
 	unsigned least = -1u;
 	char head[WORD_MAX];

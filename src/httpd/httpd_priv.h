@@ -82,7 +82,7 @@ struct httpd {
 	struct failures failures[64];
 	struct feed *feed;     /* owned: what pages look at live (live.h); NULL: nobody did yet */
 	struct ledger *ledger; /* owned: what was changed, for the history (ledger.h) */
-	size_t monitors;      /* under way (api_monitor.c) */
+	size_t monitors;       /* under way (api_monitor.c) */
 	size_t api_calls;      /* questions to the supervisor under way */
 	char why_not[256];     /* the backend holds requests: for a person */
 	bool draining;

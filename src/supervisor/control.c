@@ -375,7 +375,8 @@ on_failover(struct ctl_request *req, const json_t *args, void *owner)
 	if (refuse_while_rolling(s, req)) {
 		return;
 	}
-	asked_note(s, req, s->node, "hand over%s%s", to != NULL ? " to " : "", to != NULL ? to : "");
+	asked_note(
+	    s, req, s->node, "hand over%s%s", to != NULL ? " to " : "", to != NULL ? to : "");
 	if (roles_switch(s, to, req, NULL, false, &err) < 0) {
 		ctl_fail(req, CTL_EXIT_FAILED, "%s", err.text);
 		return;

@@ -53,7 +53,6 @@ EXTRA_DIST += \
 	tests/integration/test_supervise.py \
 	tests/integration/test_tls.py \
 	tests/integration/test_upgrade.py
-EXTRA_DIST += tests/integration/test_page.py tests/integration/browser.py \
+EXTRA_DIST += tests/integration/test_page.py \
 	tests/browser/edit.mjs tests/browser/failover.mjs tests/browser/lib.mjs tests/browser/login.mjs \
-	tests/browser/million.mjs tests/browser/views.mjs \
-	tests/browser/package.json tests/browser/package-lock.json tests/browser/.npmrc
+	tests/browser/million.mjs tests/browser/views.mjs

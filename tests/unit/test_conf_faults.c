@@ -222,11 +222,10 @@ half_of_the_credentials_is_refused(void **state)
 }
 
 static void
-what_comes_later_is_refused(void **state)
+defaults_written_out_are_accepted(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_only_fault(f, "[backup]\nevery = 1h\n", "test.ini:2:", "not available yet");
 	assert_loads(f,
 	    "[proxy]\ntls_cert = none\ndurability = 0\n[redis]\nmodules = none\nprobe_ms = 1s\n",
 	    NULL, NULL);
@@ -570,7 +569,7 @@ main(void)
 	    TEST(secrets_are_not_shown),
 	    TEST(modules_are_named_once_and_well),
 	    TEST(half_of_the_credentials_is_refused),
-	    TEST(what_comes_later_is_refused),
+	    TEST(defaults_written_out_are_accepted),
 	    TEST(hosts_that_are_no_cluster),
 	    TEST(tls_that_is_not_whole),
 	    TEST(ports_that_collide),
