@@ -26,8 +26,7 @@ test_table_is_well_formed(void **state)
 			assert_non_null(type);
 			assert_true(strncmp(type, ":text", 5) == 0 ||
 				    strncmp(type, ":count", 6) == 0 ||
-				    strncmp(type, ":id", 3) == 0 ||
-				    strncmp(type, ":bool", 5) == 0);
+				    strncmp(type, ":id", 3) == 0 || strncmp(type, ":bool", 5) == 0);
 		}
 	}
 	assert_true(n >= 9);
