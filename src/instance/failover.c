@@ -138,11 +138,11 @@ act_promote_without(void *obj)
 	fo_promote(f);
 }
 
-/* A takeover from another host's master: what was changed is changed back. */
+/* A takeover from another host's master: see failover_freeze.c for why what was changed is not changed back. */
 static void
-act_thaw(void *obj)
+act_leave(void *obj)
 {
-	fo_thaw(obj);
+	fo_leave_frozen(obj);
 	act_fail(obj);
 }
 
@@ -156,9 +156,9 @@ act_fail_moved(void *obj)
 }
 
 static void
-act_thaw_moved(void *obj)
+act_leave_moved(void *obj)
 {
-	fo_thaw(obj);
+	fo_leave_frozen(obj);
 	act_fail_moved(obj);
 }
 
@@ -414,15 +414,15 @@ static const struct fsm_row rows[] = {
     ROW(FO_VOTING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
 
     ROW(FO_FREEZING, FO_DONE, NULL, fo_drain, FO_DRAINING, "nobody follows the old master"),
-    ROW(FO_FREEZING, FO_BAD, NULL, act_thaw, FO_ENDED, "no time for a takeover"),
-    ROW(FO_FREEZING, FO_LATE, NULL, act_thaw, FO_ENDED, "not all have stopped following"),
-    ROW(FO_FREEZING, FO_MOVED, NULL, act_thaw_moved, FO_ENDED, "Sentinel was first"),
+    ROW(FO_FREEZING, FO_BAD, NULL, act_leave, FO_ENDED, "no time for a takeover"),
+    ROW(FO_FREEZING, FO_LATE, NULL, act_leave, FO_ENDED, "not all have stopped following"),
+    ROW(FO_FREEZING, FO_MOVED, NULL, act_leave_moved, FO_ENDED, "Sentinel was first"),
     ROW(FO_FREEZING, FO_DIED, NULL, NULL, FSM_SAME, "as is known"),
 
-    ROW(FO_DRAINING, FO_BAD, is_remote, act_thaw, FO_ENDED, "no replica can take over"),
-    ROW(FO_DRAINING, FO_LATE, is_remote, act_thaw, FO_ENDED,
+    ROW(FO_DRAINING, FO_BAD, is_remote, act_leave, FO_ENDED, "no replica can take over"),
+    ROW(FO_DRAINING, FO_LATE, is_remote, act_leave, FO_ENDED,
 	"a replica does not answer, which may have what no other has"),
-    ROW(FO_DRAINING, FO_MOVED, is_remote, act_thaw_moved, FO_ENDED, "Sentinel was first"),
+    ROW(FO_DRAINING, FO_MOVED, is_remote, act_leave_moved, FO_ENDED, "Sentinel was first"),
     ROW(FO_DRAINING, FO_DONE, NULL, fo_promote, FO_PROMOTING, "the highest offset is known"),
     ROW(FO_DRAINING, FO_BAD, NULL, act_fail_nobody, FO_ENDED, "no replica can take over"),
     ROW(FO_DRAINING, FO_LATE, is_anybody_fit, act_promote_without, FO_PROMOTING,

@@ -3,9 +3,10 @@
  * more nobody is found to be a master already, every replica that is reached stops following it, before any offset is read. From then on the old
  * master cannot have a write confirmed (WAIT, min-replicas-to-write) that the chosen one has not.
  *
- * When the takeover is given up after that, they are pointed back.
+ * When the takeover is given up after that, they are left as they are. Another host may have led at the same time, with a higher epoch, and
+ * made one of them master by now: whoever points them back to the old master throws away what the new one has acknowledged. The supervisor of
+ * each sets it right some seconds later, by what a majority of the sentinels names (roles_tick).
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -123,18 +124,9 @@ fo_freeze(void *obj)
 }
 
 void
-fo_thaw(struct failover *f)
+fo_leave_frozen(struct failover *f)
 {
-	const struct endpoint *master = &f->nodes[f->master].as.at;
-	char port[8];
-
-	(void)snprintf(port, sizeof(port), "%u", master->port);
 	for (size_t i = 0; i < f->count; i++) {
-		struct link *l = fo_node_link(f, i);
-
-		if (f->nodes[i].frozen && l != NULL) {
-			(void)link_send(l, 0, NULL, NULL, "REPLICAOF", master->host, port, NULL);
-		}
 		f->nodes[i].frozen = false;
 	}
 	f->frozen = false;

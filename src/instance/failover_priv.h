@@ -167,8 +167,8 @@ void fo_vote_again(struct failover *f);
 
 /* failover_freeze.c */
 void fo_freeze(void *obj);
-/* Points the frozen ones back. */
-void fo_thaw(struct failover *f);
+/* They are nobody's any more: see failover_freeze.c for why they are not pointed back. */
+void fo_leave_frozen(struct failover *f);
 
 /* failover_drain.c */
 void fo_drain(void *obj);

@@ -332,6 +332,7 @@ static void
 begin_isolation(struct supervisor *s)
 {
 	s->isolated = true;
+	s->isolated_ms = clock_mono_ms();
 	s->paused_ms = 0;
 	pause_writes(s);
 	history_add(s->history, EVENT_HOSTS_ISOLATED, s->node,
@@ -342,6 +343,21 @@ begin_isolation(struct supervisor *s)
 }
 
 /* A majority is heard again: what it says now decides. */
+/* Has a majority of the sentinels said since the isolation began that this is the master? What they said before is of no use. */
+static bool
+is_named_anew(struct supervisor *s, const struct topo_master *named)
+{
+	size_t count = watcher_count(s->watcher), anew = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct watcher_sentinel *v = watcher_get(s->watcher, i);
+
+		anew += v->knows && v->answered_ms > s->isolated_ms &&
+			v->names.epoch == named->epoch && endpoint_equal(&v->names.at, &named->at);
+	}
+	return anew > count / 2;
+}
+
 static void
 try_end_isolation(struct supervisor *s)
 {
@@ -349,7 +365,9 @@ try_end_isolation(struct supervisor *s)
 	struct topo_master named;
 	char port[8];
 
-	if (!hosts_majority_names(s, &named) || !endpoint_equal(&named.at, &s->master_at.at)) {
+	if (!hosts_majority_names(s, &named) || !endpoint_equal(&named.at, &s->master_at.at) ||
+	    !is_named_anew(s, &named)) {
+		watcher_ask(s->watcher);
 		pause_writes(s); /* until they agree */
 		return;
 	}

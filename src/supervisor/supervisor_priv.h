@@ -284,9 +284,10 @@ struct supervisor {
 	struct link *voice; /* owned: to our redis, for the beat */
 	uint64_t suspect_after_ms;
 	unsigned suspect_attempts;
-	uint64_t pulse_ms;  /* when it was felt last */
-	bool isolated;      /* no majority is heard: writes are paused here */
-	uint64_t paused_ms; /* when that was renewed last */
+	uint64_t pulse_ms;    /* when it was felt last */
+	bool isolated;        /* no majority is heard: writes are paused here */
+	uint64_t isolated_ms; /* since when */
+	uint64_t paused_ms;   /* when that was renewed last */
 
 	struct loop_hook check; /* health and plan are looked at once a turn */
 	ev_timer tick;          /* once a second: roles that stay wrong */
