@@ -14,6 +14,7 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/api_subscribe.c \
 	src/httpd/live.c src/httpd/live.h \
 	src/httpd/ledger.c src/httpd/ledger.h \
+	src/httpd/prom.c src/httpd/prom.def src/httpd/prom.h \
 	src/httpd/run.c src/httpd/run.h \
 	src/httpd/typed.c src/httpd/typed.h \
 	src/httpd/identity.c src/httpd/identity.h \

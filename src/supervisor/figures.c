@@ -25,6 +25,7 @@
 #define POINTS_MAX     200000 /* of all series of one answer together */
 #define MARKS_MAX      500
 #define STATS_OLD_US   1600000
+#define SERVER_OLD_US  5000000
 
 /* Counters of a server when they were seen last. */
 enum counter { C_COMMANDS, C_HITS, C_MISSES, C_EXPIRED, C_EVICTED, C_IN, C_OUT, C_CPU, C_COUNT };
@@ -686,10 +687,83 @@ figures_attach(struct figures *f)
 
 /* ---- the control commands ---- */
 
+const double failover_bounds_s[FAILOVER_BOUNDS] = {
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15};
+
+void
+figures_count_failover(struct supervisor *s, double writes_ms)
+{
+	struct failover_tally *t = &s->tally;
+	size_t i = 0;
+
+	if (writes_ms < 0) {
+		t->failed++;
+		return;
+	}
+	while (i < FAILOVER_BOUNDS && writes_ms / 1000 > failover_bounds_s[i]) {
+		i++;
+	}
+	t->counts[i]++;
+	t->done++;
+	t->seconds += writes_ms / 1000;
+}
+
+static json_t *
+failovers_json(const struct failover_tally *t)
+{
+	json_t *bounds = json_array(), *counts = json_array();
+
+	for (size_t i = 0; i <= FAILOVER_BOUNDS; i++) {
+		if (i < FAILOVER_BOUNDS) {
+			(void)json_array_append_new(bounds, json_real(failover_bounds_s[i]));
+		}
+		(void)json_array_append_new(counts, json_integer((json_int_t)t->counts[i]));
+	}
+	return json_pack("{s:I,s:I,s:f,s:o,s:o}", "done", (json_int_t)t->done, "failed",
+	    (json_int_t)t->failed, "seconds", t->seconds, "le_s", bounds, "counts", counts);
+}
+
+/* What INFO said last of each server that answers: gauges, and counters as they are. */
+static json_t *
+servers_json(const struct figures *f)
+{
+	const struct supervisor *s = f->sup;
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+		struct source *src = u->kind == UNIT_REDIS ? source_of(s->figures, u->name) : NULL;
+		json_t *one;
+
+		if (src == NULL || !src->known || clock_mono_us() - src->at_us > SERVER_OLD_US) {
+			continue;
+		}
+		one = json_object();
+		for (size_t k = 0; k < ARRAY_LEN(gauges); k++) {
+			(void)json_object_set_new(
+			    one, gauges[k].figure, json_number(src->values[k]));
+		}
+		for (size_t k = 0; k < C_COUNT; k++) {
+			(void)json_object_set_new(
+			    one, counters[k].figure, json_number(src->counters[k]));
+		}
+		(void)json_object_set_new(one, "keys", json_number(src->keys));
+		(void)json_object_set_new(all, u->name, one);
+	}
+	return all;
+}
+
 void
 figures_on_metrics(struct ctl_request *req, const json_t *args, void *owner)
 {
-	const struct supervisor *s = owner;
+	struct supervisor *s = owner;
+
+	if (ctl_arg_bool(args, "all")) {
+		ctl_done(
+		    req, json_pack("{s:o,s:o,s:o}", "status", health_status(s), "servers",
+			     servers_json(s->figures), "failovers", failovers_json(&s->tally)));
+		return;
+	}
 
 	ctl_done(
 	    req, json_pack("{s:o}", "metrics",

@@ -669,6 +669,7 @@ on_switched(void *owner, int error, const struct topo_master *master, const char
 	if (master != NULL) {
 		(void)topo_offer(s->topo, master, TOPO_FROM_SUPERVISOR);
 	}
+	figures_count_failover(s, error == 0 ? s->failover_promoted_ms : -1);
 	subject = roles_master_name(s);
 	if (error == 0) {
 		history_add(s->history, EVENT_FAILOVER_DONE, subject,

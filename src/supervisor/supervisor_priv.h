@@ -195,6 +195,15 @@ enum plan_state {
 
 enum health { HEALTH_STARTING, HEALTH_READY, HEALTH_DEGRADED, HEALTH_STOPPING };
 
+/* Failovers since the supervisor began: how many, and how long it took until writes were taken again. */
+#define FAILOVER_BOUNDS 10
+extern const double failover_bounds_s[FAILOVER_BOUNDS];
+
+struct failover_tally {
+	unsigned long done, failed, counts[FAILOVER_BOUNDS + 1];
+	double seconds;
+};
+
 struct supervisor {
 	uint32_t magic;
 	struct loop *loop;                  /* owned, as all below unless said */
@@ -266,6 +275,7 @@ struct supervisor {
 	struct unit *failover_from; /* borrowed: who was master when it began */
 	uint64_t failover_since_us;
 	double failover_promoted_ms;      /* after that, its target took writes */
+	struct failover_tally tally;      /* all of them since we began */
 	struct ctl_request *failover_req; /* borrowed; who asked for it, or NULL */
 	struct unit *failover_then; /* borrowed: stop or restart it once the switchover is done */
 	bool failover_then_restart;
@@ -613,6 +623,8 @@ void figures_attach(struct figures *f);
 void figures_forget(struct figures *f, const struct unit *u);
 /* Once a second. */
 void figures_tick(struct figures *f);
+/* A failover has ended, or (negative) failed. */
+void figures_count_failover(struct supervisor *s, double writes_ms);
 void figures_on_history(struct ctl_request *req, const json_t *args, void *owner);
 void figures_on_metrics(struct ctl_request *req, const json_t *args, void *owner);
 
