@@ -57,7 +57,7 @@ site_serves(const struct conf *conf, const struct conf_site *site, const struct 
 	const struct conf_list *served = site != NULL ? &site->serves : &conf->http_serves;
 	const char *part = "commands";
 
-	if (route != NULL && (route->flags & ROUTE_OPEN) != 0) {
+	if (route != NULL && (route->flags & (ROUTE_OPEN | ROUTE_PAGE)) == ROUTE_OPEN) {
 		return true;
 	}
 	if (route != NULL && route->path[1] != '\0') {
