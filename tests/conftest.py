@@ -12,7 +12,17 @@ from harness import Cases  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than about 20 s (deselect with -m 'not slow')")
+    config.addinivalue_line("markers", "long: too long for every run: only with HOLDFAST_TEST_LONG=1 (make check-long)")
     config.addinivalue_line("markers", "xdist_group(name): tests that go on from one another, in order, in one process")
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.environ.get("HOLDFAST_TEST_LONG"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.hookimpl(hookwrapper=True)

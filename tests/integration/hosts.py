@@ -149,6 +149,14 @@ class Hosts:
             except ProcessLookupError:
                 pass
 
+    def check(self, load):
+        """load.check on the master: one that still is it after the look, for a takeover may come late."""
+        while True:
+            now = self.wait_agreed()
+            wrong = load.check(now.redis())
+            if self.wait_agreed() is now:
+                return wrong
+
     def history(self, hosts=None, **options):
         return History([(h.address, self.ports.proxy) for h in hosts or self.all], **options)
 

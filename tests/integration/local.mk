@@ -56,3 +56,8 @@ EXTRA_DIST += \
 EXTRA_DIST += tests/integration/test_page.py \
 	tests/browser/edit.mjs tests/browser/failover.mjs tests/browser/lib.mjs tests/browser/login.mjs \
 	tests/browser/million.mjs tests/browser/views.mjs
+
+# Those that are too long for every run.
+check-long: holdfast$(EXEEXT)
+	HOLDFAST_TEST_LONG=1 HOLDFAST=$(abs_top_builddir)/holdfast$(EXEEXT) $(SHELL) $(srcdir)/tests/integration/run.sh -m long
+.PHONY: check-long

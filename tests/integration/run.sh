@@ -3,6 +3,7 @@
 #   tests/integration/run.sh -k failover -x        in the build folder
 # HOLDFAST: the binary (default ./holdfast). HOLDFAST_TEST_JOBS: tests at a time. HOLDFAST_TEST_PORTS=LOW-HIGH.
 # HOLDFAST_TEST_SKIP_INTEGRATION=1 skips them (CI's second pass over the tarball).
+# HOLDFAST_TEST_LONG=1 runs those marked long, too (make check-long runs them alone).
 # HOLDFAST_TEST_KEEP=1 keeps the folders of the tests. HOLDFAST_TEST_PATIENCE: factor on all bounds.
 set -u
 if [ -n "${HOLDFAST_TEST_SKIP_INTEGRATION:-}" ]; then

@@ -169,7 +169,7 @@ def test_a_start_of_all_in_every_order(hosts):
         assert [int(x) for x in master.redis().lrange("order", 0, -1)] == list(range(n + 1))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_start_without_the_last_master(hosts):
     """What only it may have is not given up, until a person says so: in the words of the README."""
     master = hosts.wait_agreed()

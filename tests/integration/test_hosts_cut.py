@@ -184,10 +184,10 @@ def test_faults_at_random(hosts, measured):
         fault(hosts, load, host, rng)
         for h in hosts.all:
             hosts.lab.heal(h.number)
-        now = hosts.wait_agreed()
+        hosts.wait_agreed()
         load.wait_progress()
         gaps.append(load.longest_gap_ms(began))
-        wrong = load.check(now.redis())
+        wrong = hosts.check(load)
         assert wrong == ([], [], []), f"after fault {n}, {fault.__name__} of {host.name}, seed {seed}: {wrong}"
     load.stop()
     gaps.sort()

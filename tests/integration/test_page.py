@@ -181,6 +181,7 @@ def test_values_are_changed_byte_for_byte_and_never_taken_for_markup(scripts, wa
     })
 
 
+@pytest.mark.long
 def test_a_million_keys(scripts, watched, measured):
     master = watched.redis(watched.master())
     master.flushall()
