@@ -154,8 +154,12 @@ static void
 on_list(void *arg, const struct redisReply *reply, int error)
 {
 	struct module_trial *t = arg;
-	int n = error == 0 ? module_list_read(reply, t->seen) : 0;
+	int n;
 
+	if (error != 0 || t->result.loaded) {
+		return; /* another connection was let in while the server was being ended: it is known already */
+	}
+	n = module_list_read(reply, t->seen);
 	t->result.seen = t->seen;
 	t->result.count = n > 0 ? (size_t)n : 0;
 }
