@@ -1,4 +1,4 @@
-/* Who am I, login, logout. */
+/* Who am I, login, logout; and the description of the interface. */
 #include <stdio.h>
 #include <string.h>
 
@@ -92,4 +92,18 @@ api_session_delete(struct api *a)
 	identity_set_cookie(a->x->session, NULL, a->cookie, sizeof(a->cookie));
 	a->who = (struct api_identity){.login = a->who.login};
 	answer(a, NULL);
+}
+
+void
+api_description(struct api *a)
+{
+	static const char text[] =
+#include "httpd/openapi.inc"
+	    ;
+
+	if (buf_add_str(&a->out, text) < 0) {
+		api_fail(a, 503, "out of memory");
+	} else {
+		api_done(a, 200);
+	}
 }

@@ -43,3 +43,10 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/stream.c src/httpd/stream.h \
 	src/httpd/walk.c src/httpd/walk.h \
 	src/httpd/ws.c src/httpd/ws.h
+
+# etc/openapi.json as a string, so that the interface can show its own description.
+BUILT_SOURCES += src/httpd/openapi.inc
+CLEANFILES += src/httpd/openapi.inc
+src/httpd/openapi.inc: $(srcdir)/etc/openapi.json
+	$(AM_V_GEN)$(MKDIR_P) src/httpd && $(SED) 's/[\\"]/\\&/g; s/^/"/; s/$$/\\n"/' $(srcdir)/etc/openapi.json >$@.tmp && mv $@.tmp $@
+src/httpd/api_session.$(OBJEXT): src/httpd/openapi.inc
