@@ -27,6 +27,7 @@
 #define SHORT_BYTES    32
 #define IDLE_BYTES_MAX ((size_t)64 * 1024)
 #define RAW_WHOLE_MAX  ((size_t)16 * 1024)
+#define GATHER_BYTES   ((size_t)4 * 1024)
 
 enum wire_event {
 	WIRE_OPENED,
@@ -324,10 +325,25 @@ wire_flush(struct wire *w)
 	w->flushed = all.len;
 }
 
+/*
+ * While the server works on one batch, the next one gathers: it would be answered no sooner, and half as many wake-ups
+ * of a server cost half as much. What is not sent yet is also sure not to have happened, when the master is lost.
+ */
+static bool
+gathers(struct wire *w)
+{
+	return !w->lane->is_own && w->flushed > 0 &&
+	       buf_len(&w->queue.bytes) - w->flushed < GATHER_BYTES;
+}
+
 static void
 on_flush(void *arg)
 {
-	wire_flush(OBJ_CAST((struct wire *)arg, WIRE_MAGIC));
+	struct wire *w = OBJ_CAST((struct wire *)arg, WIRE_MAGIC);
+
+	if (!gathers(w)) {
+		wire_flush(w);
+	}
 }
 
 void
@@ -360,6 +376,9 @@ pop(struct wire *w)
 		w->flushed -= (size_t)f->len;
 	}
 	queue_pop(&w->queue);
+	if (w->flushed == 0 && buf_len(&w->queue.bytes) > 0) {
+		wire_ask_flush(w); /* what has gathered */
+	}
 }
 
 /* Those that are to be answered here have come to the front. */

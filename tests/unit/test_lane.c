@@ -602,6 +602,53 @@ a_pinned_lane_tells_its_owner(void **state)
 	lane_release(&lane);
 }
 
+/* While the server works on one batch, the next one gathers; `barrier` shows that the server would have seen it. */
+static void
+a_batch_gathers_while_one_is_out(void **state)
+{
+	struct lane *lane = lane_shared(backend, &nobody), *own;
+	struct client first, second, barrier;
+	struct fake_client *shared;
+	char much[5000];
+
+	a.mute = true;
+	client_init(&first);
+	client_init(&second);
+	client_init(&barrier);
+	own = lane_own(backend, &nobody, &barrier.r);
+	name_master(&a);
+	GET(&first, lane, "1");
+	until_a_has_seen(1);
+	shared = a.last;
+	SET(&second, lane, "2");
+	GET(&barrier, own, "x");
+	until_a_has_seen(2);
+	assert_string_equal(a.seen, "GET 1;GET x;");
+	fake_say(shared, "$1\r\n1\r\n");
+	until_a_has_seen(3);
+	assert_string_equal(a.seen, "GET 1;GET x;SET 2;");
+	until_replies(&first);
+	memset(much, 'm', sizeof(much) - 1);
+	much[sizeof(much) - 1] = '\0';
+	SET(&first, lane, much);
+	until_a_has_seen(4); /* much goes at once */
+	SET(&first, lane, "3");
+	a.is_master = false;
+	fake_drop_all(a.fake);
+	name_master(&b);
+	until_replies(&first);
+	until_replies(&second);
+	assert_int_equal(a.count, 4);
+	assert_string_equal(b.seen, "GET x;SET 3;"); /* not sent, so it did not happen there */
+	assert_non_null(strstr(first.got, "-UNCERTAIN"));
+	assert_non_null(strstr(first.got, ";+OK;"));
+	requester_fini(&first.r);
+	requester_fini(&second.r);
+	requester_fini(&barrier.r);
+	lane_release(&own);
+	lane_release(&lane);
+}
+
 static void
 a_clean_own_lane_is_used_again(void **state)
 {
@@ -872,6 +919,7 @@ main(void)
 	    TEST(a_planned_switchover_leaves_the_answers_to_the_old_master),
 	    TEST(what_came_behind_a_blocked_request_did_not_happen),
 	    TEST(a_pinned_lane_tells_its_owner),
+	    TEST(a_batch_gathers_while_one_is_out),
 	    TEST(a_clean_own_lane_is_used_again),
 	    TEST(a_streamed_request_that_was_cut_did_not_happen),
 	    TEST(requests_in_pieces_end_before_a_planned_switchover),
