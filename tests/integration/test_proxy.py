@@ -159,6 +159,17 @@ def test_who_hangs_up_while_blocked_takes_nothing(shared):
         assert other("LRANGE", "queue2", 0, -1) == [b"job"]
 
 
+def test_a_script_that_does_not_end_can_be_killed(cluster):
+    """SCRIPT KILL comes over another connection than the script: on that one the server reads nothing until it ends."""
+    script, other = cluster.wire(), cluster.wire()
+    assert other("CONFIG", "SET", "busy-reply-threshold", "50") == "OK"
+    script.send("EVAL", "while true do end", 0)
+    wait_until(lambda: other("SCRIPT", "KILL") == "OK", "the script killed", ignore=(WireError,))  # NOTBUSY before it began
+    assert "Script killed by user" in str(script.reply())
+    assert other("SET", "after", "1") == "OK"
+    assert not cluster.events("failover.done")
+
+
 def test_subscriptions_and_the_way_back(shared):
     with shared.wire() as sub, shared.wire() as other:
         assert sub("SUBSCRIBE", "news") == [b"subscribe", b"news", 1]
