@@ -128,6 +128,7 @@ on_idle_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 	}
 	look_at_memory(p);
 	if (p->paused) {
+	(void)proxy_blocked(p); /* the others may want to know */
 		p->paused = false;
 		worker_pause_doors(p->worker, false);
 	}
@@ -144,6 +145,8 @@ proxy_start(struct worker *w, void **ret_state, struct errmsg *err)
 	    .loop = worker_loop(w),
 	    .backend = worker_backend(w),
 	    .next_id = 1};
+	    .share = worker_share(w),
+	    .slot = worker_slot(w),
 	list_init(&p->sessions);
 	buf_init(&p->inline_buf, 8 * RESP_INLINE_MAX);
 	p->confirms[DOOR_LISTEN] = confirm_new(p->backend);
@@ -167,7 +170,7 @@ proxy_accept(void *state, struct conn *c, unsigned door, const struct endpoint *
 	static const char full[] = "-ERR max number of clients reached\r\n";
 	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
 
-	if (p->draining || p->session_count >= p->conf.max_clients ||
+	if (p->draining || proxy_clients(p) >= p->conf.max_clients ||
 	    (door == DOOR_READ && p->readers == NULL)) {
 		p->stats.refused++;
 		(void)!conn_write(c, full, sizeof(full) - 1);
@@ -340,4 +343,5 @@ const struct worker_ops proxy_worker_ops = {.role = "proxy",
     .apply = proxy_apply,
     .report = proxy_report,
     .drain = proxy_drain,
+    .asked = proxy_asked,
     .stop = proxy_stop};

@@ -51,6 +51,8 @@ struct proxy {
 	struct confirm *confirms[DOOR_COUNT];
 	struct readers *readers; /* owned: for DOOR_READ; NULL: there is none */
 	bool draining;
+	struct share *share; /* borrowed: of all workers; NULL: this is the only one */
+	unsigned slot;       /* ours there */
 	struct {
 		uint64_t accepted, refused;
 		uint64_t idle, slow, violations; /* clients closed for that */
@@ -74,6 +76,7 @@ enum session_wait {
 	WAIT_REPLIES, /* all that was asked must be answered first */
 	WAIT_ROOM,    /* the lane takes no more */
 	WAIT_CLIENT,  /* the client does not read its replies */
+	WAIT_OTHERS,  /* the other workers are asked */
 };
 
 /* What its own lane is for. */
@@ -211,6 +214,13 @@ enum dispatch session_unblock_command(struct session *s, const struct resp_reque
 void session_info_answer(struct session *s, const struct lane_reply *reply);
 /* Does it wait on the server, for others to do something? */
 bool session_is_blocked(const struct session *s);
+/* Of all workers. */
+size_t proxy_clients(const struct proxy *p);
+size_t proxy_blocked(struct proxy *p);
+/* There are more sessions here, or fewer. */
+void proxy_count(struct proxy *p);
+/* Another worker's client asks for the clients: worker_ops.asked. */
+void proxy_asked(void *state, const char *const *words, size_t count, struct buf *out);
 
 /* --- own.c: the own lane --- */
 /* `cmd` NULL: not known. `begin`: the first piece of a streamed request. */

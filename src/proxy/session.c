@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ipc/share.h"
 #include "proxy/proxy_priv.h"
 
 #define CLOSE_FLUSH_MS    5000
@@ -56,6 +57,7 @@ leave(struct session *s)
 	list_del(&s->link);
 	p->session_count--;
 	loop_bury(p->loop, free_now, s);
+	proxy_count(p);
 	if (p->draining && list_is_empty(&p->sessions)) {
 		worker_drained(p->worker);
 	}
@@ -101,7 +103,7 @@ void
 session_drain(struct session *s)
 {
 	s->closing = true;
-	if (s->requester.unanswered == 0 || s->own_mode == OWN_RAW) {
+	if ((s->requester.unanswered == 0 && s->filter == NULL) || s->own_mode == OWN_RAW) {
 		session_close_with(s, "");
 	} else {
 		conn_pause(s->conn, true);
@@ -192,7 +194,7 @@ after_reply(struct session *s, const struct lane_reply *reply)
 	if (s->own != NULL) {
 		session_own_answered(s, reply);
 	}
-	if (s->conn == NULL || s->requester.unanswered > 0) {
+	if (s->conn == NULL || s->requester.unanswered > 0 || s->filter != NULL) {
 		return;
 	}
 	if (s->closing || s->eof) {
@@ -670,7 +672,7 @@ session_new(struct proxy *p, struct conn *c, enum proxy_door door)
 	    .door = (uint8_t)door,
 	    .backend = door == DOOR_READ ? readers_next(p->readers) : p->backend,
 	    .id = {.protocol = 2},
-	    .number = p->next_id++,
+	    .number = p->share != NULL ? share_next(p->share) : p->next_id++,
 	    .created_ms = clock_mono_ms()};
 	s->active_ms = s->created_ms;
 	requester_init(&s->requester, &requester_ops, s);
@@ -683,3 +685,4 @@ session_new(struct proxy *p, struct conn *c, enum proxy_door door)
 	list_push(&p->sessions, &s->link);
 	p->session_count++;
 }
+	proxy_count(p);
