@@ -9,6 +9,7 @@ src_backend_libbackend_a_SOURCES = \
 	src/backend/metrics.c src/backend/metrics.h \
 	src/backend/queue.c src/backend/queue.h \
 	src/backend/others.c src/backend/others.h \
+	src/backend/scripts.c src/backend/scripts.h \
 	src/backend/refusal.c src/backend/refusal.h \
 	src/backend/wire.c \
 	src/backend/readers.c src/backend/readers.h \

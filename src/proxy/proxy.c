@@ -16,7 +16,8 @@ readers_conf(const struct proxy *p)
 {
 	return (struct backend_conf){.hold_ms = worker_conf(p->worker)->proxy_hold_ms,
 	    .client_name = "holdfast",
-	    .metrics = backend_metrics(p->backend)};
+	    .metrics = backend_metrics(p->backend),
+	    .scripts = backend_scripts(p->backend)};
 }
 
 static void
@@ -127,8 +128,8 @@ on_idle_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 		look_at_session(p, CONTAINER_OF(item, struct session, link), now);
 	}
 	look_at_memory(p);
-	if (p->paused) {
 	(void)proxy_blocked(p); /* the others may want to know */
+	if (p->paused) {
 		p->paused = false;
 		worker_pause_doors(p->worker, false);
 	}
@@ -144,9 +145,9 @@ proxy_start(struct worker *w, void **ret_state, struct errmsg *err)
 	    .worker = w,
 	    .loop = worker_loop(w),
 	    .backend = worker_backend(w),
-	    .next_id = 1};
 	    .share = worker_share(w),
 	    .slot = worker_slot(w),
+	    .next_id = 1};
 	list_init(&p->sessions);
 	buf_init(&p->inline_buf, 8 * RESP_INLINE_MAX);
 	p->confirms[DOOR_LISTEN] = confirm_new(p->backend);
@@ -342,6 +343,6 @@ const struct worker_ops proxy_worker_ops = {.role = "proxy",
     .accept = proxy_accept,
     .apply = proxy_apply,
     .report = proxy_report,
-    .drain = proxy_drain,
     .asked = proxy_asked,
+    .drain = proxy_drain,
     .stop = proxy_stop};

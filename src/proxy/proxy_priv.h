@@ -90,6 +90,7 @@ enum session_own {
 };
 
 struct holding;
+struct lesson;
 struct client_filter;
 struct login;
 struct multi;
@@ -117,6 +118,7 @@ struct session {
 	struct raw *raw;         /* owned: OWN_RAW's state */
 	struct multi *multi;     /* owned: OWN_MULTI's, from MULTI on */
 	struct holding *holding; /* owned: replies that wait for replicas; NULL: none */
+	struct lesson *lesson;   /* owned: a script of which the reply says whether it was taken */
 	const char *instead; /* borrowed (static): replaces the next reply; NULL: nothing does */
 	char *name;          /* owned: CLIENT SETNAME */
 	char *lib_name, *lib_version; /* owned: CLIENT SETINFO */
@@ -251,6 +253,13 @@ int session_multi_queued(const struct session *s);
 
 /* --- raw.c: subscriptions and MONITOR, where replies are not one for each request --- */
 enum dispatch session_raw_command(
+/* --- script.c: scripts that the next master is to know --- */
+enum dispatch session_script_command(
+    struct session *s, const struct command *cmd, const struct resp_request *req);
+/* The reply to it came. */
+void session_lesson_answered(struct session *s, bool ok);
+void session_lesson_fini(struct session *s);
+
     struct session *s, const struct command *cmd, const struct resp_request *req);
 /* DONE once no reply is on its way any more; until then LATER. */
 enum dispatch session_raw_settle(struct session *s);

@@ -47,6 +47,7 @@ leave(struct session *s)
 	session_login_answered(s, false);
 	session_raw_fini(s);
 	session_multi_fini(s);
+	session_lesson_fini(s);
 	session_holding_fini(s);
 	identity_fini(&s->id);
 	free(s->name);
@@ -198,6 +199,9 @@ after_reply(struct session *s, const struct lane_reply *reply)
 		return;
 	}
 	if (s->closing || s->eof) {
+	if (s->lesson != NULL && s->requester.unanswered == 0) {
+		session_lesson_answered(s, reply->type != '-');
+	}
 		session_close_with(s, "");
 	} else if (s->wait == WAIT_REPLIES) {
 		session_read_on(s);
@@ -517,7 +521,8 @@ dispatch(struct session *s, const struct resp_request *req, bool begin)
 	if ((cmd->flags & CMD_SESSION) != 0 && !begin) {
 		return session_state_command(s, cmd, req);
 	}
-	if (s->own == NULL && !begin && (cmd->flags & (CMD_BLOCKING | CMD_OWN | CMD_PUBSUB)) == 0) {
+	if (s->own == NULL && !begin &&
+	    (cmd->flags & (CMD_BLOCKING | CMD_OWN | CMD_PUBSUB | CMD_SCRIPT)) == 0) {
 		return session_forward(s, req->raw, (cmd->flags & CMD_READ) != 0 ? LANE_READ : 0);
 	}
 	return session_own_command(s, cmd, req, begin);
@@ -528,6 +533,9 @@ protocol_error(struct session *s, const char *error)
 {
 	if (s->requester.unanswered > 0 && !resp_request_is_streaming(&s->scan)) {
 		return session_wait_for(s, WAIT_REPLIES);
+	if ((cmd->flags & CMD_SCRIPT) != 0 && !begin) {
+		return session_script_command(s, cmd, req);
+	}
 	}
 	s->proxy->stats.violations++;
 	log_peer(LOG_INFO, "a client is closed: %s", error);
