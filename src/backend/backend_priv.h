@@ -167,6 +167,8 @@ void wire_drop(struct wire *w);
 void wire_ask_flush(struct wire *w);
 void wire_flush(struct wire *w);
 void wire_set_slow(struct wire *w, struct requester *r, bool slow);
+/* A streamed request begins, or has ended. */
+void wire_set_streaming(struct wire *w, bool streaming);
 /* A part of a streamed request. 0 or -ENOMEM. */
 int wire_stream(struct wire *w, struct slice raw) ATTR_WARN_UNUSED;
 
