@@ -129,6 +129,8 @@ struct session {
 	uint64_t number;    /* CLIENT ID */
 	uint64_t active_ms;
 	unsigned written_at; /* lane_reply.process of a write that no WAIT has confirmed, or 0 */
+	unsigned
+	    wait_at; /* lane_reply.process of who took the writes and may count for WAIT, or 0 */
 	uint64_t wait_for;   /* how many replicas the WAIT that is due asked for; 0: none is due */
 	uint16_t asked;      /* the present request's command: metrics_command */
 	uint8_t door;        /* enum proxy_door */
@@ -136,6 +138,7 @@ struct session {
 	uint8_t own_mode;    /* enum session_own */
 	uint8_t large_reads; /* to come, see SESSION_LARGE_READS */
 	bool eof;            /* the client sends no more */
+	bool in_reply;       /* it has a part of one */
 	bool closing;        /* gone after the replies that are due */
 	bool ending;         /* gone once those that wait for replicas are written */
 	bool watch_lost;     /* EXEC must fail: what was watched is not known any more */
@@ -150,8 +153,7 @@ struct session {
 	bool info_due;      /* the next reply is INFO's for the client */
 	bool multi_dirty;   /* EXEC must fail: something in it was refused here */
 	bool waits_for_aof; /* the WAIT that is due is WAITAOF */
-	bool info_asked;    /* the next reply is INFO's, for it … */
-	bool wait_counts;   /* … and it says that WAIT is answered by whoever took the writes */
+	bool info_asked;    /* the next reply is INFO's, for it: see wait_at */
 };
 
 enum dispatch {
@@ -212,10 +214,6 @@ enum dispatch session_clients_command(struct session *s, const struct resp_reque
 void session_clients_answer(struct session *s, const struct lane_reply *reply);
 void session_filter_fini(struct session *s);
 enum dispatch session_unblock_command(struct session *s, const struct resp_request *req);
-/* INFO's reply, with our clients in place of the server's. */
-void session_info_answer(struct session *s, const struct lane_reply *reply);
-/* Does it wait on the server, for others to do something? */
-bool session_is_blocked(const struct session *s);
 /* Of all workers. */
 size_t proxy_clients(const struct proxy *p);
 size_t proxy_blocked(struct proxy *p);
@@ -223,6 +221,10 @@ size_t proxy_blocked(struct proxy *p);
 void proxy_count(struct proxy *p);
 /* Another worker's client asks for the clients: worker_ops.asked. */
 void proxy_asked(void *state, const char *const *words, size_t count, struct buf *out);
+/* INFO's reply, with our clients in place of the server's. */
+void session_info_answer(struct session *s, const struct lane_reply *reply);
+/* Does it wait on the server, for others to do something? */
+bool session_is_blocked(const struct session *s);
 
 /* --- own.c: the own lane --- */
 /* `cmd` NULL: not known. `begin`: the first piece of a streamed request. */
@@ -251,8 +253,6 @@ void session_multi_fini(struct session *s);
 /* Commands that are queued; -1: there is no transaction. */
 int session_multi_queued(const struct session *s);
 
-/* --- raw.c: subscriptions and MONITOR, where replies are not one for each request --- */
-enum dispatch session_raw_command(
 /* --- script.c: scripts that the next master is to know --- */
 enum dispatch session_script_command(
     struct session *s, const struct command *cmd, const struct resp_request *req);
@@ -260,6 +260,8 @@ enum dispatch session_script_command(
 void session_lesson_answered(struct session *s, bool ok);
 void session_lesson_fini(struct session *s);
 
+/* --- raw.c: subscriptions and MONITOR, where replies are not one for each request --- */
+enum dispatch session_raw_command(
     struct session *s, const struct command *cmd, const struct resp_request *req);
 /* DONE once no reply is on its way any more; until then LATER. */
 enum dispatch session_raw_settle(struct session *s);

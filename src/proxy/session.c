@@ -57,8 +57,8 @@ leave(struct session *s)
 	session_filter_fini(s);
 	list_del(&s->link);
 	p->session_count--;
-	loop_bury(p->loop, free_now, s);
 	proxy_count(p);
+	loop_bury(p->loop, free_now, s);
 	if (p->draining && list_is_empty(&p->sessions)) {
 		worker_drained(p->worker);
 	}
@@ -106,9 +106,16 @@ session_drain(struct session *s)
 	s->closing = true;
 	if ((s->requester.unanswered == 0 && s->filter == NULL) || s->own_mode == OWN_RAW) {
 		session_close_with(s, "");
-	} else {
+	} else if (!resp_request_is_streaming(&s->scan)) {
 		conn_pause(s->conn, true);
 	}
+}
+
+/* Its last request is one that comes in pieces; then all is asked. */
+static bool
+has_asked_all(const struct session *s)
+{
+	return s->closing && !resp_request_is_streaming(&s->scan);
 }
 
 /* ---- replies ---- */
@@ -179,7 +186,7 @@ void
 session_read_on(struct session *s)
 {
 	s->wait = WAIT_NOTHING;
-	if (s->conn != NULL && !s->closing) {
+	if (s->conn != NULL && !has_asked_all(s)) {
 		conn_pause(s->conn, false);
 		conn_show_again(s->conn);
 	}
@@ -192,6 +199,9 @@ after_reply(struct session *s, const struct lane_reply *reply)
 	if (s->login != NULL && s->requester.unanswered == 0) {
 		session_login_answered(s, reply->type != '-');
 	}
+	if (s->lesson != NULL && s->requester.unanswered == 0) {
+		session_lesson_answered(s, reply->type != '-');
+	}
 	if (s->own != NULL) {
 		session_own_answered(s, reply);
 	}
@@ -199,9 +209,6 @@ after_reply(struct session *s, const struct lane_reply *reply)
 		return;
 	}
 	if (s->closing || s->eof) {
-	if (s->lesson != NULL && s->requester.unanswered == 0) {
-		session_lesson_answered(s, reply->type != '-');
-	}
 		session_close_with(s, "");
 	} else if (s->wait == WAIT_REPLIES) {
 		session_read_on(s);
@@ -228,6 +235,7 @@ on_reply(void *owner, const struct lane_reply *reply)
 		session_close(s); /* the reply was cut in the middle */
 		return;
 	}
+	s->in_reply = !reply->last;
 	if (s->own_mode == OWN_RAW) {
 		session_raw_reply(s, reply);
 		return;
@@ -525,6 +533,9 @@ dispatch(struct session *s, const struct resp_request *req, bool begin)
 	    (cmd->flags & (CMD_BLOCKING | CMD_OWN | CMD_PUBSUB | CMD_SCRIPT)) == 0) {
 		return session_forward(s, req->raw, (cmd->flags & CMD_READ) != 0 ? LANE_READ : 0);
 	}
+	if ((cmd->flags & CMD_SCRIPT) != 0 && !begin) {
+		return session_script_command(s, cmd, req);
+	}
 	return session_own_command(s, cmd, req, begin);
 }
 
@@ -533,9 +544,9 @@ protocol_error(struct session *s, const char *error)
 {
 	if (s->requester.unanswered > 0 && !resp_request_is_streaming(&s->scan)) {
 		return session_wait_for(s, WAIT_REPLIES);
-	if ((cmd->flags & CMD_SCRIPT) != 0 && !begin) {
-		return session_script_command(s, cmd, req);
 	}
+	if (s->own_mode == OWN_RAW && session_raw_settle(s) != DISPATCH_DONE) {
+		return s->conn != NULL ? DISPATCH_LATER : DISPATCH_CLOSED;
 	}
 	s->proxy->stats.violations++;
 	log_peer(LOG_INFO, "a client is closed: %s", error);
@@ -606,6 +617,10 @@ on_data(struct conn *c, void *owner, struct slice in)
 		size_t used = 0;
 		enum dispatch d;
 
+		if (has_asked_all(s)) {
+			conn_pause(s->conn, true);
+			break;
+		}
 		if (conn_is_full(s->conn) || session_holds_much(s)) {
 			(void)session_wait_for(s, WAIT_CLIENT);
 			break;
@@ -692,5 +707,5 @@ session_new(struct proxy *p, struct conn *c, enum proxy_door door)
 	p->stats.accepted++;
 	list_push(&p->sessions, &s->link);
 	p->session_count++;
-}
 	proxy_count(p);
+}
