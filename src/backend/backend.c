@@ -15,6 +15,7 @@
 #include "backend/backend_priv.h"
 #include "backend/command.h"
 #include "backend/fsm.h"
+#include "backend/scripts.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "topo/link.h"
@@ -311,6 +312,46 @@ learn_commands(struct backend *b)
 	}
 }
 
+/* ---- what the server is to know of scripts ---- */
+
+static void
+on_script(void *arg, const redisReply *reply, int error)
+{
+	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
+
+	if (reply == NULL) {
+		b->scripts_at = 0; /* the link broke: once more */
+	}
+}
+
+/*
+ * True when some were sent: then it is a master for us when they are there, so that no EVALSHA comes before its script. Replicas
+ * that serve reads are also given those that came since, which their master has from its clients.
+ */
+static bool
+load_scripts(struct backend *b)
+{
+	static const char script[] = "SCRIPT", load[] = "LOAD";
+	uint64_t after = b->scripts_at == b->process ? b->scripts_upto : 0, number;
+	bool sent = false;
+
+	if (b->scripts_at == b->process && !b->conf.any_role) {
+		return false;
+	}
+	for (size_t i = 0; i < scripts_count(b->scripts); i++) {
+		struct slice body = scripts_at(b->scripts, i, &number);
+		const char *words[] = {script, load, (const char *)body.ptr};
+		const size_t lengths[] = {sizeof(script) - 1, sizeof(load) - 1, body.len};
+
+		sent = (number > after &&
+			   link_sendv(b->probe, 0, on_script, b, 3, words, lengths) == 0) ||
+		       sent;
+	}
+	b->scripts_at = b->process;
+	b->scripts_upto = scripts_last(b->scripts);
+	return sent;
+}
+
 /* ---- ROLE ---- */
 
 static void
@@ -335,6 +376,10 @@ on_role(void *arg, const redisReply *reply, int error)
 		step(b, B_NOT_MASTER);
 		set_why(b, "the master reaches too few replicas to take writes");
 	} else if (says_master(reply) || (b->conf.any_role && reply->type == REDIS_REPLY_ARRAY)) {
+		if (load_scripts(b)) {
+			ask_role(b);
+			return;
+		}
 		learn_commands(b);
 		step(b, B_IS_MASTER);
 	} else {
@@ -657,6 +702,7 @@ backend_new(struct loop *loop, struct topo *topo, const struct backend_conf *con
 	*b = (struct backend){.magic = BACKEND_MAGIC, .loop = loop, .topo = topo, .state = B_NONE};
 	(void)snprintf(b->why, sizeof(b->why), "no master is known yet");
 	b->metrics = conf->metrics != NULL ? conf->metrics : metrics_new();
+	b->scripts = conf->scripts != NULL ? conf->scripts : scripts_new();
 	backend_configure(b, conf);
 	list_init(&b->lanes);
 	list_init(&b->spares);
@@ -696,6 +742,9 @@ free_now(void *obj)
 	free(b->secret);
 	if (b->conf.metrics == NULL) {
 		metrics_free(&b->metrics);
+	}
+	if (b->conf.scripts == NULL) {
+		scripts_free(&b->scripts);
 	}
 	b->magic = 0;
 	free(b);
@@ -781,6 +830,12 @@ struct metrics *
 backend_metrics(const struct backend *b)
 {
 	return b->metrics;
+}
+
+struct scripts *
+backend_scripts(const struct backend *b)
+{
+	return b->scripts;
 }
 
 uint64_t

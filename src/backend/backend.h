@@ -25,6 +25,7 @@
 
 struct backend;
 struct metrics;
+struct scripts;
 
 /* Plain data. */
 struct backend_conf {
@@ -39,6 +40,7 @@ struct backend_conf {
 	unsigned fence;
 	bool any_role;           /* a replica will do: what is sent only reads */
 	struct metrics *metrics; /* borrowed: shared with another backend; NULL: its own */
+	struct scripts *scripts; /* likewise */
 	const char *client_name; /* what our links are called in CLIENT LIST; borrowed, static */
 };
 
@@ -101,6 +103,8 @@ struct backend_stats {
 void backend_stats(const struct backend *b, struct backend_stats *ret_stats);
 /* Borrowed. */
 struct metrics *backend_metrics(const struct backend *b);
+/* What the next master is to know, borrowed: whoever sees a script puts it there. */
+struct scripts *backend_scripts(const struct backend *b);
 /* Whoever begins to handle what arrived calls it once: what is sent from there on has arrived now. Gives clock_mono_us. */
 uint64_t backend_tick(struct backend *b);
 /* When that was last called. */

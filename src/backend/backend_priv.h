@@ -31,14 +31,16 @@ struct backend {
 	char *secret;       /* owned */
 	unsigned state;     /* enum backend_state */
 	struct topo_master master;
-	unsigned generation; /* of the master's address: wires of an older one are cut */
-	unsigned process;    /* counts the server processes that were master, by their run_id */
-	char run_id[48];     /* of the last of them; empty: it does not tell */
-	unsigned learnt;     /* the process that was last asked for its commands … */
-	uint64_t commands;   /* … and how many it had */
-	bool isolated;       /* paused, and not for a planned switchover */
-	bool fenced;         /* it has fewer replicas than conf.fence */
-	bool not_serving;    /* PING said LOADING */
+	unsigned generation;   /* of the master's address: wires of an older one are cut */
+	unsigned process;      /* counts the server processes that were master, by their run_id */
+	char run_id[48];       /* of the last of them; empty: it does not tell */
+	unsigned learnt;       /* the process that was last asked for its commands … */
+	uint64_t commands;     /* … and how many it had */
+	unsigned scripts_at;   /* the process that has been given the scripts; 0: none has … */
+	uint64_t scripts_upto; /* … and the last of them */
+	bool isolated;         /* paused, and not for a planned switchover */
+	bool fenced;           /* it has fewer replicas than conf.fence */
+	bool not_serving;      /* PING said LOADING */
 	bool role_asked, role_stale; /* ROLE is on its way; something happened since */
 	uint64_t role_ms;            /* to the next question */
 	bool paused;                 /* a planned switchover runs */
@@ -59,6 +61,7 @@ struct backend {
 	uint32_t pass;
 	struct backend_stats stats;
 	struct metrics *metrics; /* owned, unless conf.metrics is given */
+	struct scripts *scripts; /* owned, unless conf.scripts is given */
 	uint64_t now_us;         /* backend_tick's */
 };
 
@@ -164,6 +167,8 @@ void wire_drop(struct wire *w);
 void wire_ask_flush(struct wire *w);
 void wire_flush(struct wire *w);
 void wire_set_slow(struct wire *w, struct requester *r, bool slow);
+/* A streamed request begins, or has ended. */
+void wire_set_streaming(struct wire *w, bool streaming);
 /* A part of a streamed request. 0 or -ENOMEM. */
 int wire_stream(struct wire *w, struct slice raw) ATTR_WARN_UNUSED;
 

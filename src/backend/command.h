@@ -26,6 +26,7 @@ enum command_flag {
 	CMD_SUBS = 1 << 7,     /* has rows for subcommands */
 	CMD_CLIENTS =
 	    1 << 8, /* with CMD_SESSION: of the proxy's clients there, of the server's over HTTP */
+	CMD_SCRIPT = 1 << 9, /* changes what scripts the server knows */
 };
 
 /* What the session does itself; CMD_NONE for all others. */
@@ -51,6 +52,9 @@ enum command_id {
 	CMD_PUNSUBSCRIBE,
 	CMD_SUNSUBSCRIBE,
 	CMD_WAIT,
+	CMD_EVAL,
+	CMD_SCRIPT_LOAD,
+	CMD_SCRIPT_FLUSH,
 	CMD_ID_COUNT,
 };
 

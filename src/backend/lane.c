@@ -520,7 +520,7 @@ lane_send_piece(
 		}
 		r->queue = &w->queue;
 		r->unanswered++;
-		w->streaming = true;
+		wire_set_streaming(w, true);
 		lane->backend->stats.sent++;
 	}
 	if (w == NULL || w->state != WIRE_UP || !w->streaming) {
@@ -530,7 +530,7 @@ lane_send_piece(
 	err = wire_stream(w, raw);
 	if (last && w->state == WIRE_UP) {
 		queue_at(&w->queue, w->queue.count - 1)->flags &= ~(uint32_t)FLIGHT_OPEN;
-		w->streaming = false;
+		wire_set_streaming(w, false);
 	}
 	return err;
 }

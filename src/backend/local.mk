@@ -8,8 +8,11 @@ src_backend_libbackend_a_SOURCES = \
 	src/backend/lane.c src/backend/lane.h \
 	src/backend/metrics.c src/backend/metrics.h \
 	src/backend/queue.c src/backend/queue.h \
+	src/backend/others.c src/backend/others.h \
+	src/backend/scripts.c src/backend/scripts.h \
 	src/backend/refusal.c src/backend/refusal.h \
 	src/backend/wire.c \
 	src/backend/readers.c src/backend/readers.h \
 	src/backend/sentinel_log.c src/backend/sentinel_log.h \
-	src/backend/worker.c src/backend/worker.h
+	src/backend/worker.c src/backend/worker.h src/backend/worker_priv.h \
+	src/backend/worker_doors.c

@@ -23,6 +23,7 @@
 #define SETUP_MS       5000
 #define DRAIN_MS       1000
 #define WIRE_OUT_HIGH  ((size_t)1024 * 1024)
+#define STREAM_HIGH    ((size_t)256 * 1024) /* of a value in pieces, which is not to be held */
 #define ERROR_MAX      ((size_t)64 * 1024)
 #define SHORT_BYTES    32
 #define IDLE_BYTES_MAX ((size_t)64 * 1024)
@@ -350,6 +351,14 @@ void
 wire_ask_flush(struct wire *w)
 {
 	loop_hook_ask(w->lane->backend->loop, &w->flush);
+}
+
+void
+wire_set_streaming(struct wire *w, bool streaming)
+{
+	w->streaming = streaming;
+	conn_set_limits(w->conn, LANE_WHOLE_MAX + 2 * LOOP_SCRATCH_BYTES,
+	    streaming ? STREAM_HIGH : WIRE_OUT_HIGH);
 }
 
 int
@@ -819,7 +828,7 @@ wire_new(struct lane *lane)
 		free_now(w);
 		return NULL;
 	}
-	conn_set_limits(w->conn, LANE_WHOLE_MAX + 2 * LOOP_SCRATCH_BYTES, WIRE_OUT_HIGH);
+	wire_set_streaming(w, false);
 	list_push(&lane->wires, &w->link);
 	return w;
 }

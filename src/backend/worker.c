@@ -9,68 +9,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "backend/arrival.h"
 #include "backend/refusal.h"
-#include "backend/sentinel_log.h"
+#include "backend/worker_priv.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
-#include "ipc/channel.h"
-#include "ipc/rejoin.h"
-#include "net/listener.h"
-#include "topo/watcher.h"
 
-#define WORKER_MAGIC     0x574f524bU
 #define DRAIN_DEFAULT_MS 5000
 #define SECRET_MAX       256
 #define REPORT_MAX       (IPC_MAX_BYTES - 1024)
 #define REPORT_S         1.
-
-struct door_watch {
-	struct worker *worker;     /* borrowed */
-	struct listener *listener; /* owned */
-	int fd;                    /* borrowed from the listener */
-	char *address;             /* owned; NULL: alone */
-	unsigned door;
-	struct endpoint at;
-};
-
-struct worker {
-	uint32_t magic;
-	const struct worker_ops *ops; /* borrowed (static) */
-	void *state;                  /* owned by the role */
-	bool started, draining;
-	char *name;              /* owned */
-	struct loop *loop;       /* owned, as all below */
-	struct channel *channel; /* NULL: alone, or the supervisor is gone */
-	struct rejoin *rejoin;   /* where the next supervisor finds us; NULL: alone, or it cannot */
-	bool rejoined;           /* another supervisor came and has not said `go` yet */
-	bool supervised;
-	bool reported; /* this supervisor knows what was counted */
-	struct topo *topo;
-	struct watcher *watcher;
-	struct backend *backend;
-	struct backend_watcher route_watch;
-	struct conf *conf;      /* in effect */
-	struct conf *next_conf; /* arrived, waits for `go` */
-	char *user, *secret;
-	char *watch_user, *watch_secret; /* the watcher keeps them by reference; NULL: none */
-	char *master_name;               /* the watcher keeps it by reference */
-	struct door_watch **doors;
-	size_t door_count;
-	bool doors_paused; /* by the role */
-	bool crowded;      /* as arrivals say */
-	struct arrivals *arrivals;
-	struct tls_server *tls; /* NULL: no door has TLS */
-	struct endpoint sentinels[WATCHER_MAX_SENTINELS];
-	size_t sentinel_count;
-	struct sentinel_log sentinel_log;
-	ev_signal sigterm, sigint;
-	ev_timer drain_end;
-	ev_timer report;
-	int exit_code;
-};
 
 /* ---- what the supervisor is told ---- */
 
@@ -174,143 +123,6 @@ on_stop_signal(struct ev_loop *ev, ev_signal *s, int revents)
 	drain(w, DRAIN_DEFAULT_MS);
 }
 
-/* ---- doors ---- */
-
-static void
-on_accept(void *owner, int fd)
-{
-	struct door_watch *d = owner;
-
-	arrivals_take(d->worker->arrivals, fd, &d->at, d);
-}
-
-static void
-on_arrived(void *owner, struct conn *c, void *door)
-{
-	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
-	const struct door_watch *d = door;
-
-	w->ops->accept(w->state, c, d->door, &d->at);
-}
-
-/* Each door is open unless there is a reason against it. */
-static void
-set_doors(struct worker *w)
-{
-	for (size_t i = 0; i < w->door_count && !w->draining; i++) {
-		const struct door_watch *d = w->doors[i];
-
-		listener_pause(d->listener,
-		    !w->started || w->doors_paused || (w->crowded && (d->at.tls || d->at.proxied)));
-	}
-}
-
-static void
-on_crowded(void *owner, bool crowded)
-{
-	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
-
-	w->crowded = crowded;
-	set_doors(w);
-}
-
-static const struct arrival_ops arrival_ops = {.arrived = on_arrived, .crowded = on_crowded};
-
-/* Begins to accept on `fd`, which is ours from here. `address` NULL: nobody will ask for it. */
-static int
-open_door(
-    struct worker *w, const char *option, const char *address, const struct endpoint *at, int fd)
-{
-	for (unsigned i = 0; w->ops->doors[i].option != NULL; i++) {
-		struct door_watch *d;
-
-		if (strcmp(w->ops->doors[i].option, option) != 0) {
-			continue;
-		}
-		d = xcalloc(1, sizeof(*d));
-		*d = (struct door_watch){.worker = w,
-		    .fd = fd,
-		    .address = address != NULL ? xstrdup(address) : NULL,
-		    .door = i,
-		    .at = *at};
-		d->listener = listener_new(w->loop, fd, on_accept, d);
-		w->doors = xreallocarray(w->doors, w->door_count + 1, sizeof(struct door_watch *));
-		w->doors[w->door_count++] = d;
-		set_doors(w);
-		return 0;
-	}
-	(void)close(fd);
-	return -EINVAL;
-}
-
-/* ---- TLS ---- */
-
-static void
-say_certificate(const struct tls_facts *facts)
-{
-	char text[224];
-	time_t now = (time_t)(clock_wall_ms() / 1000);
-
-	(void)tls_facts_text(facts, text, sizeof(text));
-	log_notice("clients with TLS are shown the certificate of %s", text);
-	if (now > facts->not_after || now < facts->not_before) {
-		log_warn(
-		    "this certificate is %s, which clients that look will refuse: renew it, then "
-		    "`holdfast reload`",
-		    now > facts->not_after ? "out of date" : "not valid yet");
-	}
-}
-
-/* Reads certificate and key if a door needs them; what is shown stays as it is when they cannot be used. */
-static int
-load_tls(struct worker *w, struct errmsg *err)
-{
-	struct tls_files files = w->ops->tls(w->conf);
-	struct tls_server *server = NULL;
-	bool needed = false;
-	int rc;
-
-	for (size_t i = 0; i < w->door_count; i++) {
-		needed = needed || w->doors[i]->at.tls;
-	}
-	if (!needed || (files.cert == NULL && w->tls != NULL)) {
-		return 0;
-	}
-	if (files.cert == NULL || files.key == NULL) {
-		errmsg_set(err, "a listener with TLS needs %s.tls_cert and %s.tls_key",
-		    w->ops->role, w->ops->role);
-		return -EINVAL;
-	}
-	rc = tls_server_new(&files, &server, err);
-	if (rc < 0) {
-		return rc;
-	}
-	if (w->tls != NULL && memcmp(tls_server_facts(w->tls)->digest,
-				  tls_server_facts(server)->digest, TLS_DIGEST_BYTES) == 0) {
-		tls_server_free(&server);
-		return 0;
-	}
-	arrivals_set_tls(w->arrivals, server, w->ops->plain_hint);
-	tls_server_free(&w->tls);
-	w->tls = server;
-	say_certificate(tls_server_facts(server));
-	return 0;
-}
-
-static void
-set_trusted(struct worker *w)
-{
-	const struct conf_list *list = w->ops->trusted(w->conf);
-	struct cidr *trusted = xcalloc(list->count + 1, sizeof(*trusted));
-	size_t count = 0;
-
-	for (size_t i = 0; i < list->count; i++) {
-		count += cidr_parse(list->items[i], &trusted[count]) == 0 ? 1 : 0;
-	}
-	arrivals_set_trusted(w->arrivals, trusted, count);
-	free(trusted);
-}
-
 /* ---- another supervisor ---- */
 
 static const struct channel_ops channel_ops;
@@ -322,6 +134,7 @@ on_rejoin(void *owner, int fd)
 	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
 
 	w->channel = channel_new(w->loop, fd, &channel_ops, w);
+	others_set_channel(w->others, w->channel);
 	w->reported = false;
 	w->rejoined = true;
 	(void)channel_send(w->channel, -1, "name", w->name, PACKAGE_VERSION, NULL);
@@ -330,6 +143,9 @@ on_rejoin(void *owner, int fd)
 
 		(void)channel_send(
 		    w->channel, d->fd, "door", w->ops->doors[d->door].option, d->address, NULL);
+	}
+	if (w->share != NULL) {
+		(void)channel_send(w->channel, w->share_fd, "share", NULL);
 	}
 	(void)channel_send(w->channel, -1, "end", NULL);
 }
@@ -428,10 +244,10 @@ start(struct worker *w, struct errmsg *err)
 		return -EINVAL;
 	}
 	configure_backend(w);
-	set_trusted(w);
+	worker_set_trusted(w);
 	w->master_name = xstrdup(w->conf->holdfast_name);
 	spec.name = w->master_name;
-	rc = load_tls(w, err);
+	rc = worker_load_tls(w, err);
 	if (rc < 0) {
 		return rc;
 	}
@@ -451,7 +267,7 @@ start(struct worker *w, struct errmsg *err)
 		return rc;
 	}
 	w->started = true;
-	set_doors(w);
+	worker_set_doors(w);
 	open_rejoin(w);
 	if (w->supervised && w->ops->report != NULL) {
 		ev_timer_start(loop_ev(w->loop), &w->report);
@@ -483,8 +299,8 @@ on_go(struct worker *w)
 			}
 		}
 		if (w->started && !w->draining) { /* else nobody arrives any more */
-			set_trusted(w);
-			if (load_tls(w, &err) < 0) {
+			worker_set_trusted(w);
+			if (worker_load_tls(w, &err) < 0) {
 				log_error("clients are shown the old certificate: %s", err.text);
 			}
 		}
@@ -564,7 +380,7 @@ on_listen(struct worker *w, struct channel_msg *msg)
 	if (endpoint_parse(msg->args[1], 0, &at, NULL) < 0) {
 		return;
 	}
-	if (open_door(w, msg->args[0], msg->args[1], &at, msg->fds[0]) < 0) {
+	if (worker_open_door(w, msg->args[0], msg->args[1], &at, msg->fds[0]) < 0) {
 		log_warn("a listening socket for an unknown option is left alone option=%s",
 		    msg->args[0]);
 	}
@@ -599,6 +415,33 @@ on_master(struct worker *w, struct channel_msg *msg)
 	(void)topo_offer(w->topo, &master, TOPO_FROM_SUPERVISOR);
 }
 
+/* Once: what was counted elsewhere is not counted here. */
+static void
+on_share(struct worker *w, struct channel_msg *msg)
+{
+	uint64_t slot;
+
+	if (w->started || w->share != NULL || msg->fd_count < 1 || msg->arg_count < 1 ||
+	    !slice_to_u64(slice_str(msg->args[0]), &slot) || slot >= SHARE_SLOTS ||
+	    share_open(msg->fds[0], &w->share) < 0) {
+		return;
+	}
+	w->share_fd = msg->fds[0];
+	msg->fds[0] = -1;
+	w->slot = (unsigned)slot;
+	share_clear(w->share, w->slot);
+}
+
+static void
+on_asked(void *arg, const char *const *words, size_t count, struct buf *out)
+{
+	struct worker *w = OBJ_CAST((struct worker *)arg, WORKER_MAGIC);
+
+	if (w->started && w->ops->asked != NULL) {
+		w->ops->asked(w->state, words, count, out);
+	}
+}
+
 static uint64_t
 first_ms(const struct channel_msg *msg, uint64_t otherwise)
 {
@@ -630,8 +473,12 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 		backend_prepare(w->backend, first_ms(msg, 0));
 	} else if (strcmp(msg->verb, "drain") == 0) {
 		drain(w, first_ms(msg, DRAIN_DEFAULT_MS));
+	} else if (strcmp(msg->verb, "share") == 0) {
+		on_share(w, msg);
 	} else if (strcmp(msg->verb, "go") == 0) {
 		on_go(w);
+	} else {
+		(void)others_on_msg(w->others, msg);
 	}
 }
 
@@ -641,6 +488,7 @@ on_gone(struct channel *ch, void *owner)
 	struct worker *w = OBJ_CAST((struct worker *)owner, WORKER_MAGIC);
 
 	channel_close(&w->channel);
+	others_set_channel(w->others, NULL);
 	if (!w->started) {
 		loop_stop(w->loop); /* nobody will ever say `go` */
 		w->exit_code = 1;
@@ -704,7 +552,7 @@ begin_alone(struct worker *w, const struct worker_args *args, struct errmsg *err
 				rc = listener_bind(&at, &fd, err);
 			}
 			if (rc == 0) {
-				rc = open_door(w, w->ops->doors[i].option, NULL, &at, fd);
+				rc = worker_open_door(w, w->ops->doors[i].option, NULL, &at, fd);
 			}
 		}
 	}
@@ -738,6 +586,7 @@ finish(struct worker *w)
 		listener_free(&w->doors[i]->listener);
 	}
 	arrivals_free(&w->arrivals);
+	others_set_channel(w->others, NULL);
 	tls_server_free(&w->tls);
 	if (w->started) {
 		w->ops->stop(w->state);
@@ -750,6 +599,12 @@ finish(struct worker *w)
 	backend_free(&w->backend);
 	topo_free(&w->topo);
 	channel_close(&w->channel);
+	others_free(&w->others);
+	if (w->share != NULL) {
+		share_clear(w->share, w->slot);
+		share_close(&w->share);
+		(void)close(w->share_fd);
+	}
 	ev_signal_stop(loop_ev(w->loop), &w->sigterm);
 	ev_signal_stop(loop_ev(w->loop), &w->sigint);
 	loop_free(&w->loop);
@@ -799,7 +654,8 @@ worker_main(const struct worker_args *args, const struct worker_ops *ops)
 	log_setup(LOG_NOTICE, false, w->name);
 	w->loop = loop_new();
 	w->topo = topo_new();
-	w->arrivals = arrivals_new(w->loop, &arrival_ops, w);
+	w->arrivals = arrivals_new(w->loop, &worker_arrival_ops, w);
+	w->others = others_new(w->loop, on_asked, w);
 	watch_signals(w);
 	if (w->supervised && !has_channel()) {
 		(void)fprintf(stderr,
@@ -808,6 +664,7 @@ worker_main(const struct worker_args *args, const struct worker_ops *ops)
 		w->exit_code = 2;
 	} else if (w->supervised) {
 		w->channel = channel_new(w->loop, IPC_WORKER_FD, &channel_ops, w);
+		others_set_channel(w->others, w->channel);
 		loop_run(w->loop);
 	} else if (begin_alone(w, args, &err) < 0) {
 		(void)fprintf(stderr, "holdfast: %s\n", err.text);
@@ -830,6 +687,24 @@ struct backend *
 worker_backend(const struct worker *w)
 {
 	return w->backend;
+}
+
+struct others *
+worker_others(const struct worker *w)
+{
+	return w->others;
+}
+
+struct share *
+worker_share(const struct worker *w)
+{
+	return w->share;
+}
+
+unsigned
+worker_slot(const struct worker *w)
+{
+	return w->slot;
 }
 
 struct topo *
@@ -867,11 +742,4 @@ bool
 worker_is_supervised(const struct worker *w)
 {
 	return w->supervised;
-}
-
-void
-worker_pause_doors(struct worker *w, bool paused)
-{
-	w->doors_paused = paused;
-	set_doors(w);
 }

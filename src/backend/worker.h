@@ -31,6 +31,8 @@
 
 struct conf;
 struct conf_list;
+struct others;
+struct share;
 struct worker;
 
 /* One door of a role: the option that names its addresses, in supervisor and stand-alone form
@@ -64,6 +66,8 @@ struct worker_ops {
 	 * a second while a supervisor listens. May be NULL.
 	 */
 	bool (*report)(void *state, bool anew, struct buf *out);
+	/* Another worker asks (others.h). May be NULL. */
+	void (*asked)(void *state, const char *const *words, size_t count, struct buf *out);
 	/* Take nothing new, answer what was asked, then call worker_drained. */
 	void (*drain)(void *state);
 	/* The process ends: free all, release lanes. */
@@ -84,6 +88,11 @@ int worker_main(const struct worker_args *args, const struct worker_ops *ops);
 struct loop *worker_loop(const struct worker *w);
 struct backend *worker_backend(const struct worker *w);
 struct topo *worker_topo(const struct worker *w);
+/* To ask the other workers of this role. */
+struct others *worker_others(const struct worker *w);
+/* What all workers of this role have in common, and which part of it is ours; NULL: there is nothing. */
+struct share *worker_share(const struct worker *w);
+unsigned worker_slot(const struct worker *w);
 /* Our own user on the servers, borrowed until the next apply; NULL: none. */
 const char *worker_user(const struct worker *w);
 const char *worker_secret(const struct worker *w);

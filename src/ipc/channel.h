@@ -16,6 +16,7 @@
  *   hold MS                  planned switchover: hold requests until the next `master`, at most MS
  *   go                       all is said: begin (the first time) or apply (after a reload)
  *   drain MS                 stop accepting, answer what was asked, exit 0 within MS
+ *   share SLOT               + fd: the page of all workers of this role (share.h); before the first `go`
  *
  *   worker → supervisor
  *   ready                    accepting on all its sockets
@@ -24,12 +25,21 @@
  *   stats JSON               what was counted since its start, about once a second while that changes
  *   prepared                 since `prepare` nothing is under way in pieces any more
  *
+ * What a worker asks those of its role (backend/others.h):
+ *
+ *   asker → supervisor       ask TICKET WORD…
+ *   supervisor → asker       asking TICKET COUNT         so many have been asked
+ *   supervisor → others      asked NAME TICKET WORD…     NAME: of the asker
+ *   others → supervisor      tell NAME TICKET TEXT       as often as they like, then told NAME TICKET
+ *   supervisor → asker       tell TICKET TEXT, told TICKET
+ *
  * A worker outlives its supervisor. The next one connects to it (rejoin.h), that connection becomes the
  * channel, and the worker begins:
  *
  *   worker → supervisor
  *   name NAME VERSION        who I am, and of which holdfast
  *   door OPTION ENDPOINT     + fd: what I listen on, one message each
+ *   share                    + fd
  *   end                      that was all
  *
  *   supervisor → worker      config, secret, listen (what it has already is left alone), sentinels, master, go

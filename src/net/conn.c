@@ -17,16 +17,21 @@
 #define DEFAULT_IN_MAX   ((size_t)64 * 1024)
 #define DEFAULT_OUT_HIGH ((size_t)1024 * 1024)
 
+/* What an idle client does not need: there may be many of them. */
+struct conn_rare {
+	ev_timer deadline;
+	struct loop_orphan orphan; /* once `closing`: nobody else knows it any more */
+	char *announced;           /* owned; conn_set_peer's, or NULL */
+};
+
 struct conn {
 	uint32_t magic;
 	int fd;            /* owned; -1 once closed */
 	struct loop *loop; /* borrowed (outlives all) */
 	ev_io io;
-	ev_timer deadline;
-	struct loop_hook flush;    /* writes `out`, or shows unconsumed bytes again */
-	struct loop_orphan orphan; /* once `closing`: nobody else knows it any more */
-	struct tls *tls;           /* owned; NULL: the bytes go as they are */
-	char *announced;           /* owned; conn_set_peer's, or NULL */
+	struct loop_hook flush; /* writes `out`, or shows unconsumed bytes again */
+	struct conn_rare *rare; /* owned; NULL: nothing of that is there */
+	struct tls *tls;        /* owned; NULL: the bytes go as they are */
 	struct buf in, out;
 	size_t in_max, out_high;
 	uint64_t sent_total;
@@ -83,13 +88,50 @@ update_watch(struct conn *c)
 	}
 }
 
+static void end(struct conn *c, int error);
+
+static void
+on_deadline(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	end(OBJ_CAST((struct conn *)w->data, CONN_MAGIC), -ETIMEDOUT);
+}
+
+static struct conn_rare *
+rare_of(struct conn *c)
+{
+	if (c->rare == NULL) {
+		c->rare = xcalloc(1, sizeof(*c->rare));
+		ev_init(&c->rare->deadline, on_deadline);
+		c->rare->deadline.data = c;
+	}
+	return c->rare;
+}
+
+static void
+free_rare(struct conn *c)
+{
+	if (c->rare != NULL) {
+		free(c->rare->announced);
+		free(c->rare);
+		c->rare = NULL;
+	}
+}
+
+static void
+stop_deadline(struct conn *c)
+{
+	if (c->rare != NULL) {
+		ev_timer_stop(loop_ev(c->loop), &c->rare->deadline);
+	}
+}
+
 static void
 free_now(void *obj)
 {
 	struct conn *c = obj;
 
 	tls_free(&c->tls);
-	free(c->announced);
+	free_rare(c);
 	buf_fini(&c->in);
 	buf_fini(&c->out);
 	c->magic = 0;
@@ -104,9 +146,11 @@ shut(struct conn *c)
 		return;
 	}
 	ev_io_stop(loop_ev(c->loop), &c->io);
-	ev_timer_stop(loop_ev(c->loop), &c->deadline);
+	stop_deadline(c);
 	loop_hook_cancel(&c->flush);
-	loop_unorphan(&c->orphan);
+	if (c->rare != NULL) {
+		loop_unorphan(&c->rare->orphan);
+	}
 	(void)close(c->fd);
 	c->fd = -1;
 	loop_bury(c->loop, free_now, c);
@@ -158,7 +202,7 @@ end_told(struct conn *c, int error)
 	c->shaking = false;
 	c->closing = c->paused = true;
 	if (!silent) {
-		loop_orphan(c->loop, &c->orphan, end_orphan, c);
+		loop_orphan(c->loop, &rare_of(c)->orphan, end_orphan, c);
 	}
 	conn_set_deadline(c, ALERT_LINGER_MS);
 	if (!silent && c->ops->on_close != NULL) {
@@ -407,7 +451,7 @@ shake_hands(struct conn *c)
 	c->shaking = false;
 	c->read_again = true;
 	if (c->wants_tls && !c->closing) {
-		ev_timer_stop(loop_ev(c->loop), &c->deadline); /* that of connecting */
+		stop_deadline(c); /* that of connecting */
 	}
 	if (!c->closing && c->ops->on_open != NULL) {
 		c->ops->on_open(c, c->owner);
@@ -479,7 +523,7 @@ on_connected(struct conn *c)
 	}
 	if (!c->closing) {
 		/* the deadline of a conn that closes is another one, and stays */
-		ev_timer_stop(loop_ev(c->loop), &c->deadline);
+		stop_deadline(c);
 		if (c->ops->on_open != NULL) {
 			c->ops->on_open(c, c->owner);
 		}
@@ -521,14 +565,6 @@ on_ready(struct ev_loop *ev, ev_io *w, int revents)
 	}
 }
 
-static void
-on_deadline(struct ev_loop *ev, ev_timer *w, int revents)
-{
-	struct conn *c = OBJ_CAST((struct conn *)w->data, CONN_MAGIC);
-
-	end(c, -ETIMEDOUT);
-}
-
 static struct conn *
 make(struct loop *loop, int fd, bool connecting, const struct conn_ops *ops, void *owner)
 {
@@ -547,8 +583,6 @@ make(struct loop *loop, int fd, bool connecting, const struct conn_ops *ops, voi
 	loop_hook_init(&c->flush, on_turn_end, c);
 	ev_io_init(&c->io, on_ready, fd, 0);
 	c->io.data = c;
-	ev_init(&c->deadline, on_deadline);
-	c->deadline.data = c;
 	update_watch(c);
 	return c;
 }
@@ -603,7 +637,10 @@ conn_hand_over(struct conn *c, const struct conn_ops *ops, void *owner)
 {
 	c->ops = ops;
 	c->owner = owner;
-	conn_set_deadline(c, 0);
+	stop_deadline(c);
+	if (c->rare != NULL && c->rare->announced == NULL) {
+		free_rare(c); /* it served the arrival only */
+	}
 	conn_show_again(c);
 }
 
@@ -629,11 +666,11 @@ conn_close_after_flush(struct conn **cp, uint64_t timeout_ms)
 	}
 	c->closing = true;
 	c->paused = true;
-	loop_orphan(c->loop, &c->orphan, end_orphan, c);
+	loop_orphan(c->loop, &rare_of(c)->orphan, end_orphan, c);
 	conn_set_deadline(c, timeout_ms);
 	if (timeout_ms == 0) {
-		ev_timer_set(&c->deadline, 0., 0.);
-		ev_timer_start(loop_ev(c->loop), &c->deadline);
+		ev_timer_set(&c->rare->deadline, 0., 0.);
+		ev_timer_start(loop_ev(c->loop), &c->rare->deadline);
 	}
 	loop_hook_ask(c->loop, &c->flush);
 	update_watch(c);
@@ -649,12 +686,14 @@ conn_set_limits(struct conn *c, size_t in_max, size_t out_high)
 void
 conn_set_deadline(struct conn *c, uint64_t timeout_ms)
 {
-	ev_timer_stop(loop_ev(c->loop), &c->deadline);
+	stop_deadline(c);
 	if (timeout_ms > 0) {
+		ev_timer *timer = &rare_of(c)->deadline;
+
 		/* the loop's time stands still during a turn, and before its first */
 		ev_now_update(loop_ev(c->loop));
-		ev_timer_set(&c->deadline, (double)timeout_ms / 1000., 0.);
-		ev_timer_start(loop_ev(c->loop), &c->deadline);
+		ev_timer_set(timer, (double)timeout_ms / 1000., 0.);
+		ev_timer_start(loop_ev(c->loop), timer);
 	}
 }
 
@@ -803,15 +842,15 @@ conn_owner(const struct conn *c)
 void
 conn_set_peer(struct conn *c, const char *text)
 {
-	free(c->announced);
-	c->announced = xstrdup(text);
+	free(rare_of(c)->announced);
+	c->rare->announced = xstrdup(text);
 }
 
 char *
 conn_peer(const struct conn *c, char *text)
 {
-	if (c->announced != NULL) {
-		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "%s", c->announced);
+	if (c->rare != NULL && c->rare->announced != NULL) {
+		(void)snprintf(text, ENDPOINT_TEXT_SIZE, "%s", c->rare->announced);
 		return text;
 	}
 	return endpoint_peer(c->fd, text);

@@ -1,16 +1,20 @@
 /*
- * The clients as tools see them: CLIENT LIST, INFO and KILL, and the numbers in INFO. They are this worker's sessions;
- * the links to the server, which it would list, are nobody's. Whether the client may ask is for the server to say: it
- * is asked the same about a client that it cannot have, and an error of it (NOPERM, NOAUTH) is the answer.
+ * The clients as tools see them: CLIENT LIST, INFO and KILL, and the numbers in INFO. They are the sessions of all the proxy's
+ * workers: the others are asked (backend/others.h) and answer for theirs. The links to the server, which it would list,
+ * are nobody's. Whether the client may ask is for the server to say: it is asked the same about a client that it cannot have, and an
+ * error of it (NOPERM, NOAUTH) is the answer.
  */
+#include <assert.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "backend/others.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ipc/share.h"
 #include "net/endpoint.h"
 #include "proxy/proxy_priv.h"
 #include "proxy/subs.h"
@@ -32,15 +36,34 @@ struct client_filter {
 	uint64_t max_age_s;        /* 0: any */
 	bool skip_me;
 	bool kill, old_form;
+	char error[192];            /* it could not be read */
+	char *argv[RESP_ARGV_KEPT]; /* owned: as it was asked, for the other workers */
+	size_t argc;
+	/* the answer */
+	struct question *question; /* owned: the other workers are asked; or NULL */
+	struct buf text;
+	uint64_t killed;
+	bool me; /* the asker is among them */
 };
+
+static void
+filter_fini(struct client_filter *f)
+{
+	question_free(&f->question);
+	buf_fini(&f->text);
+	free(f->addr);
+	free(f->laddr);
+	free(f->user);
+	for (size_t i = 0; i < f->argc; i++) {
+		free(f->argv[i]);
+	}
+}
 
 void
 session_filter_fini(struct session *s)
 {
 	if (s->filter != NULL) {
-		free(s->filter->addr);
-		free(s->filter->laddr);
-		free(s->filter->user);
+		filter_fini(s->filter);
 		free(s->filter);
 		s->filter = NULL;
 	}
@@ -182,9 +205,9 @@ set_text(char **field, struct slice value)
 	return true;
 }
 
-/* False: the error was answered. */
+/* False: f->error says why. */
 static bool
-set_type(struct session *s, struct client_filter *f, struct slice value)
+set_type(struct client_filter *f, struct slice value)
 {
 	if (slice_caseeq(value, "normal")) {
 		f->type = TYPE_NORMAL;
@@ -194,29 +217,29 @@ set_type(struct session *s, struct client_filter *f, struct slice value)
 		   slice_caseeq(value, "slave")) {
 		f->type = TYPE_NONE_OF_OURS;
 	} else {
-		session_replyf(s, "-ERR Unknown client type '%.*s'\r\n",
-		    session_is_good_name(value) ? (int)value.len : 0, (const char *)value.ptr);
+		(void)snprintf(f->error, sizeof(f->error), "Unknown client type '%.*s'",
+		    session_is_good_name(value) ? (int)MIN(value.len, (size_t)128) : 0,
+		    (const char *)value.ptr);
 		return false;
 	}
 	return true;
 }
 
 static bool
-syntax_error(struct session *s)
+wrong(struct client_filter *f, const char *what)
 {
-	session_reply(s, "-ERR syntax error\r\n");
+	(void)snprintf(f->error, sizeof(f->error), "%s", what);
 	return false;
 }
 
 static bool
-add_id(struct session *s, struct client_filter *f, struct slice value)
+add_id(struct client_filter *f, struct slice value)
 {
 	uint64_t id;
 
 	if (!slice_to_u64(value, &id) || id == 0) {
-		session_reply(s, f->kill ? "-ERR client-id should be greater than 0\r\n"
-					 : "-ERR Invalid client ID\r\n");
-		return false;
+		return wrong(
+		    f, f->kill ? "client-id should be greater than 0" : "Invalid client ID");
 	}
 	f->has_ids = true;
 	f->ids[f->id_count++] = id;
@@ -224,13 +247,13 @@ add_id(struct session *s, struct client_filter *f, struct slice value)
 }
 
 static bool
-read_kill_option(struct session *s, struct client_filter *f, struct slice name, struct slice value)
+read_kill_option(struct client_filter *f, struct slice name, struct slice value)
 {
 	if (slice_caseeq(name, "ID")) {
-		return add_id(s, f, value);
+		return add_id(f, value);
 	}
 	if (slice_caseeq(name, "TYPE")) {
-		return set_type(s, f, value);
+		return set_type(f, value);
 	}
 	if (slice_caseeq(name, "ADDR")) {
 		return set_text(&f->addr, value);
@@ -242,58 +265,65 @@ read_kill_option(struct session *s, struct client_filter *f, struct slice name, 
 		return set_text(&f->user, value);
 	}
 	if (slice_caseeq(name, "MAXAGE")) {
-		return slice_to_u64(value, &f->max_age_s) || syntax_error(s);
+		return slice_to_u64(value, &f->max_age_s) || wrong(f, "syntax error");
 	}
 	if (slice_caseeq(name, "SKIPME") &&
 	    (slice_caseeq(value, "yes") || slice_caseeq(value, "no"))) {
 		f->skip_me = slice_caseeq(value, "yes");
 		return true;
 	}
-	return syntax_error(s);
+	return wrong(f, "syntax error");
 }
 
-/* CLIENT KILL ADDRESS, or pairs of option and value. */
+/* KILL ADDRESS, or pairs of option and value. */
 static bool
-read_kill(struct session *s, struct client_filter *f, const struct resp_request *req)
+read_kill(struct client_filter *f, const struct slice *argv, size_t argc)
 {
 	f->kill = true;
 	f->skip_me = true;
-	if (req->argc == 3) {
+	if (argc == 2) {
 		f->old_form = true;
 		f->skip_me = false;
-		return set_text(&f->addr, req->argv[2]);
+		return set_text(&f->addr, argv[1]);
 	}
-	if (req->argc % 2 != 0) {
-		return syntax_error(s);
+	if (argc % 2 == 0) {
+		return wrong(f, "syntax error");
 	}
-	for (size_t i = 2; i + 1 < req->kept; i += 2) {
-		if (!read_kill_option(s, f, req->argv[i], req->argv[i + 1])) {
+	for (size_t i = 1; i + 1 < argc; i += 2) {
+		if (!read_kill_option(f, argv[i], argv[i + 1])) {
 			return false;
 		}
 	}
 	return true;
 }
 
-/* CLIENT LIST [TYPE type] [ID id…] */
+/* LIST [TYPE type] [ID id…] */
 static bool
-read_list(struct session *s, struct client_filter *f, const struct resp_request *req)
+read_list(struct client_filter *f, const struct slice *argv, size_t argc)
 {
-	for (size_t i = 2; i < req->kept; i++) {
-		if (slice_caseeq(req->argv[i], "TYPE") && i + 1 < req->kept) {
-			if (!set_type(s, f, req->argv[++i])) {
+	for (size_t i = 1; i < argc; i++) {
+		if (slice_caseeq(argv[i], "TYPE") && i + 1 < argc) {
+			if (!set_type(f, argv[++i])) {
 				return false;
 			}
-		} else if (slice_caseeq(req->argv[i], "ID") && i + 1 < req->kept) {
-			while (++i < req->kept) {
-				if (!add_id(s, f, req->argv[i])) {
+		} else if (slice_caseeq(argv[i], "ID") && i + 1 < argc) {
+			while (++i < argc) {
+				if (!add_id(f, argv[i])) {
 					return false;
 				}
 			}
 		} else {
-			return syntax_error(s);
+			return wrong(f, "syntax error");
 		}
 	}
 	return true;
+}
+
+static bool
+filter_read(struct client_filter *f, const struct slice *argv, size_t argc)
+{
+	buf_init(&f->text, LIST_BYTES_MAX);
+	return (slice_caseeq(argv[0], "KILL") ? read_kill : read_list)(f, argv, argc);
 }
 
 static bool
@@ -322,6 +352,90 @@ is_meant(const struct client_filter *f, const struct session *me, const struct s
 	       clock_mono_ms() - s->created_ms >= f->max_age_s * 1000;
 }
 
+/* ---- the answer ---- */
+
+/* All of this worker's that are meant; `me` NULL: another worker's client asks. */
+static void
+look_at_ours(struct proxy *p, struct client_filter *f, struct session *me)
+{
+	list_for_each_safe (item, next, &p->sessions) {
+		struct session *one = CONTAINER_OF(item, struct session, link);
+
+		if (!is_meant(f, me, one)) {
+			continue;
+		}
+		if (!f->kill) {
+			(void)add_line(&f->text, one); /* there is a bound to what is shown */
+			continue;
+		}
+		f->killed++;
+		if (one == me) {
+			f->me = true;
+		} else {
+			session_close(one);
+		}
+	}
+}
+
+/* All is known. */
+static void
+reply(struct session *s)
+{
+	struct client_filter *f = s->filter;
+
+	if (!f->kill) {
+		reply_text(s, buf_slice(&f->text));
+	} else if (!f->old_form) {
+		session_replyf(s, ":%llu\r\n", (unsigned long long)f->killed);
+	} else {
+		session_reply(s, f->killed > 0 ? "+OK\r\n" : "-ERR No such client\r\n");
+	}
+	s->closing = s->closing || f->me; /* once that is sent */
+	session_filter_fini(s);
+}
+
+static void
+on_told(void *arg, const char *text)
+{
+	struct session *s = OBJ_CAST((struct session *)arg, SESSION_MAGIC);
+	struct client_filter *f = s->filter;
+	uint64_t killed;
+
+	if (text == NULL) {
+		reply(s);
+		if (s->conn != NULL && (s->closing || s->eof)) {
+			session_close_with(s, "");
+		} else if (s->conn != NULL) {
+			session_read_on(s);
+		}
+	} else if (!f->kill) {
+		(void)!buf_add_str(&f->text, text);
+	} else if (slice_to_u64(slice_str(text), &killed)) {
+		f->killed += killed;
+	}
+}
+
+void
+proxy_asked(void *state, const char *const *words, size_t count, struct buf *out)
+{
+	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
+	struct slice argv[RESP_ARGV_KEPT];
+	struct client_filter f = {.kill = false};
+
+	for (size_t i = 0; i < count && i < ARRAY_LEN(argv); i++) {
+		argv[i] = slice_str(words[i]);
+	}
+	if (count > 0 && count <= ARRAY_LEN(argv) && filter_read(&f, argv, count)) {
+		look_at_ours(p, &f, NULL);
+		if (f.kill) {
+			(void)!buf_addf(out, "%llu", (unsigned long long)f.killed);
+		} else {
+			(void)!buf_add_slice(out, buf_slice(&f.text));
+		}
+	}
+	filter_fini(&f);
+}
+
 /* ---- the commands ---- */
 
 enum dispatch
@@ -333,7 +447,8 @@ session_clients_command(struct session *s, const struct resp_request *req)
 	enum dispatch d = DISPATCH_DONE;
 
 	s->filter = f;
-	if (!(kill ? read_kill : read_list)(s, f, req)) {
+	if (!filter_read(f, req->argv + 1, req->kept - 1)) {
+		session_replyf(s, "-ERR %s\r\n", f->error);
 		session_filter_fini(s);
 		return s->conn != NULL ? DISPATCH_DONE : DISPATCH_CLOSED;
 	}
@@ -344,68 +459,40 @@ session_clients_command(struct session *s, const struct resp_request *req)
 	buf_fini(&ask);
 	if (d != DISPATCH_DONE || s->requester.unanswered == 0) {
 		session_filter_fini(s);
-	} else {
-		(void)session_wait_for(s, WAIT_REPLIES);
+		return d;
+	}
+	(void)session_wait_for(s, WAIT_REPLIES);
+	f->argc = req->kept - 1;
+	for (size_t i = 0; i < f->argc; i++) {
+		f->argv[i] = xstrndup((const char *)req->argv[i + 1].ptr, req->argv[i + 1].len);
 	}
 	return d;
 }
 
-static void
-reply_list(struct session *s)
-{
-	struct buf text;
-	int err = 0;
-
-	buf_init(&text, LIST_BYTES_MAX);
-	list_for_each (item, &s->proxy->sessions) {
-		const struct session *one = CONTAINER_OF(item, struct session, link);
-
-		if (err == 0 && is_meant(s->filter, s, one)) {
-			err = add_line(&text, one);
-		}
-	}
-	reply_text(s, buf_slice(&text));
-	buf_fini(&text);
-}
-
-static void
-kill_them(struct session *s)
-{
-	unsigned count = 0;
-	bool me = false;
-
-	list_for_each_safe (item, next, &s->proxy->sessions) {
-		struct session *one = CONTAINER_OF(item, struct session, link);
-
-		if (!is_meant(s->filter, s, one)) {
-			continue;
-		}
-		count++;
-		if (one == s) {
-			me = true;
-		} else {
-			session_close(one);
-		}
-	}
-	if (!s->filter->old_form) {
-		session_replyf(s, ":%u\r\n", count);
-	} else {
-		session_reply(s, count > 0 ? "+OK\r\n" : "-ERR No such client\r\n");
-	}
-	s->closing = s->closing || me; /* once that is sent */
-}
-
 void
-session_clients_answer(struct session *s, const struct lane_reply *reply)
+session_clients_answer(struct session *s, const struct lane_reply *answer)
 {
-	if (reply->type == '-') {
-		session_write(s, reply->raw);
-	} else if (s->filter->kill) {
-		kill_them(s);
-	} else {
-		reply_list(s);
+	struct client_filter *f = s->filter;
+	struct slice words[RESP_ARGV_KEPT];
+
+	if (answer->type == '-') {
+		session_write(s, answer->raw);
+		session_filter_fini(s);
+		return;
 	}
-	session_filter_fini(s);
+	look_at_ours(s->proxy, f, s);
+	for (size_t i = 0; i < f->argc; i++) {
+		words[i] = slice_str(f->argv[i]);
+	}
+	if (s->proxy->worker != NULL) {
+		f->question =
+		    question_new(worker_others(s->proxy->worker), words, f->argc, on_told, s);
+	}
+	if (f->question == NULL) {
+		reply(s);
+	} else {
+		(void)session_wait_for(s, WAIT_OTHERS);
+	}
 }
 
 /* Only a client that waits on a connection of its own can be meant, and the server knows it by another id. */
@@ -434,6 +521,35 @@ session_unblock_command(struct session *s, const struct resp_request *req)
 
 /* ---- INFO ---- */
 
+size_t
+proxy_clients(const struct proxy *p)
+{
+	return p->share != NULL ? (size_t)share_sum(p->share, SHARE_CLIENTS) : p->session_count;
+}
+
+void
+proxy_count(struct proxy *p)
+{
+	if (p->share != NULL) {
+		share_set(p->share, p->slot, SHARE_CLIENTS, (uint32_t)p->session_count);
+	}
+}
+
+size_t
+proxy_blocked(struct proxy *p)
+{
+	uint32_t count = 0;
+
+	list_for_each (item, &p->sessions) {
+		count += session_is_blocked(CONTAINER_OF(item, struct session, link));
+	}
+	if (p->share == NULL) {
+		return count;
+	}
+	share_set(p->share, p->slot, SHARE_BLOCKED, count);
+	return (size_t)share_sum(p->share, SHARE_BLOCKED);
+}
+
 struct number {
 	const char *name;
 	size_t value;
@@ -456,8 +572,9 @@ add_info_line(struct buf *out, struct slice line, const struct number *numbers, 
 void
 session_info_answer(struct session *s, const struct lane_reply *reply)
 {
-	struct number numbers[] = {{"connected_clients", s->proxy->session_count},
-	    {"maxclients", s->proxy->conf.max_clients}, {"blocked_clients", 0}};
+	struct number numbers[] = {{"connected_clients", proxy_clients(s->proxy)},
+	    {"maxclients", s->proxy->conf.max_clients},
+	    {"blocked_clients", proxy_blocked(s->proxy)}};
 	struct resp_cursor c = {reply->raw};
 	struct resp_item item;
 	struct slice rest;
@@ -469,9 +586,6 @@ session_info_answer(struct session *s, const struct lane_reply *reply)
 	    (item.type != RESP_BULK && item.type != RESP_VERBATIM)) {
 		session_write(s, reply->raw);
 		return;
-	}
-	list_for_each (it, &s->proxy->sessions) {
-		numbers[2].value += session_is_blocked(CONTAINER_OF(it, struct session, link));
 	}
 	rest = item.str;
 	buf_init(&out, 0);

@@ -4,6 +4,7 @@ src_proxy_libproxy_a_SOURCES = \
 	src/proxy/multi.c src/proxy/own.c \
 	src/proxy/proxy.c src/proxy/proxy.h src/proxy/proxy_priv.h \
 	src/proxy/raw.c \
+	src/proxy/script.c \
 	src/proxy/session.c \
 	src/proxy/state.c \
 	src/proxy/subs.c src/proxy/subs.h

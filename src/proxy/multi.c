@@ -231,6 +231,7 @@ give_up(struct session *s, const char *exec_reply)
 	struct multi *m = s->multi;
 
 	m->away = false;
+	session_lesson_fini(s);
 	s->multi_lost = true;
 	s->multi_asked = false;
 	while (m->answered < m->count && s->conn != NULL) {

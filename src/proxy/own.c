@@ -116,7 +116,7 @@ send_wait(struct session *s, const struct command *cmd, const struct resp_reques
 		return DISPATCH_DONE;
 	}
 	s->info_asked = true;
-	s->wait_counts = false;
+	s->wait_at = 0;
 	d = session_forward(s, req->raw, LANE_READ);
 	if (d == DISPATCH_DONE && s->requester.unanswered > 0) {
 		s->waits_for_aof = cmd->arity == 4;
@@ -144,8 +144,10 @@ session_wait_info(struct session *s, const struct lane_reply *reply)
 		end = memchr(id.ptr, '\r', (size_t)(reply->raw.ptr + reply->raw.len - id.ptr));
 		id.len = end != NULL ? (size_t)(end - id.ptr) : 0;
 	}
-	s->wait_counts = backend_is_process(s->backend, s->written_at, id) ||
-			 (reply->type == '-' && s->written_at == reply->process); /* may not ask */
+	if (backend_is_process(s->backend, s->written_at, id) ||
+	    (reply->type == '-' && s->written_at == reply->process)) { /* may not ask */
+		s->wait_at = reply->process;
+	}
 }
 
 struct slice
@@ -160,7 +162,8 @@ session_wait_answer(struct session *s, const struct lane_reply *reply)
 	    item.type != (s->waits_for_aof ? RESP_ARRAY : RESP_INT)) {
 		return reply->raw; /* an error */
 	}
-	if (s->written_at != 0 && !s->wait_counts) {
+	/* lost with its link and sent again it may have been answered by another server than INFO */
+	if (s->written_at != 0 && reply->process != s->wait_at) {
 		s->written_at = 0;
 		return slice_str(s->waits_for_aof ? "*2\r\n:0\r\n:0\r\n" : ":0\r\n");
 	}
@@ -294,6 +297,10 @@ session_own_answered(struct session *s, const struct lane_reply *reply)
 void
 session_own_lost(struct session *s)
 {
+	if (s->in_reply) {
+		session_close(s); /* nobody has the rest of it */
+		return;
+	}
 	switch ((enum session_own)s->own_mode) {
 	case OWN_MULTI:
 		session_multi_lost(s);

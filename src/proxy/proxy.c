@@ -16,7 +16,8 @@ readers_conf(const struct proxy *p)
 {
 	return (struct backend_conf){.hold_ms = worker_conf(p->worker)->proxy_hold_ms,
 	    .client_name = "holdfast",
-	    .metrics = backend_metrics(p->backend)};
+	    .metrics = backend_metrics(p->backend),
+	    .scripts = backend_scripts(p->backend)};
 }
 
 static void
@@ -127,6 +128,7 @@ on_idle_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 		look_at_session(p, CONTAINER_OF(item, struct session, link), now);
 	}
 	look_at_memory(p);
+	(void)proxy_blocked(p); /* the others may want to know */
 	if (p->paused) {
 		p->paused = false;
 		worker_pause_doors(p->worker, false);
@@ -143,6 +145,8 @@ proxy_start(struct worker *w, void **ret_state, struct errmsg *err)
 	    .worker = w,
 	    .loop = worker_loop(w),
 	    .backend = worker_backend(w),
+	    .share = worker_share(w),
+	    .slot = worker_slot(w),
 	    .next_id = 1};
 	list_init(&p->sessions);
 	buf_init(&p->inline_buf, 8 * RESP_INLINE_MAX);
@@ -167,7 +171,7 @@ proxy_accept(void *state, struct conn *c, unsigned door, const struct endpoint *
 	static const char full[] = "-ERR max number of clients reached\r\n";
 	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
 
-	if (p->draining || p->session_count >= p->conf.max_clients ||
+	if (p->draining || proxy_clients(p) >= p->conf.max_clients ||
 	    (door == DOOR_READ && p->readers == NULL)) {
 		p->stats.refused++;
 		(void)!conn_write(c, full, sizeof(full) - 1);
@@ -339,5 +343,6 @@ const struct worker_ops proxy_worker_ops = {.role = "proxy",
     .accept = proxy_accept,
     .apply = proxy_apply,
     .report = proxy_report,
+    .asked = proxy_asked,
     .drain = proxy_drain,
     .stop = proxy_stop};

@@ -51,6 +51,8 @@ struct proxy {
 	struct confirm *confirms[DOOR_COUNT];
 	struct readers *readers; /* owned: for DOOR_READ; NULL: there is none */
 	bool draining;
+	struct share *share; /* borrowed: of all workers; NULL: this is the only one */
+	unsigned slot;       /* ours there */
 	struct {
 		uint64_t accepted, refused;
 		uint64_t idle, slow, violations; /* clients closed for that */
@@ -74,6 +76,7 @@ enum session_wait {
 	WAIT_REPLIES, /* all that was asked must be answered first */
 	WAIT_ROOM,    /* the lane takes no more */
 	WAIT_CLIENT,  /* the client does not read its replies */
+	WAIT_OTHERS,  /* the other workers are asked */
 };
 
 /* What its own lane is for. */
@@ -87,6 +90,7 @@ enum session_own {
 };
 
 struct holding;
+struct lesson;
 struct client_filter;
 struct login;
 struct multi;
@@ -114,6 +118,7 @@ struct session {
 	struct raw *raw;         /* owned: OWN_RAW's state */
 	struct multi *multi;     /* owned: OWN_MULTI's, from MULTI on */
 	struct holding *holding; /* owned: replies that wait for replicas; NULL: none */
+	struct lesson *lesson;   /* owned: a script of which the reply says whether it was taken */
 	const char *instead; /* borrowed (static): replaces the next reply; NULL: nothing does */
 	char *name;          /* owned: CLIENT SETNAME */
 	char *lib_name, *lib_version; /* owned: CLIENT SETINFO */
@@ -124,6 +129,8 @@ struct session {
 	uint64_t number;    /* CLIENT ID */
 	uint64_t active_ms;
 	unsigned written_at; /* lane_reply.process of a write that no WAIT has confirmed, or 0 */
+	unsigned
+	    wait_at; /* lane_reply.process of who took the writes and may count for WAIT, or 0 */
 	uint64_t wait_for;   /* how many replicas the WAIT that is due asked for; 0: none is due */
 	uint16_t asked;      /* the present request's command: metrics_command */
 	uint8_t door;        /* enum proxy_door */
@@ -131,6 +138,7 @@ struct session {
 	uint8_t own_mode;    /* enum session_own */
 	uint8_t large_reads; /* to come, see SESSION_LARGE_READS */
 	bool eof;            /* the client sends no more */
+	bool in_reply;       /* it has a part of one */
 	bool closing;        /* gone after the replies that are due */
 	bool ending;         /* gone once those that wait for replicas are written */
 	bool watch_lost;     /* EXEC must fail: what was watched is not known any more */
@@ -145,8 +153,7 @@ struct session {
 	bool info_due;      /* the next reply is INFO's for the client */
 	bool multi_dirty;   /* EXEC must fail: something in it was refused here */
 	bool waits_for_aof; /* the WAIT that is due is WAITAOF */
-	bool info_asked;    /* the next reply is INFO's, for it … */
-	bool wait_counts;   /* … and it says that WAIT is answered by whoever took the writes */
+	bool info_asked;    /* the next reply is INFO's, for it: see wait_at */
 };
 
 enum dispatch {
@@ -207,6 +214,13 @@ enum dispatch session_clients_command(struct session *s, const struct resp_reque
 void session_clients_answer(struct session *s, const struct lane_reply *reply);
 void session_filter_fini(struct session *s);
 enum dispatch session_unblock_command(struct session *s, const struct resp_request *req);
+/* Of all workers. */
+size_t proxy_clients(const struct proxy *p);
+size_t proxy_blocked(struct proxy *p);
+/* There are more sessions here, or fewer. */
+void proxy_count(struct proxy *p);
+/* Another worker's client asks for the clients: worker_ops.asked. */
+void proxy_asked(void *state, const char *const *words, size_t count, struct buf *out);
 /* INFO's reply, with our clients in place of the server's. */
 void session_info_answer(struct session *s, const struct lane_reply *reply);
 /* Does it wait on the server, for others to do something? */
@@ -238,6 +252,13 @@ void session_multi_room(struct session *s);
 void session_multi_fini(struct session *s);
 /* Commands that are queued; -1: there is no transaction. */
 int session_multi_queued(const struct session *s);
+
+/* --- script.c: scripts that the next master is to know --- */
+enum dispatch session_script_command(
+    struct session *s, const struct command *cmd, const struct resp_request *req);
+/* The reply to it came. */
+void session_lesson_answered(struct session *s, bool ok);
+void session_lesson_fini(struct session *s);
 
 /* --- raw.c: subscriptions and MONITOR, where replies are not one for each request --- */
 enum dispatch session_raw_command(

@@ -1,7 +1,8 @@
 /*
  * Subscriptions and MONITOR: the server speaks when it likes, so requests and replies are not
  * matched; bytes go both ways as they are, and what the server says about subscriptions is
- * remembered. After a failover the same is subscribed again on the new master.
+ * remembered. After a failover the same is subscribed again on the new master, and what was asked and not yet answered is asked
+ * again; the replies that the client has already are dropped.
  *
  * To leave this mode it must be known that nothing is on its way any more: before the first command
  * that is none of it, while nothing is subscribed, a PING with a mark of ours is sent; when the mark
@@ -16,6 +17,9 @@
 #include "proxy/subs.h"
 #include "resp/write.h"
 
+/* Of what was asked and not yet answered. */
+#define ASKED_BYTES_MAX ((size_t)64 * 1024)
+
 static const char mark_request[] = "*2\r\n$4\r\nPING\r\n$13\r\nholdfast-mark\r\n";
 /* Without subscriptions, and with some in RESP2. */
 static const char mark_reply[] = "$13\r\nholdfast-mark\r\n";
@@ -24,7 +28,10 @@ static const char mark_reply_subscribed[] = "*2\r\n$4\r\npong\r\n$13\r\nholdfast
 struct raw {
 	struct subs subs;
 	uint64_t due;     /* replies that the client waits for */
-	uint64_t swallow; /* replies to what we asked ourselves */
+	uint64_t swallow; /* replies to what we asked ourselves, or once more */
+	struct buf asked; /* since `due` was 0 … */
+	uint64_t given;   /* … and how many replies to that the client has */
+	bool lost_asked;  /* that is not all of it, or cannot be asked twice */
 	uint64_t lost_ms; /* since when there is no link; 0: there is one */
 	bool monitor;
 	bool forever; /* no way back, and nothing to rebuild: CLIENT REPLY */
@@ -36,6 +43,7 @@ session_raw_fini(struct session *s)
 {
 	if (s->raw != NULL) {
 		subs_fini(&s->raw->subs);
+		buf_fini(&s->raw->asked);
 		free(s->raw);
 		s->raw = NULL;
 	}
@@ -101,6 +109,7 @@ begin(struct session *s)
 		return session_wait_for(s, WAIT_ROOM);
 	}
 	s->raw = xcalloc(1, sizeof(*s->raw));
+	buf_init(&s->raw->asked, ASKED_BYTES_MAX);
 	s->own_mode = OWN_RAW;
 	lane_set_pinned(s->own, true);
 	lane_set_raw(s->own, true);
@@ -163,6 +172,28 @@ cannot_be_confirmed(const struct session *s, const struct command *cmd)
 	       (cmd == NULL || (cmd->flags & (CMD_WRITE | CMD_OWN)) != 0);
 }
 
+/* All is answered. */
+static void
+forget_asked(struct raw *r)
+{
+	buf_fini(&r->asked);
+	r->given = 0;
+	r->lost_asked = false;
+}
+
+/* Only what names its channels gets as many replies when it is asked again. */
+static void
+note(struct session *s, const struct command *cmd, const struct resp_request *req)
+{
+	struct raw *r = s->raw;
+	uint64_t replies = replies_to(s, cmd, req);
+	bool names = cmd != NULL && cmd->id >= CMD_SUBSCRIBE && cmd->id <= CMD_SUNSUBSCRIBE &&
+		     req->argc > 1 && !r->monitor;
+
+	r->due += replies;
+	r->lost_asked = r->lost_asked || !names || buf_add_slice(&r->asked, req->raw) < 0;
+}
+
 enum dispatch
 session_raw_command(struct session *s, const struct command *cmd, const struct resp_request *req)
 {
@@ -193,7 +224,7 @@ session_raw_command(struct session *s, const struct command *cmd, const struct r
 	d = session_forward(s, req->raw, 0);
 	if (d == DISPATCH_DONE) {
 		session_count_local(s, false);
-		s->raw->due += replies_to(s, cmd, req);
+		note(s, cmd, req);
 		if (is_pubsub && cmd->id == CMD_MONITOR) {
 			s->raw->monitor = true;
 		} else if (is_pubsub && cmd->id == CMD_NONE) {
@@ -212,6 +243,7 @@ on_mark(struct session *s)
 
 	r->marked = false;
 	r->due = 0;
+	forget_asked(r);
 	if (subs_count(&r->subs) == 0) {
 		session_drop_own(s, true);
 	}
@@ -224,7 +256,8 @@ is_ours(struct session *s, struct slice raw, enum subs_message m)
 {
 	struct raw *r = s->raw;
 
-	if (r->swallow > 0 && (m == SUBS_SUBSCRIBED || (r->monitor && m == SUBS_OTHER))) {
+	if (r->swallow > 0 &&
+	    (m == SUBS_SUBSCRIBED || m == SUBS_UNSUBSCRIBED || (r->monitor && m == SUBS_OTHER))) {
 		r->swallow--;
 		return true;
 	}
@@ -258,6 +291,10 @@ session_raw_reply(struct session *s, const struct lane_reply *reply)
 	}
 	if (reply->last && m != SUBS_PUSHED && r->due > 0) {
 		r->due--;
+		r->given++;
+		if (r->due == 0) {
+			forget_asked(r);
+		}
 	}
 	session_write(s, reply->raw);
 }
@@ -275,7 +312,7 @@ session_raw_lost(struct session *s)
 {
 	struct raw *r = s->raw;
 
-	if (r->forever || r->due > 0 || (s->eof && s->conn != NULL)) {
+	if (r->forever || r->lost_asked || (s->eof && s->conn != NULL)) {
 		session_close(s); /* what is due cannot be told apart from what was answered */
 		return;
 	}
@@ -303,11 +340,12 @@ session_raw_room(struct session *s)
 		lane_want(&s->requester, s->own);
 		return;
 	}
-	buf_init(&out, 2 * SUBS_BYTES_MAX);
+	buf_init(&out, 2 * SUBS_BYTES_MAX + ASKED_BYTES_MAX);
 	err = r->monitor ? resp_add_command_str(&out, "MONITOR", NULL)
 			 : subs_add_commands(&r->subs, &out, &replies);
-	r->swallow = r->monitor ? 1 : replies;
+	r->swallow = r->monitor ? 1 : replies + r->given;
 	r->lost_ms = 0;
+	err = err < 0 ? err : buf_add_slice(&out, buf_slice(&r->asked));
 	if (err < 0 ||
 	    (buf_len(&out) > 0 && lane_send(&s->requester, s->own, buf_slice(&out), 0) < 0)) {
 		session_close(s);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ipc/share.h"
 #include "proxy/proxy_priv.h"
 
 #define CLOSE_FLUSH_MS    5000
@@ -46,6 +47,7 @@ leave(struct session *s)
 	session_login_answered(s, false);
 	session_raw_fini(s);
 	session_multi_fini(s);
+	session_lesson_fini(s);
 	session_holding_fini(s);
 	identity_fini(&s->id);
 	free(s->name);
@@ -55,6 +57,7 @@ leave(struct session *s)
 	session_filter_fini(s);
 	list_del(&s->link);
 	p->session_count--;
+	proxy_count(p);
 	loop_bury(p->loop, free_now, s);
 	if (p->draining && list_is_empty(&p->sessions)) {
 		worker_drained(p->worker);
@@ -101,11 +104,18 @@ void
 session_drain(struct session *s)
 {
 	s->closing = true;
-	if (s->requester.unanswered == 0 || s->own_mode == OWN_RAW) {
+	if ((s->requester.unanswered == 0 && s->filter == NULL) || s->own_mode == OWN_RAW) {
 		session_close_with(s, "");
-	} else {
+	} else if (!resp_request_is_streaming(&s->scan)) {
 		conn_pause(s->conn, true);
 	}
+}
+
+/* Its last request is one that comes in pieces; then all is asked. */
+static bool
+has_asked_all(const struct session *s)
+{
+	return s->closing && !resp_request_is_streaming(&s->scan);
 }
 
 /* ---- replies ---- */
@@ -176,7 +186,7 @@ void
 session_read_on(struct session *s)
 {
 	s->wait = WAIT_NOTHING;
-	if (s->conn != NULL && !s->closing) {
+	if (s->conn != NULL && !has_asked_all(s)) {
 		conn_pause(s->conn, false);
 		conn_show_again(s->conn);
 	}
@@ -189,10 +199,13 @@ after_reply(struct session *s, const struct lane_reply *reply)
 	if (s->login != NULL && s->requester.unanswered == 0) {
 		session_login_answered(s, reply->type != '-');
 	}
+	if (s->lesson != NULL && s->requester.unanswered == 0) {
+		session_lesson_answered(s, reply->type != '-');
+	}
 	if (s->own != NULL) {
 		session_own_answered(s, reply);
 	}
-	if (s->conn == NULL || s->requester.unanswered > 0) {
+	if (s->conn == NULL || s->requester.unanswered > 0 || s->filter != NULL) {
 		return;
 	}
 	if (s->closing || s->eof) {
@@ -222,6 +235,7 @@ on_reply(void *owner, const struct lane_reply *reply)
 		session_close(s); /* the reply was cut in the middle */
 		return;
 	}
+	s->in_reply = !reply->last;
 	if (s->own_mode == OWN_RAW) {
 		session_raw_reply(s, reply);
 		return;
@@ -515,8 +529,12 @@ dispatch(struct session *s, const struct resp_request *req, bool begin)
 	if ((cmd->flags & CMD_SESSION) != 0 && !begin) {
 		return session_state_command(s, cmd, req);
 	}
-	if (s->own == NULL && !begin && (cmd->flags & (CMD_BLOCKING | CMD_OWN | CMD_PUBSUB)) == 0) {
+	if (s->own == NULL && !begin &&
+	    (cmd->flags & (CMD_BLOCKING | CMD_OWN | CMD_PUBSUB | CMD_SCRIPT)) == 0) {
 		return session_forward(s, req->raw, (cmd->flags & CMD_READ) != 0 ? LANE_READ : 0);
+	}
+	if ((cmd->flags & CMD_SCRIPT) != 0 && !begin) {
+		return session_script_command(s, cmd, req);
 	}
 	return session_own_command(s, cmd, req, begin);
 }
@@ -526,6 +544,9 @@ protocol_error(struct session *s, const char *error)
 {
 	if (s->requester.unanswered > 0 && !resp_request_is_streaming(&s->scan)) {
 		return session_wait_for(s, WAIT_REPLIES);
+	}
+	if (s->own_mode == OWN_RAW && session_raw_settle(s) != DISPATCH_DONE) {
+		return s->conn != NULL ? DISPATCH_LATER : DISPATCH_CLOSED;
 	}
 	s->proxy->stats.violations++;
 	log_peer(LOG_INFO, "a client is closed: %s", error);
@@ -596,6 +617,10 @@ on_data(struct conn *c, void *owner, struct slice in)
 		size_t used = 0;
 		enum dispatch d;
 
+		if (has_asked_all(s)) {
+			conn_pause(s->conn, true);
+			break;
+		}
 		if (conn_is_full(s->conn) || session_holds_much(s)) {
 			(void)session_wait_for(s, WAIT_CLIENT);
 			break;
@@ -670,7 +695,7 @@ session_new(struct proxy *p, struct conn *c, enum proxy_door door)
 	    .door = (uint8_t)door,
 	    .backend = door == DOOR_READ ? readers_next(p->readers) : p->backend,
 	    .id = {.protocol = 2},
-	    .number = p->next_id++,
+	    .number = p->share != NULL ? share_next(p->share) : p->next_id++,
 	    .created_ms = clock_mono_ms()};
 	s->active_ms = s->created_ms;
 	requester_init(&s->requester, &requester_ops, s);
@@ -682,4 +707,5 @@ session_new(struct proxy *p, struct conn *c, enum proxy_door door)
 	p->stats.accepted++;
 	list_push(&p->sessions, &s->link);
 	p->session_count++;
+	proxy_count(p);
 }

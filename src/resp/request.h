@@ -28,7 +28,7 @@
 #define RESP_INLINE_MAX ((size_t)64 * 1024)
 #define RESP_WHOLE_MAX  ((size_t)32 * 1024)
 #define RESP_BULK_MAX   ((uint64_t)512 * 1024 * 1024)
-#define RESP_ARGS_MAX   ((uint64_t)1024 * 1024)
+#define RESP_ARGS_MAX   ((uint64_t)INT32_MAX) /* as of Redis 7 */
 /* What a reader must be able to hold unconsumed for the scanner (conn_set_limits). */
 #define RESP_REQUEST_HELD (RESP_INLINE_MAX + RESP_WHOLE_MAX + 1024)
 

@@ -4,6 +4,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/agree.c \
 	src/supervisor/asked.c \
 	src/supervisor/control.c \
+	src/supervisor/crowd.c \
 	src/supervisor/damage.c \
 	src/supervisor/decision.c src/supervisor/decision.h \
 	src/supervisor/figures.c \

@@ -471,6 +471,7 @@ finish(struct supervisor *s)
 			(void)unlink(s->doors[i].at.host);
 		}
 	}
+	crowd_fini(s);
 	if (s->lock_fd != -1) {
 		(void)close(s->lock_fd);
 	}

@@ -250,6 +250,8 @@ struct supervisor {
 	size_t unit_count;
 	struct door *doors;
 	size_t door_count;
+	struct share *share; /* owned: of the proxy workers; NULL: there is none yet */
+	int share_fd;        /* owned, with it */
 
 	unsigned plan; /* enum plan_state; written by fsm_step only */
 	ev_timer plan_patience;
@@ -395,6 +397,14 @@ void rejoin_on_name(struct unit *u, const struct channel_msg *msg);
 void rejoin_on_door(struct unit *u, struct channel_msg *msg);
 void rejoin_on_end(struct unit *u);
 void rejoin_on_unfit(struct unit *u, const struct channel_msg *msg);
+
+/* --- crowd.c: what the proxy workers are to each other --- */
+int crowd_tell(struct unit *u);
+void crowd_on_share(struct unit *u, struct channel_msg *msg);
+void crowd_ended(struct unit *u);
+void crowd_on_ask(struct unit *asker, const struct channel_msg *msg);
+void crowd_on_answer(struct unit *from, const struct channel_msg *msg);
+void crowd_fini(struct supervisor *s);
 
 /* ---- roles.c ---- */
 void roles_init(struct supervisor *s);

@@ -159,6 +159,12 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 		rejoin_on_end(u);
 	} else if (strcmp(msg->verb, "unfit") == 0) {
 		rejoin_on_unfit(u, msg);
+	} else if (strcmp(msg->verb, "share") == 0) {
+		crowd_on_share(u, msg);
+	} else if (strcmp(msg->verb, "ask") == 0) {
+		crowd_on_ask(u, msg);
+	} else if (strcmp(msg->verb, "tell") == 0 || strcmp(msg->verb, "told") == 0) {
+		crowd_on_answer(u, msg);
 	} else if (strcmp(msg->verb, "prepared") == 0) {
 		u->prepared = true;
 	} else if (strcmp(msg->verb, "stats") == 0 && msg->arg_count > 0) {
@@ -262,6 +268,9 @@ workers_tell_all(struct unit *u)
 		}
 	}
 	if (rc == 0) {
+		rc = crowd_tell(u);
+	}
+	if (rc == 0) {
 		rc = send_sentinels(u);
 	}
 	if (rc == 0) {
@@ -308,6 +317,7 @@ workers_ended(struct unit *u)
 	json_decref(u->stats);
 	u->stats = NULL;
 	u->accepting = u->routes = false;
+	crowd_ended(u);
 }
 
 static bool

@@ -1,5 +1,7 @@
 """The proxy's clients, as tools see them, and their limits."""
+import os
 import re
+import signal
 import threading
 import time
 
@@ -79,6 +81,64 @@ def test_who_may_ask_is_for_the_server_to_say(make_cluster):
             with pytest.raises(WireError, match="^NOPERM"):
                 other(*words)
         assert w("CLIENT", "KILL", "USER", "weak") == 1
+
+
+def spread(c):
+    """Four clients of each of the two workers, the first worker's first: while one stands still, the other lets them in."""
+    wires = []
+    for name, other in (("proxy-1", "proxy-2"), ("proxy-2", "proxy-1")):
+        os.kill(c.instance(other)["pid"], signal.SIGSTOP)
+        try:
+            wires += [c.wire() for _ in range(4)]
+            for w in wires[-4:]:
+                assert w("PING") == "PONG"
+        finally:
+            os.kill(c.instance(other)["pid"], signal.SIGCONT)
+    return wires
+
+
+def test_several_workers_are_one_proxy(make_cluster):
+    c = make_cluster(options={"proxy.workers": 2, "proxy.max_clients": 8}).start()
+    wires = spread(c)
+    first, blocked = wires[0], wires[4]
+    ids = [w("CLIENT", "ID") for w in wires]
+    assert len(set(ids)) == 8
+
+    def closed(w):
+        return wait_until(w.is_closed, "it to be closed")
+
+    with c.wire() as ninth:
+        closed(ninth)
+        assert ninth.pending.startswith(b"-ERR max number of clients reached")
+    assert sorted(int(one["id"]) for one in listed(first)) == sorted(ids) == sorted(int(one["id"]) for one in listed(wires[7]))
+    blocked.send("BLPOP", "nothing-there", 0)
+    wait_until(lambda: re.search(r"connected_clients:8\r\n.*blocked_clients:1\r\n", first("INFO", "clients").decode(), re.S), "the numbers")
+    assert [one["id"] for one in listed(first, "ID", ids[4])] == [str(ids[4])]
+    assert first("CLIENT", "KILL", "ID", ids[4]) == 1
+    closed(blocked)
+    assert first("CLIENT", "KILL", "%s:%d" % wires[5].sock.getsockname()) == "OK"
+    closed(wires[5])
+    with pytest.raises(WireError, match="^ERR No such client$"):
+        first("CLIENT", "KILL", "127.0.0.1:1")
+    for kill_supervisor in (False, True):
+        if kill_supervisor:  # the next one learns what they share
+            c.kill_supervisor()
+            c.start()
+        with c.wire() as a, c.wire() as b, c.wire() as ninth:
+            assert (a("PING"), b("PING")) == ("PONG", "PONG")
+            closed(ninth)
+            assert len(listed(first)) == 8
+        wait_until(lambda: len(listed(first)) == 6, "two to be gone")
+    c.kill("proxy-2")
+    closed(wires[7])
+    c.wait_ready()
+    assert len(listed(first)) == 4
+    more = [c.wire() for _ in range(4)]
+    assert [w("PING") for w in more] == ["PONG"] * 4
+    assert not {w("CLIENT", "ID") for w in more} & set(ids)
+    assert first("CLIENT", "KILL", "TYPE", "normal") == 7
+    for w in wires[1:4] + more:
+        closed(w)
 
 
 def test_who_does_not_read_is_closed(make_cluster):

@@ -1,4 +1,5 @@
 """The proxy: what a client of a single Redis may expect, kept across failovers, and nobody hurt by anybody else."""
+import hashlib
 import os
 import random
 import re
@@ -6,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -252,18 +254,57 @@ def test_any_mixture_is_answered_in_order(shared):
 
 # --- bad input ---
 
+LONG = 70000
 VIOLATIONS = [
-    b"*2147483648\r\n", b"*01\r\n", b"*+1\r\n", b"* 1\r\n", b"*a\r\n", b"*\r\n", b"*1\r\n$-1\r\n", b"*1\r\n$04\r\nPING\r\n",
-    b"*1\r\n$536870913\r\n", b"*1\r\nPING\r\n", b"*1\r\n:4\r\n", b"*1\r\n$\r\n", b"*1\r\n\r\n", b"*" + b"1" * 70000,
-    b"*1\r\n$" + b"1" * 70000, b"a" * 70000, b'set "a\r\n', b'get "a"b\r\n', b"PING\r\n*1\r\n$x\r\n", b"\r\n*0\r\n*-1\r\nPING\r\n",
+    # how many arguments
+    b"*2147483648\r\n", b"*-2147483649\r\n", b"*9223372036854775808\r\n", b"*01\r\n", b"*+1\r\n", b"*-0\r\n", b"* 1\r\n", b"*1 \r\n",
+    b"*a\r\n", b"*1a\r\n", b"*\r\n", b"*1.0\r\n", b"*0x1\r\n", b"*" + b"1" * LONG, b"\r\n*0\r\n*-1\r\n*-5\r\nPING\r\n",
+    # how long one is
+    b"*1\r\n$-1\r\n", b"*1\r\n$-5\r\n", b"*1\r\n$04\r\nPING\r\n", b"*1\r\n$+4\r\nPING\r\n", b"*1\r\n$ 4\r\nPING\r\n", b"*1\r\n$-0\r\n\r\n",
+    b"*1\r\n$536870913\r\n", b"*1\r\n$9223372036854775808\r\n", b"*1\r\n$\r\n", b"*1\r\n$x\r\n", b"*1\r\n$4x\r\nPING\r\n",
+    b"*1\r\n$" + b"1" * LONG, b"*2\r\n$4\r\nECHO\r\n$00\r\n\r\n",
+    # something else where a length belongs: another request, other types, nested ones, those of RESP3
+    b"*1\r\nPING\r\n", b"*1\r\n:4\r\n", b"*1\r\n\r\n", b"*1\r\n*1\r\n$4\r\nPING\r\n", b"*2\r\n$4\r\nECHO\r\n*1\r\n$1\r\na\r\n", b"*1\r\n%1\r\n",
+    b"*1\r\n=8\r\ntxt:PING\r\n", b"*" * LONG, b"*1\r\n" * 9,
+    # RESP3 where commands belong; with HELLO 3 and without
+    b"%1\r\n$4\r\nPING\r\n", b"_\r\n", b">1\r\n", b"~1\r\n", b"#t\r\n", b"(1\r\n", b"|1\r\n", b"+PING\r\n", b"-PING\r\n", b":1\r\n", b"$4\r\nPING\r\n",
+    b"HELLO 3\r\n%1\r\n", b"HELLO 3\r\n*1\r\n$x\r\n", b"HELLO 3\r\n*1\r\n_\r\n", b"HELLO 4\r\nPING\r\n", b"HELLO x\r\nPING\r\n", b"HELLO 3 x\r\nPING\r\n",
+    # inline
+    b"a" * LONG, b"PING\n", b"  PING  \r\n", b"\n\n\nPING\n", b"PING\r", b"\r\r\nPING\r\n", b'set "a\r\n', b"set 'a\r\n", b'get "a"b\r\n', b"get 'a'b\r\n",
+    b'echo "\\x41\\n\\q"\r\n', b"echo 'a\\'b\\n'\r\n", b'echo ""\r\n', b'echo "\\x4"\r\n', b"echo " + b"a" * 60000 + b"\r\n", b"PI\x00NG\r\n", b"\x00\r\n",
+    # behind something that is right
+    b"PING\r\n*1\r\n$x\r\n", b"*1\r\n$4\r\nPING\r\n\r\n*x\r\n", b"MULTI\r\nPING\r\n*1\r\n$x\r\n", b"SUBSCRIBE a\r\n*1\r\n$x\r\n",
     b"PING\r\nget k\r\n*2\r\n$4\r\nECHO\r\n$2\r\nab\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n\"x\r\n",
+    # halves, which wait
+    b"*", b"*1", b"*1\r", b"*1048577\r\n$4\r\nPING\r\n", b"*2\r\n$4\r\nECHO\r\n", b"*1\r\n$4\r\nPIN", b"*1\r\n$4\r\nPING", b"*1\r\n$4\r\nPING\r", b"*1\n$4\nPING\n", b"PIN",
 ]
 
 
-@pytest.mark.parametrize("data", VIOLATIONS, ids=lambda d: repr(d[:24]))
-def test_a_violation_ends_as_with_redis(shared, data):
-    with shared.wire() as other:
-        assert all_bytes(shared.ports.proxy, data) == all_bytes(shared.status()["master"]["port"], data)
+def test_a_violation_ends_as_with_redis(shared):
+    """The same bytes to the server itself and through the proxy: the same comes back, and it is closed where Redis closes."""
+    def both(data):
+        return [re.sub(rb"(id\r\n):\d+", rb"\1:N", got) + b" closed" * closed
+                for got, closed in (all_bytes(port, data) for port in (shared.ports.proxy, master))]
+
+    master = shared.status()["master"]["port"]
+    with shared.wire() as other, ThreadPoolExecutor(16) as pool:
+        for data, (here, there) in zip(VIOLATIONS, pool.map(both, VIOLATIONS)):
+            assert here == there, data[:60]
+        assert other("PING") == "PONG"
+
+
+def test_a_million_commands_in_one_pipeline(shared):
+    count = 1000000
+    with shared.wire(timeout=120) as w, shared.wire() as other:
+        sender = threading.Thread(target=w.send_raw, args=(b"*1\r\n$4\r\nPING\r\n" * count,))
+        sender.start()
+        got = 0
+        while got < count * 7:
+            part = w.sock.recv(1 << 20)
+            at = got % 7
+            assert part == (b"+PONG\r\n" * (len(part) // 7 + 2))[at:at + len(part)]
+            got += len(part)
+        sender.join()
         assert other("PING") == "PONG"
 
 
@@ -485,6 +526,8 @@ def test_a_planned_switchover_shows_no_error(cluster, measured):
 def test_a_session_is_rebuilt_on_the_next_master(cluster):
     master = cluster.master()
     sub, multi, watcher, named, blocked = (cluster.wire() for _ in range(5))
+    count = named("SCRIPT", "LOAD", "return redis.call('incr', KEYS[1])")
+    assert named("EVAL", "return 'once'", 0) == b"once"
     sub("SUBSCRIBE", "news")
     sub("PSUBSCRIBE", "n?ws")
     named("SELECT", 7)
@@ -492,6 +535,7 @@ def test_a_session_is_rebuilt_on_the_next_master(cluster):
     named("SET", "here", "seven")
     multi("MULTI")
     multi("SET", "m", 1)
+    multi("EVALSHA", count, 1, "counted")
     watcher("SET", "w", 1)
     watcher("WATCH", "w")
     blocked.send("BLPOP", "none", 0)
@@ -502,8 +546,9 @@ def test_a_session_is_rebuilt_on_the_next_master(cluster):
     cluster.wait_master_is_not(master)
     assert named("GET", "here") == b"seven"
     assert named("CLIENT", "GETNAME") == b"bob"
+    assert named("EVALSHA", hashlib.sha1(b"return 'once'").hexdigest(), 0) == b"once", "the new master lacks a script"
     assert multi("SET", "n", 2) == "QUEUED"
-    assert multi("EXEC") == ["OK", "OK"], "nothing of it had happened, so it is asked of the next master"
+    assert multi("EXEC") == ["OK", 1, "OK"], "nothing of it had happened, so it is asked of the next master"
     assert multi("MGET", "m", "n") == [b"1", b"2"]
     assert watcher("GET", "w") == b"1"
     watcher("MULTI")
@@ -555,6 +600,34 @@ def test_alone_against_sentinels_elsewhere(cluster):
         assert w("SET", "alone", 2) == "OK"
     alone.signal(15)
     assert alone.wait() == 0
+
+
+def test_a_stop_answers_what_was_asked(cluster):
+    value = b"v" * (8 * MIB)
+    upload = Wire.pack("SET", "large", value)
+    with cluster.wire() as idle, cluster.wire() as open_, cluster.wire() as blocked, cluster.wire() as half, direct(cluster) as there:
+        assert idle("PING") == "PONG"
+        assert open_("MULTI") == "OK"
+        blocked.send_raw(Wire.pack("SET", "asked", 1) + Wire.pack("BLPOP", "queue", 0))
+        assert blocked.reply() == "OK"
+        half.send_raw(upload[:MIB])
+        wait_until(lambda: b"blocked_clients:1" in there("INFO", "clients"), "the client is blocked")
+        stop = cluster.spawn(*cluster.command("stop", "-d", cluster.dir, "proxy-1"), label="stop")
+        wait_until(idle.is_closed, "who asks nothing goes first")
+        wait_until(open_.is_closed, "nor does an open transaction wait")
+        with cluster.wire() as next_one:  # the socket stays open: it waits for the next proxy
+            next_one.send("PING")
+            half.send_raw(upload[MIB:])
+            assert half.reply() == "OK"
+            wait_until(half.is_closed, "this was its last")
+            there("RPUSH", "queue", "job")
+            assert blocked.reply() == [b"queue", b"job"]
+            wait_until(blocked.is_closed, "all is answered")
+            assert stop.wait() == 0
+            cluster.cli("start", "proxy-1")
+            assert next_one.reply() == "PONG"
+    with cluster.wire() as w:
+        assert w("GET", "large") == value
 
 
 def test_a_dying_proxy_refuses_no_connection(cluster):

@@ -12,3 +12,6 @@ tests_unit_test_command_LDADD = $(LIBS_BACKEND) $(UNIT_LIBS)
 unit_tests += tests/unit/test_metrics
 tests_unit_test_metrics_SOURCES = tests/unit/test_metrics.c tests/unit/unit.h
 tests_unit_test_metrics_LDADD = $(LIBS_BACKEND) $(UNIT_LIBS)
+unit_tests += tests/unit/test_scripts
+tests_unit_test_scripts_SOURCES = tests/unit/test_scripts.c tests/unit/unit.h
+tests_unit_test_scripts_LDADD = $(LIBS_BACKEND) $(UNIT_LIBS)

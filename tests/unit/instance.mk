@@ -42,3 +42,7 @@ tests_unit_test_module_set_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
 unit_tests += tests/unit/test_backup
 tests_unit_test_backup_SOURCES = tests/unit/test_backup.c tests/unit/scratch.h
 tests_unit_test_backup_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_module_trial
+tests_unit_test_module_trial_SOURCES = tests/unit/test_module_trial.c tests/unit/loop_until.h tests/unit/scratch.h
+tests_unit_test_module_trial_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)

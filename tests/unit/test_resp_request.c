@@ -155,7 +155,7 @@ test_violations_are_named_as_redis_names_them(void **state)
 	EXPECT("* 1\r\n", "!Protocol error: invalid multibulk length");
 	EXPECT("*\r\n", "!Protocol error: invalid multibulk length");
 	EXPECT("*a\r\n", "!Protocol error: invalid multibulk length");
-	EXPECT("*1048577\r\n", "!Protocol error: invalid multibulk length");
+	EXPECT("*2147483648\r\n", "!Protocol error: invalid multibulk length");
 	EXPECT("*99999999999999999999\r\n", "!Protocol error: invalid multibulk length");
 	EXPECT("*1\rX", "!Protocol error: invalid multibulk length");
 	EXPECT("*1\r\n$-1\r\n", "!Protocol error: invalid bulk length");

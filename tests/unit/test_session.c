@@ -4,226 +4,10 @@
  */
 #include "unit.h"
 
-#include <hiredis/hiredis.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "backend/backend.h"
-#include "base/list.h"
-#include "fake_server.h"
-#include "proxy/proxy_priv.h"
-#include "topo/topo.h"
-
-struct server {
-	struct fake *fake;
-	bool mute, readonly;
-	const char *run_id;
-	bool holds_wait;             /* WAIT is not answered … */
-	struct fake_client *waiting; /* … but here, by the test */
-	char seen[2048];             /* "1 GET a;": with the number of the connection */
-	int next;
-};
-
-static struct loop *loop;
-static struct topo *topo;
-static struct backend *backend;
-static struct server a, b;
-static struct proxy proxy;
-static uint64_t epoch;
-static int client = -1;
-static char got[65536];
-static bool hung_up;
-
-static void
-on_request(void *arg, struct fake_client *c, const redisReply *q)
-{
-	struct server *s = arg;
-	const char *name = q->element[0]->str, *last = q->element[q->elements - 1]->str;
-	size_t len = strlen(s->seen);
-
-	if (strcasecmp(name, "ROLE") == 0) {
-		fake_say(c, "*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n");
-		return;
-	}
-	if (strcasecmp(name, "COMMAND") == 0) {
-		fake_say(c, "-NOPERM no\r\n");
-		return;
-	}
-	if (strcasecmp(name, "INFO") == 0) {
-		fake_say(c, "$%zu\r\nrun_id:%s\r\n\r\n", strlen(s->run_id) + 9, s->run_id);
-		return;
-	}
-	if (strcasecmp(name, "PING") == 0 && q->elements == 1) {
-		fake_say(c, "+PONG\r\n");
-		return;
-	}
-	if (*fake_mark(c) == 0) {
-		*fake_mark(c) = ++s->next;
-	}
-	(void)snprintf(s->seen + len, sizeof(s->seen) - len, "%d %s%s%s;", *fake_mark(c), name,
-	    q->elements > 1 ? " " : "", q->elements > 1 ? last : "");
-	if (s->mute) {
-		return;
-	}
-	if (strcasecmp(name, "GET") == 0 || strcasecmp(name, "ECHO") == 0) {
-		fake_say(c, "$%zu\r\n%s\r\n", strlen(last), last);
-	} else if (strcasecmp(name, "PING") == 0) {
-		fake_say(c, "$%zu\r\n%s\r\n", strlen(last), last);
-	} else if (strcasecmp(name, "FOO") == 0) {
-		fake_say(c, "-ERR unknown command 'FOO', with args beginning with: \r\n");
-	} else if (s->readonly && strcasecmp(name, "APPEND") == 0) {
-		fake_say(c, "-READONLY You can't write against a read only replica.\r\n");
-	} else if (s->readonly && strcasecmp(name, "EXEC") == 0) {
-		fake_say(c, "-EXECABORT Transaction discarded because of previous errors.\r\n");
-	} else if (strcasecmp(name, "APPEND") == 0) {
-		fake_say(c, "+QUEUED\r\n");
-	} else if (strcasecmp(name, "EXEC") == 0) {
-		fake_say(c, "*0\r\n");
-	} else if (strcasecmp(name, "WAIT") == 0 && s->holds_wait) {
-		s->waiting = c;
-	} else if (strcasecmp(name, "WAIT") == 0) {
-		fake_say(c, ":2\r\n");
-	} else if (strcasecmp(name, "WAITAOF") == 0) {
-		fake_say(c, "*2\r\n:1\r\n:2\r\n");
-	} else if (strcasecmp(name, "SUBSCRIBE") == 0) {
-		for (size_t i = 1; i < q->elements; i++) {
-			fake_say(c, "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%s\r\n:%zu\r\n",
-			    q->element[i]->len, q->element[i]->str, i);
-		}
-	} else if (strcasecmp(name, "UNSUBSCRIBE") == 0) {
-		fake_say(c, "*3\r\n$11\r\nunsubscribe\r\n$%zu\r\n%s\r\n:0\r\n", strlen(last), last);
-	} else if (strcasecmp(name, "AUTH") == 0 && strcmp(last, "good") != 0) {
-		fake_say(c, "-WRONGPASS no\r\n");
-	} else {
-		fake_say(c, "+OK\r\n");
-	}
-}
-
-static void
-name_master(const struct server *s)
-{
-	struct topo_master m = {.at = *fake_at(s->fake), .epoch = ++epoch};
-
-	assert_true(topo_offer(topo, &m, TOPO_FROM_SENTINEL));
-}
-
-static const struct conn_ops no_ops; /* until the session has it */
-
-static int
-setup(void **state)
-{
-	const struct backend_conf conf = {.hold_ms = 2000};
-	int ends[2];
-
-	loop = loop_new();
-	topo = topo_new();
-	backend = backend_new(loop, topo, &conf);
-	memset(&a, 0, sizeof(a));
-	memset(&b, 0, sizeof(b));
-	a.run_id = "a";
-	b.run_id = "b";
-	a.fake = fake_new(loop, on_request, &a);
-	b.fake = fake_new(loop, on_request, &b);
-	epoch = 0;
-	proxy = (struct proxy){.magic = PROXY_MAGIC,
-	    .loop = loop,
-	    .backend = backend,
-	    .next_id = 42,
-	    .limits = RESP_LIMITS_DEFAULT,
-	    .conf = {.max_clients = 100, .max_output_bytes = (size_t)64 << 20}};
-	list_init(&proxy.sessions);
-	buf_init(&proxy.inline_buf, 0);
-	assert_int_equal(
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-	client = ends[0];
-	session_new(&proxy, conn_new(loop, ends[1], &no_ops, NULL), DOOR_LISTEN);
-	got[0] = '\0';
-	hung_up = false;
-	name_master(&a);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)close(client);
-	list_for_each_safe (item, next, &proxy.sessions) {
-		session_close(CONTAINER_OF(item, struct session, link));
-	}
-	confirm_free(&proxy.confirms[DOOR_LISTEN]);
-	backend_free(&backend);
-	topo_free(&topo);
-	fake_free(&a.fake);
-	fake_free(&b.fake);
-	loop_free(&loop);
-	buf_fini(&proxy.inline_buf);
-	return 0;
-}
-
-static struct session *
-session(void)
-{
-	assert_false(list_is_empty(&proxy.sessions));
-	return CONTAINER_OF(proxy.sessions.next, struct session, link);
-}
-
-static void
-say(const char *text)
-{
-	assert_int_equal(write(client, text, strlen(text)), (ssize_t)strlen(text));
-}
-
-static void
-hear(void)
-{
-	size_t len = strlen(got);
-	ssize_t n = read(client, got + len, sizeof(got) - len - 1);
-
-	if (n == 0) {
-		hung_up = true;
-	}
-	got[len + (n > 0 ? (size_t)n : 0)] = '\0';
-}
-
-static bool
-has_heard(void *arg)
-{
-	hear();
-	return strlen(got) >= strlen(arg) || hung_up;
-}
-
-static void
-expect(const char *want)
-{
-	fake_run_until(loop, has_heard, (void *)(uintptr_t)want);
-	assert_string_equal(got, want);
-	got[0] = '\0';
-}
-
-static bool
-is_hung_up(void *arg)
-{
-	hear();
-	return hung_up;
-}
-
-static bool
-has_seen(void *arg)
-{
-	return strstr(a.seen, arg) != NULL;
-}
-
-static bool
-b_has_seen(void *arg)
-{
-	return strstr(b.seen, arg) != NULL;
-}
-
-static void
-until_seen(const char *text)
-{
-	fake_run_until(loop, has_seen, (void *)(uintptr_t)text);
-}
+#include "backend/scripts.h"
+#include "session_world.h"
 
 static void
 answers_made_here_keep_their_place(void **state)
@@ -525,15 +309,6 @@ wait_is_about_what_was_written_over_another_connection(void **state)
 	assert_string_equal(a.seen, "1 set 1;2 wait 100;2 waitaof 100;2 wait 1;");
 }
 
-/* The server is killed and started again behind the same address: it may have lost the write. */
-static void
-restart_in_place(void)
-{
-	a.run_id = "another";
-	a.seen[0] = '\0';
-	fake_drop_all(a.fake);
-}
-
 static void
 wait_confirms_nothing_that_a_restarted_master_may_have_lost(void **state)
 {
@@ -562,6 +337,60 @@ wait_counts_after_a_mere_loss_of_connections(void **state)
 	fake_drop_all(a.fake);
 	say("wait 1 100\r\n");
 	expect(":2\r\n");
+}
+
+/* ---- scripts ---- */
+
+/* No server has the scripts of another, nor its own when it is started again. */
+static void
+the_next_master_is_given_the_scripts(void **state)
+{
+	say("eval bad 0\r\neval one 0\r\nget 1\r\nscript load two\r\neval one 0\r\n");
+	expect("-ERR Error compiling script\r\n:1\r\n$1\r\n1\r\n+OK\r\n:1\r\n");
+	assert_int_equal(scripts_count(backend_scripts(backend)), 2);
+	name_master(&b);
+	say("evalsha x 0\r\n");
+	expect("+OK\r\n");
+	assert_string_equal(b.seen, "1 SCRIPT one;1 SCRIPT two;2 evalsha 0;");
+}
+
+static void
+a_restarted_master_is_given_the_scripts(void **state)
+{
+	say("script load one\r\n");
+	expect("+OK\r\n");
+	restart_in_place();
+	say("evalsha x 0\r\n");
+	expect("+OK\r\n");
+	assert_non_null(strstr(a.seen, " SCRIPT one;"));
+	a.seen[0] = '\0';
+	fake_drop_all(a.fake); /* a broken connection alone is no reason */
+	say("evalsha x 0\r\n");
+	expect("+OK\r\n");
+	assert_null(strstr(a.seen, "SCRIPT"));
+}
+
+static void
+a_transaction_finds_its_scripts_at_the_next_master(void **state)
+{
+	say("multi\r\nscript load one\r\nappend 1\r\n");
+	expect("+OK\r\n+OK\r\n+QUEUED\r\n");
+	name_master(&b);
+	say("evalsha x 0\r\nexec\r\n");
+	expect("+OK\r\n*0\r\n");
+	assert_string_equal(
+	    b.seen, "1 SCRIPT one;2 multi;2 script one;2 append 1;2 evalsha 0;2 exec;");
+}
+
+static void
+flushed_scripts_are_forgotten(void **state)
+{
+	say("script load one\r\nscript flush\r\n");
+	expect("+OK\r\n+OK\r\n");
+	name_master(&b);
+	say("evalsha x 0\r\n");
+	expect("+OK\r\n");
+	assert_string_equal(b.seen, "1 evalsha 0;");
 }
 
 /* ---- durability ---- */
@@ -741,7 +570,7 @@ a_browser_is_hung_up_on(void **state)
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(answers_made_here_keep_their_place),
 	    TEST(a_fault_is_told_after_what_was_right),
@@ -768,6 +597,10 @@ main(void)
 	    TEST(wait_is_about_what_was_written_over_another_connection),
 	    TEST(wait_confirms_nothing_that_a_restarted_master_may_have_lost),
 	    TEST(wait_counts_after_a_mere_loss_of_connections),
+	    TEST(the_next_master_is_given_the_scripts),
+	    TEST(a_restarted_master_is_given_the_scripts),
+	    TEST(a_transaction_finds_its_scripts_at_the_next_master),
+	    TEST(flushed_scripts_are_forgotten),
 	    TEST(a_write_is_acknowledged_once_replicas_have_it),
 	    TEST(too_few_replicas_are_told),
 	    TEST(an_error_is_not_waited_for),
