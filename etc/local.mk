@@ -2,8 +2,9 @@
 # is a document, not a configuration: installing never touches what stands in /etc.
 dist_man_MANS += etc/man/holdfast.conf.5
 dist_man_MANS += etc/man/holdfast-api.7 etc/man/holdfast-internals.7
-# the description of /api/v1 that a test holds against the answers
-dist_doc_DATA = etc/holdfast.ini etc/openapi.json
+# the description of /api/v1 that a test holds against the answers; alerts and a dashboard for /metrics, likewise (tests/lint/check_metrics.py)
+dist_doc_DATA = etc/holdfast.ini etc/openapi.json \
+	etc/prometheus/holdfast.rules.yml etc/grafana/holdfast-dashboard.json
 
 update-docs: holdfast$(EXEEXT)
 	./holdfast$(EXEEXT) debug options ini >$(srcdir)/etc/holdfast.ini.tmp && \

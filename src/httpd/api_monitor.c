@@ -12,8 +12,8 @@
 #include "base/mem.h"
 #include "httpd/api_command.h"
 #include "httpd/exchange.h"
+#include "httpd/monline.h"
 #include "httpd/sse.h"
-#include "httpd/typed.h"
 #include "net/conn.h"
 #include "resp/reply.h"
 #include "resp/write.h"
@@ -48,110 +48,13 @@ end(struct monitor *m, const char *reason)
 	struct api *a = m->api;
 	json_t *doc = json_pack("{s:s,s:I,s:I}", "reason", reason, "lines", (json_int_t)m->lines,
 	    "left_out", (json_int_t)m->left_out);
-	char *text = json_dumps(doc, JSON_COMPACT);
 
-	json_decref(doc);
 	api_set_work(a, NULL, NULL);
 	drop_monitor(m);
-	if (sse_send(a, "end", 0, slice_str(text))) {
-		sse_end(a);
-	}
-	free(text);
+	sse_end_with(a, doc);
 }
 
 /* ---- a line ---- */
-
-static int
-hex_of(uint8_t c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
-/* A word in quotes, as redis writes it (sds.c, sdscatrepr), off the front of *s. False: there is none. */
-static bool
-take_quoted(struct slice *s, struct buf *word)
-{
-	size_t i = 1;
-
-	buf_clear(word);
-	if (s->len < 2 || s->ptr[0] != '"') {
-		return false;
-	}
-	while (i < s->len && s->ptr[i] != '"') {
-		uint8_t c = s->ptr[i++];
-
-		if (c == '\\' && i < s->len) {
-			static const char plain[] = "nrtab", meant[] = "\n\r\t\a\b";
-			const char *at;
-
-			c = s->ptr[i++];
-			at = c != '\0' ? strchr(plain, c) : NULL;
-			if (at != NULL) {
-				c = (uint8_t)meant[at - plain];
-			} else if (c == 'x' && i + 1 < s->len && hex_of(s->ptr[i]) >= 0 &&
-				   hex_of(s->ptr[i + 1]) >= 0) {
-				c = (uint8_t)(hex_of(s->ptr[i]) * 16 + hex_of(s->ptr[i + 1]));
-				i += 2;
-			}
-		}
-		if (buf_add(word, &c, 1) < 0) {
-			return false;
-		}
-	}
-	if (i >= s->len) {
-		return false;
-	}
-	s->ptr += i + 1;
-	s->len -= i + 1;
-	while (s->len > 0 && s->ptr[0] == ' ') {
-		s->ptr++;
-		s->len--;
-	}
-	return true;
-}
-
-/* +1339518083.107412 [0 127.0.0.1:60866] "keys" "*" */
-static int
-add_line(struct buf *out, struct slice raw)
-{
-	const uint8_t *open = memchr(raw.ptr, '[', raw.len), *close = NULL, *blank;
-	size_t time_len = open != NULL ? (size_t)(open - raw.ptr) : 0;
-	struct buf word;
-	const char *comma = "";
-	int err;
-
-	if (open != NULL) {
-		close = memchr(open, ']', raw.len - time_len);
-	}
-	blank = close != NULL ? memchr(open, ' ', (size_t)(close - open)) : NULL;
-	if (blank == NULL || time_len < 3 || time_len > 40 ||
-	    strspn((const char *)raw.ptr + 1, "0123456789.") != time_len - 2) {
-		return -EBADMSG;
-	}
-	err = buf_addf(out, "{\"time\":%.*s,\"db\":%u,\"client\":", (int)time_len - 2,
-	    (const char *)raw.ptr + 1, (unsigned)strtoul((const char *)open + 1, NULL, 10));
-	if (err == 0) {
-		err = typed_add_bytes(out, (struct slice){blank + 1, (size_t)(close - blank) - 1});
-	}
-	if (err == 0) {
-		err = buf_add_str(out, ",\"command\":[");
-	}
-	raw.len -= (size_t)(close - raw.ptr) + 2;
-	raw.ptr = close + 2;
-	buf_init(&word, 0);
-	while (err == 0 && take_quoted(&raw, &word)) {
-		err = buf_add_str(out, comma);
-		if (err == 0) {
-			err = typed_add_bytes(out, buf_slice(&word));
-		}
-		comma = ",";
-	}
-	buf_fini(&word);
-	return err < 0 ? err : buf_add_str(out, "]}");
-}
 
 /* True when the monitor is over. */
 static bool
@@ -173,7 +76,7 @@ take_line(struct monitor *m, struct slice raw)
 		return false;
 	}
 	buf_init(&text, 0);
-	if (add_line(&text, raw) == 0) {
+	if (monline_add_json(&text, raw) == 0) {
 		m->lines++;
 		lives = sse_send(m->api, "line", 0, buf_slice(&text));
 	}

@@ -37,16 +37,10 @@ static void
 end(struct listening *l, const char *reason)
 {
 	struct api *a = l->api;
-	json_t *doc = json_pack("{s:s}", "reason", reason);
-	char *text = json_dumps(doc, JSON_COMPACT);
 
-	json_decref(doc);
 	api_set_work(a, NULL, NULL);
 	drop_listening(l);
-	if (sse_send(a, "end", 0, slice_str(text))) {
-		sse_end(a);
-	}
-	free(text);
+	sse_end_with(a, json_pack("{s:s}", "reason", reason));
 }
 
 static int

@@ -16,12 +16,12 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "httpd/acl.h"
+#include "httpd/cookie.h"
 #include "httpd/httpd_priv.h"
 #include "httpd/session.h"
 #include "net/conn.h"
 
 #define MAC_BYTES    32
-#define MAC_HEX      (2 * MAC_BYTES)
 #define FAILURES_MAX 10    /* wrong passwords from one address … */
 #define FAILURES_MS  60000 /* … in this time; then it waits */
 
@@ -61,11 +61,12 @@ to_hex(const uint8_t *bytes, size_t count, char *text)
 
 /* Of what the cookie says, and of what it does not say: password and role as they are now. */
 static void
-sign(const struct httpd *h, const struct conf_user *user, const char *claim, char hex[MAC_HEX + 1])
+sign(const struct httpd *h, const struct conf_user *user, const char *claim,
+    char hex[COOKIE_MAC_HEX + 1])
 {
 	uint8_t key[MAC_BYTES], mac[MAC_BYTES];
 	unsigned len = sizeof(mac);
-	char text[IDENTITY_COOKIE_MAX + 600];
+	char text[COOKIE_MAX + 600];
 	int n = snprintf(text, sizeof(text), "%s\n%s\n%s", claim, user->role, user->password);
 
 	assert(n > 0 && (size_t)n < sizeof(text));
@@ -207,7 +208,7 @@ identity_login(struct session *s, struct slice name, struct slice password, bool
 void
 identity_set_cookie(struct session *s, const struct conf_user *user, char *text, size_t size)
 {
-	char name[32], claim[128], mac[MAC_HEX + 1], nonce[17];
+	char name[32], claim[128], mac[COOKIE_MAC_HEX + 1], nonce[17];
 	const char *secure = conn_is_tls(s->conn) ? "; Secure" : "";
 	uint8_t random[8];
 	int n;
@@ -230,71 +231,45 @@ identity_set_cookie(struct session *s, const struct conf_user *user, char *text,
 	    name, claim, mac, IDENTITY_SESSION_S, secure);
 }
 
-/* The value of our cookie among those of the request; empty: it is not there. */
-static struct slice
-find_cookie(const struct session *s, const struct http_request *req)
+/* The value of our cookie among those of the request. */
+static bool
+find_cookie(const struct session *s, const struct http_request *req, struct slice *ret_value)
 {
 	char name[32];
-	size_t len;
 
 	cookie_name(s, name);
-	len = strlen(name);
 	for (size_t i = 0; i < req->header_count; i++) {
-		struct slice rest = req->headers[i].value;
-
-		if (!slice_caseeq(req->headers[i].name, "cookie")) {
-			continue;
-		}
-		while (rest.len > 0) {
-			const uint8_t *stop = memchr(rest.ptr, ';', rest.len);
-			size_t n = stop != NULL ? (size_t)(stop - rest.ptr) : rest.len;
-			struct slice one = {rest.ptr, n};
-
-			while (one.len > 0 && one.ptr[0] == ' ') {
-				one.ptr++;
-				one.len--;
-			}
-			if (one.len > len && memcmp(one.ptr, name, len) == 0 &&
-			    one.ptr[len] == '=') {
-				return (struct slice){one.ptr + len + 1, one.len - len - 1};
-			}
-			rest.ptr += MIN(n + 1, rest.len);
-			rest.len -= MIN(n + 1, rest.len);
+		if (slice_caseeq(req->headers[i].name, "cookie") &&
+		    cookie_find(req->headers[i].value, name, ret_value)) {
+			return true;
 		}
 	}
-	return (struct slice){0};
+	return false;
 }
 
-/* "NAME.END.NONCE.SIGNATURE" */
+/* Whose it is, if it is one of ours and has not ended. */
 static const struct conf_user *
-read_cookie(struct session *s, struct slice value, uint64_t *ret_expires_s)
+check_cookie(struct session *s, struct slice value, uint64_t *ret_expires_s)
 {
-	char claim[IDENTITY_COOKIE_MAX], mac[MAC_HEX + 1];
+	char claim[COOKIE_MAX], mac[COOKIE_MAC_HEX + 1];
 	const struct conf_user *user;
-	struct slice name, end;
-	const uint8_t *dot;
-	uint64_t expires;
+	struct cookie c;
 
-	if (value.len <= MAC_HEX + 1 || value.len >= sizeof(claim) ||
-	    value.ptr[value.len - MAC_HEX - 1] != '.') {
+	if (!cookie_read(value, &c) || c.expires_s <= clock_wall_ms() / 1000 ||
+	    memchr(c.claim.ptr, 0, c.claim.len) != NULL) {
 		return NULL;
 	}
-	memcpy(claim, value.ptr, value.len - MAC_HEX - 1);
-	claim[value.len - MAC_HEX - 1] = '\0';
-	dot = memchr(value.ptr, '.', value.len);
-	name = (struct slice){value.ptr, (size_t)(dot - value.ptr)};
-	end = (struct slice){dot + 1, value.len - name.len - 1};
-	dot = memchr(end.ptr, '.', end.len);
-	end.len = dot != NULL ? (size_t)(dot - end.ptr) : 0;
-	user = find_user(s->httpd, name);
-	if (user == NULL || !slice_to_u64(end, &expires) || expires <= clock_wall_ms() / 1000) {
+	memcpy(claim, c.claim.ptr, c.claim.len);
+	claim[c.claim.len] = '\0';
+	user = find_user(s->httpd, c.user);
+	if (user == NULL) {
 		return NULL;
 	}
 	sign(s->httpd, user, claim, mac);
-	if (CRYPTO_memcmp(mac, value.ptr + value.len - MAC_HEX, MAC_HEX) != 0) {
+	if (CRYPTO_memcmp(mac, c.mac.ptr, COOKIE_MAC_HEX) != 0) {
 		return NULL;
 	}
-	*ret_expires_s = expires;
+	*ret_expires_s = c.expires_s;
 	return user;
 }
 
@@ -376,10 +351,10 @@ identity_of(struct session *s, const struct http_request *req, struct api_identi
 		user = identity_login(s, client.user, client.password, &ret->throttled);
 		ret->wrong = user == NULL;
 	} else {
-		struct slice cookie = find_cookie(s, req);
+		struct slice cookie;
 
-		if (cookie.len > 0) {
-			user = read_cookie(s, cookie, &ret->expires_s);
+		if (find_cookie(s, req, &cookie)) {
+			user = check_cookie(s, cookie, &ret->expires_s);
 			ret->has_cookie = user != NULL;
 		}
 	}

@@ -24,8 +24,7 @@ struct conf_user;
 
 enum api_role { API_NOBODY, API_VIEWER, API_OPERATOR };
 
-#define IDENTITY_COOKIE_MAX ((size_t)300)
-#define IDENTITY_SESSION_S  (12 * 3600) /* how long a login lasts */
+#define IDENTITY_SESSION_S (12 * 3600) /* how long a login lasts */
 
 /* Plain data. */
 struct api_identity {

@@ -21,6 +21,7 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/sse.c src/httpd/sse.h \
 	src/httpd/batch.c src/httpd/batch.h \
 	src/httpd/call.c src/httpd/call.h \
+	src/httpd/cookie.c src/httpd/cookie.h \
 	src/httpd/counts.c src/httpd/counts.h \
 	src/httpd/events.c src/httpd/events.h \
 	src/httpd/exchange.c src/httpd/exchange.h \
@@ -29,6 +30,7 @@ src_httpd_libhttpd_a_SOURCES = \
 	src/httpd/hub.c src/httpd/hub.h \
 	src/httpd/jsonin.c src/httpd/jsonin.h \
 	src/httpd/jsonout.c src/httpd/jsonout.h \
+	src/httpd/monline.c src/httpd/monline.h \
 	src/httpd/msgout.c src/httpd/msgout.h \
 	src/httpd/render.c src/httpd/render.h \
 	src/httpd/reply_status.c src/httpd/reply_status.h src/httpd/reply_status.def \

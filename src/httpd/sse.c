@@ -1,6 +1,7 @@
 #include "httpd/sse.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "http/response.h"
@@ -111,4 +112,16 @@ sse_end(struct api *a)
 	if (!a->in_begin) {
 		session_go_on(s);
 	}
+}
+
+void
+sse_end_with(struct api *a, json_t *doc)
+{
+	char *text = json_dumps(doc, JSON_COMPACT);
+
+	json_decref(doc);
+	if (sse_send(a, "end", 0, slice_str(text))) {
+		sse_end(a);
+	}
+	free(text);
 }

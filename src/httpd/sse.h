@@ -28,5 +28,7 @@ bool sse_comment(struct api *a);
 bool sse_is_busy(const struct api *a);
 /* The end of the answer. The api must not be used any more, nor its session. */
 void sse_end(struct api *a);
+/* The same after a last event `end` with that document, whose reference it takes over. */
+void sse_end_with(struct api *a, json_t *doc);
 
 #endif

@@ -83,6 +83,7 @@ missed(struct probe *p, const char *what)
 		p->view.missed++;
 	}
 	p->view.answering = false;
+	p->view.busy = false;
 	(void)snprintf(p->view.why, sizeof(p->view.why), "no answer to %s in time", what);
 }
 
@@ -91,8 +92,14 @@ on_ping(void *arg, const struct redisReply *reply, int error)
 {
 	struct probe *p = as_probe(arg);
 
+	p->view.busy = error == 0 && reply_has_code(reply, "BUSY");
 	if (error != 0) {
 		missed(p, "PING");
+	} else if (p->view.busy) {
+		/* alive, by its own word */
+		p->view.answering = false;
+		p->view.missed = 0;
+		set_why(p, "PING", reply);
 	} else if (reply_has_code(reply, "LOADING")) {
 		p->view.loading = true;
 		p->view.answering = true;
@@ -210,6 +217,7 @@ on_sentinel_master(void *arg, const struct redisReply *reply, int error)
 		p->view.others = field(reply, "num-other-sentinels");
 		p->view.known_replicas = field(reply, "num-slaves");
 		p->view.quorum = field(reply, "quorum");
+		p->view.down_after_ms = field(reply, "down-after-milliseconds");
 	}
 	answered(p);
 }
@@ -276,6 +284,7 @@ on_down(struct link *l, void *owner, int error, const char *why)
 	p->view.connected = false;
 	p->view.answering = false;
 	p->view.loading = false;
+	p->view.busy = false;
 	p->waiting = 0;
 	p->asked_again = false;
 	(void)snprintf(p->view.why, sizeof(p->view.why), "%s", why);

@@ -39,6 +39,7 @@ struct probe_view {
 	bool connected;  /* the link stands, user and password taken */
 	bool answering;  /* see above */
 	bool loading;    /* redis: reads its data in; answers, but serves nothing yet */
+	bool busy;       /* redis: answers that a script runs and that it serves nothing else */
 	unsigned missed; /* rounds in a row without an answer in time; 0 once it answers */
 	char why[160];   /* the last fault in words, "" while all is well */
 
@@ -54,7 +55,7 @@ struct probe_view {
 	bool knows;  /* it monitors the name; the rest is valid */
 	struct topo_master
 	    names; /* address by SENTINEL MASTER, which lags in a failover; see watcher.h */
-	unsigned others, known_replicas, quorum;
+	unsigned others, known_replicas, quorum, down_after_ms;
 };
 
 struct probe_spec {

@@ -15,12 +15,11 @@
 #include "base/mem.h"
 #include "supervisor/series.h"
 #include "supervisor/supervisor_priv.h"
+#include "supervisor/usage.h"
 #include "topo/link.h"
 #include "topo/reply.h"
 
 #define INFO_MS        900
-#define BUCKETS_MAX    40
-#define COMMANDS_MAX   1000
 #define COMMANDS_SHOWN 50
 #define POINTS_MAX     200000 /* of all series of one answer together */
 #define MARKS_MAX      500
@@ -47,12 +46,6 @@ struct source {
 	double p50, p99;
 };
 
-/* Calls of one command, of all workers together. */
-struct tally {
-	char name[48];
-	double calls, errors, held, held_us, us, counts[BUCKETS_MAX];
-};
-
 struct figures {
 	struct supervisor *sup;             /* borrowed (outlives us) */
 	struct series *series;              /* owned */
@@ -61,11 +54,8 @@ struct figures {
 	unsigned waiting;
 	bool due; /* a sample is to be taken */
 	bool storing_fails;
-	json_t *commands;          /* owned: of the last sample, most used first */
-	struct tally *now, *total; /* owned: scratch */
-	size_t tally_count;
-	double bounds[BUCKETS_MAX];
-	size_t bound_count;
+	json_t *commands;    /* owned: of the last sample, most used first */
+	struct usage *usage; /* owned */
 };
 
 static const struct {
@@ -78,6 +68,7 @@ static const struct {
     {"used_memory_peak", "peak_bytes"},
     {"maxmemory", "maxmemory_bytes"},
     {"mem_fragmentation_ratio", "fragmentation"},
+    {"connected_slaves", "replicas"},
 };
 
 static const struct {
@@ -288,139 +279,17 @@ sample_server(struct figures *f, const struct unit *u)
 /* ---- workers ---- */
 
 static double
-number_at(const json_t *doc, const char *one, const char *two)
-{
-	const json_t *v = json_object_get(doc, one);
-
-	v = two != NULL ? json_object_get(v, two) : v;
-	return json_is_number(v) ? json_number_value(v) : 0;
-}
-
-static void
-read_bounds(struct figures *f, const json_t *stats)
-{
-	const json_t *list = json_object_get(stats, "latency_le_us");
-
-	if (json_array_size(list) > 0 && json_array_size(list) < BUCKETS_MAX) {
-		f->bound_count = json_array_size(list);
-		for (size_t i = 0; i < f->bound_count; i++) {
-			f->bounds[i] = json_number_value(json_array_get(list, i));
-		}
-	}
-}
-
-static struct tally *
-tally_of(struct figures *f, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < f->tally_count; i++) {
-		if (strcmp(f->total[i].name, name) == 0) {
-			return &f->total[i];
-		}
-	}
-	if (i == COMMANDS_MAX) {
-		return NULL;
-	}
-	memset(&f->total[i], 0, sizeof(f->total[i]));
-	memset(&f->now[i], 0, sizeof(f->now[i]));
-	(void)snprintf(f->total[i].name, sizeof(f->total[i].name), "%s", name);
-	f->tally_count++;
-	return &f->total[i];
-}
-
-/* Adds `sign` times what stands there. */
-static void
-add_record(struct tally *t, const json_t *record, double sign)
-{
-	const json_t *latency = json_object_get(record, "latency");
-
-	t->calls += sign * number_at(record, "calls", NULL);
-	t->errors += sign * number_at(record, "errors", NULL);
-	t->held += sign * number_at(record, "held", NULL);
-	t->held_us += sign * number_at(record, "held_us", NULL);
-	t->us += sign * number_at(record, "us", NULL);
-	for (size_t i = 0; i < json_array_size(latency) && i < BUCKETS_MAX; i++) {
-		t->counts[i] += sign * json_number_value(json_array_get(latency, i));
-	}
-}
-
-/* Within a bucket evenly spread; what is above the last bound is that bound. NAN: there was nothing. */
-static double
-percentile(const struct figures *f, const double *counts, double share)
-{
-	double all = 0, seen = 0;
-
-	for (size_t i = 0; i <= f->bound_count; i++) {
-		all += counts[i];
-	}
-	if (all <= 0) {
-		return NAN;
-	}
-	for (size_t i = 0; i < f->bound_count; i++) {
-		double low = i > 0 ? f->bounds[i - 1] : 0;
-
-		if (seen + counts[i] >= share * all && counts[i] > 0) {
-			return low + (f->bounds[i] - low) * (share * all - seen) / counts[i];
-		}
-		seen += counts[i];
-	}
-	return f->bounds[f->bound_count - 1];
-}
-
-static void
-add_counts(struct tally *to, const struct tally *t)
-{
-	to->calls += t->calls;
-	to->errors += t->errors;
-	to->held += t->held;
-	to->held_us += t->held_us;
-	to->us += t->us;
-	for (size_t i = 0; i < BUCKETS_MAX; i++) {
-		to->counts[i] += t->counts[i];
-	}
-}
-
-/* What a worker did between two of its reports, into the tallies, and its own sum. `scale`: per second. */
-static void
-compare_commands(
-    struct figures *f, const json_t *before, const json_t *after, double scale, struct tally *sum)
-{
-	const json_t *was = json_object_get(before, "commands"), *record;
-	const char *name;
-
-	json_object_foreach(json_object_get((json_t *)(uintptr_t)after, "commands"), name, record)
-	{
-		struct tally *total = tally_of(f, name), one = {0};
-
-		if (total == NULL) {
-			break;
-		}
-		add_record(total, record, 1);
-		if (before == NULL) {
-			continue;
-		}
-		add_record(&one, record, scale);
-		add_record(&one, json_object_get(was, name), -scale);
-		if (one.calls >= 0) {
-			add_counts(&f->now[total - f->total], &one);
-			add_counts(sum, &one);
-		}
-	}
-}
-
-static double
 rate_of(const json_t *before, const json_t *after, const char *one, const char *two, double scale)
 {
-	return MAX(number_at(after, one, two) - number_at(before, one, two), 0.0) * scale;
+	return MAX(usage_number(after, one, two) - usage_number(before, one, two), 0.0) * scale;
 }
 
 static void
-sample_worker(struct figures *f, const struct unit *u, struct tally *cluster)
+sample_worker(struct figures *f, const struct unit *u, struct usage_sum *cluster)
 {
 	struct source *src = source_of(f, u->name);
 	bool is_new = src != NULL && u->stats != src->stats;
-	struct tally sum = {0};
+	struct usage_sum sum = {0};
 	double scale;
 
 	if (src == NULL || u->stats == NULL) {
@@ -430,17 +299,16 @@ sample_worker(struct figures *f, const struct unit *u, struct tally *cluster)
 		}
 		return;
 	}
-	read_bounds(f, u->stats);
 	scale =
 	    is_new && u->stats_us > src->stats_us ? 1e6 / (double)(u->stats_us - src->stats_us) : 0;
-	compare_commands(f, is_new ? src->stats : u->stats, u->stats, scale, &sum);
+	usage_add(f->usage, is_new ? src->stats : u->stats, u->stats, scale, &sum);
 	if (is_new && src->stats != NULL) {
 		src->ops = sum.calls;
 		src->errors = sum.errors;
 		src->in = rate_of(src->stats, u->stats, "clients", "in_bytes", scale);
 		src->out = rate_of(src->stats, u->stats, "clients", "out_bytes", scale);
-		src->p50 = percentile(f, sum.counts, 0.5);
-		src->p99 = percentile(f, sum.counts, 0.99);
+		src->p50 = usage_percentile(f->usage, &sum, 0.5);
+		src->p99 = usage_percentile(f->usage, &sum, 0.99);
 	} else if (clock_mono_us() - u->stats_us > STATS_OLD_US || src->stats == NULL) {
 		/* it reports each second while it counts anything: nothing happened */
 		src->ops = src->errors = src->in = src->out = 0;
@@ -457,10 +325,9 @@ sample_worker(struct figures *f, const struct unit *u, struct tally *cluster)
 	set(f, u->name, "out_bytes", src->out);
 	set(f, u->name, "p50_us", src->p50);
 	set(f, u->name, "p99_us", src->p99);
-	set(f, u->name, "clients", number_at(u->stats, "clients", "now"));
-	set(f, u->name, "held", number_at(u->stats, "backend", "held_count"));
-	cluster->held = 0;
-	add_counts(cluster, &sum);
+	set(f, u->name, "clients", usage_number(u->stats, "clients", "now"));
+	set(f, u->name, "held", usage_number(u->stats, "backend", "held_count"));
+	usage_sum_add(cluster, &sum);
 }
 
 /* ---- the whole ---- */
@@ -469,44 +336,6 @@ static json_t *
 json_number(double value)
 {
 	return isfinite(value) ? json_real(value) : json_null();
-}
-
-static int
-by_use(const void *a, const void *b, void *arg)
-{
-	const struct figures *f = arg;
-	unsigned i = *(const unsigned *)a, k = *(const unsigned *)b;
-
-	if (f->now[i].calls > f->now[k].calls || f->now[i].calls < f->now[k].calls) {
-		return f->now[i].calls > f->now[k].calls ? -1 : 1;
-	}
-	return f->total[i].calls > f->total[k].calls ? -1 : f->total[i].calls < f->total[k].calls;
-}
-
-static void
-note_commands(struct figures *f)
-{
-	unsigned *order = xcalloc(f->tally_count + 1, sizeof(*order));
-
-	for (unsigned i = 0; i < f->tally_count; i++) {
-		order[i] = i;
-	}
-	qsort_r(order, f->tally_count, sizeof(*order), by_use, f);
-	json_decref(f->commands);
-	f->commands = json_array();
-	for (size_t i = 0; i < f->tally_count; i++) {
-		const struct tally *now = &f->now[order[i]], *total = &f->total[order[i]];
-
-		(void)json_array_append_new(
-		    f->commands, json_pack("{s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:I}", "name", total->name,
-				     "calls", (json_int_t)total->calls, "errors",
-				     (json_int_t)total->errors, "per_s", now->calls, "mean_us",
-				     json_number(now->calls > 0 ? now->us / now->calls : NAN),
-				     "p50_us", json_number(percentile(f, now->counts, 0.5)),
-				     "p99_us", json_number(percentile(f, now->counts, 0.99)),
-				     "held", (json_int_t)total->held));
-	}
-	free(order);
 }
 
 static json_t *
@@ -556,7 +385,7 @@ store_minute(struct figures *f, uint64_t minute)
 }
 
 static void
-sample_cluster(struct figures *f, const struct tally *cluster)
+sample_cluster(struct figures *f, const struct usage_sum *cluster)
 {
 	const struct supervisor *s = f->sup;
 	unsigned in_step = 0;
@@ -567,11 +396,11 @@ sample_cluster(struct figures *f, const struct tally *cluster)
 
 		in_step += u->kind == UNIT_REDIS && u != s->master && u->probe != NULL &&
 			   servers_is_synced(u);
-		held += u->stats != NULL ? number_at(u->stats, "backend", "held_count") : 0;
+		held += u->stats != NULL ? usage_number(u->stats, "backend", "held_count") : 0;
 	}
 	set(f, "cluster", "ops", cluster->calls);
-	set(f, "cluster", "p50_us", percentile(f, cluster->counts, 0.5));
-	set(f, "cluster", "p99_us", percentile(f, cluster->counts, 0.99));
+	set(f, "cluster", "p50_us", usage_percentile(f->usage, cluster, 0.5));
+	set(f, "cluster", "p99_us", usage_percentile(f->usage, cluster, 0.99));
 	set(f, "cluster", "held", held);
 	set(f, "cluster", "hold_ms",
 	    cluster->held > 0 ? cluster->held_us / cluster->held / 1000 : NAN);
@@ -582,11 +411,11 @@ static void
 take_sample(struct figures *f)
 {
 	struct supervisor *s = f->sup;
-	struct tally cluster = {0};
+	struct usage_sum cluster = {0};
 	uint64_t minute;
 
 	f->due = false;
-	f->tally_count = 0;
+	usage_begin(f->usage);
 	for (size_t i = 0; i < s->unit_count; i++) {
 		const struct unit *u = s->units[i];
 
@@ -600,7 +429,8 @@ take_sample(struct figures *f)
 		}
 	}
 	sample_cluster(f, &cluster);
-	note_commands(f);
+	json_decref(f->commands);
+	f->commands = usage_commands(f->usage);
 	minute = series_close(f->series, clock_wall_ms() / 1000);
 	if (minute != 0) {
 		store_minute(f, minute);
@@ -632,8 +462,7 @@ figures_new(struct supervisor *s)
 
 	f->sup = s;
 	f->series = series_new();
-	f->now = xcalloc(COMMANDS_MAX, sizeof(struct tally));
-	f->total = xcalloc(COMMANDS_MAX, sizeof(struct tally));
+	f->usage = usage_new();
 	f->commands = json_array();
 	return f;
 }
@@ -653,8 +482,7 @@ figures_free(struct figures **fp)
 	}
 	series_free(&f->series);
 	json_decref(f->commands);
-	free(f->now);
-	free(f->total);
+	usage_free(&f->usage);
 	free(f);
 }
 

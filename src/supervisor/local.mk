@@ -31,5 +31,6 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
 	src/supervisor/unit.c \
 	src/supervisor/upgrade.c \
+	src/supervisor/usage.c src/supervisor/usage.h \
 	src/supervisor/watch.c \
 	src/supervisor/workers.c

@@ -73,6 +73,12 @@ set_on_sentinels(struct supervisor *s, const char *name, uint64_t value)
 	}
 }
 
+void
+reload_down_after(struct supervisor *s)
+{
+	set_on_sentinels(s, "down-after-milliseconds", servers_down_after_ms(s));
+}
+
 static void
 set_on_redis(struct supervisor *s, const struct conf_change *change)
 {
@@ -100,7 +106,7 @@ apply_alive(struct supervisor *s, const struct conf_change *change)
 		return true;
 	case CONF_SENTINEL:
 		set_on_sentinels(s, "quorum", s->conf->sentinel_quorum);
-		set_on_sentinels(s, "down-after-milliseconds", s->conf->sentinel_down_after_ms);
+		reload_down_after(s);
 		set_on_sentinels(s, "failover-timeout", s->conf->sentinel_failover_timeout_ms);
 		return true;
 	default:

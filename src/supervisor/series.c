@@ -221,14 +221,14 @@ level_for(uint64_t seconds)
 struct series_range
 series_range(uint64_t now, uint64_t seconds, size_t points)
 {
-	unsigned step = levels[level_for(seconds)].step_s;
-	struct series_range r;
+	struct series_range r = {.level = level_for(seconds)};
+	unsigned step = levels[r.level].step_s;
 
-	while (seconds / step > points) {
-		step += levels[level_for(seconds)].step_s;
+	while ((seconds + step - 1) / step > points) {
+		step += levels[r.level].step_s;
 	}
 	r.step_s = step;
-	r.count = (size_t)MAX(seconds / step, (uint64_t)1);
+	r.count = (size_t)MAX((seconds + step - 1) / step, (uint64_t)1);
 	r.first = now / step * step - (uint64_t)(r.count - 1) * step;
 	return r;
 }
@@ -236,7 +236,7 @@ series_range(uint64_t now, uint64_t seconds, size_t points)
 double
 series_point(const struct series *s, size_t i, const struct series_range *range, size_t k)
 {
-	size_t l = level_for((uint64_t)range->step_s * range->count);
+	size_t l = range->level;
 	uint64_t from = range->first + (uint64_t)k * range->step_s;
 	double sum = 0;
 	unsigned count = 0;

@@ -43,6 +43,7 @@ struct series_range {
 	unsigned step_s;
 	uint64_t first; /* second of the first point */
 	size_t count;
+	size_t level; /* by which of the three */
 };
 
 /* The last `seconds` before `now` in at most `points` points. */

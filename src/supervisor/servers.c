@@ -327,29 +327,51 @@ is_working(const struct unit *u, uint64_t silent_ms)
 	return worked_ms >= silent_ms / SILENT_ROUNDS / BUSY_SHARE || procfs_is_runnable(pid);
 }
 
+/* As long as the master works, the sentinels are not to take its silence for death either. */
+uint64_t
+servers_down_after_ms(const struct supervisor *s)
+{
+	return s->master != NULL && s->master->is_busy
+		   ? MAX(s->conf->sentinel_down_after_ms, s->conf->redis_busy_ms)
+		   : s->conf->sentinel_down_after_ms;
+}
+
+static void
+set_busy(struct unit *u, bool busy, uint64_t silent_ms)
+{
+	if (u->is_busy == busy) {
+		return;
+	}
+	u->is_busy = busy;
+	if (busy) {
+		history_add(u->sup->history, EVENT_INSTANCE_SILENT, u->name,
+		    json_pack("{s:I,s:b}", "silent_ms", (json_int_t)silent_ms, "busy", 1),
+		    "does not answer but works: a long command, or a fork? It has time for %llu ms "
+		    "(redis.busy_ms)",
+		    (unsigned long long)u->sup->conf->redis_busy_ms);
+	}
+	reload_down_after(u->sup);
+}
+
 static void
 look_at_silence(struct unit *u, const struct probe_view *view)
 {
 	struct supervisor *s = u->sup;
 	uint64_t silent_ms = view->missed * answer_ms(u);
 
-	if (view->missed == 0) {
-		u->said_busy = false;
+	if (view->missed == 0 && !view->busy) {
+		set_busy(u, false, 0);
 		return;
 	}
 	if (u != s->master || !unit_is_ready(u) || process_was_killed(u->process)) {
 		return;
 	}
-	if (view->missed < SILENT_ROUNDS) {
+	if (view->busy) {
+		set_busy(u, true, silent_ms);
+	} else if (view->missed < SILENT_ROUNDS) {
 		u->silent_cpu_ticks = procfs_cpu_ticks(process_pid(u->process));
-	} else if (silent_ms < s->conf->sentinel_down_after_ms && is_working(u, silent_ms)) {
-		if (!u->said_busy) {
-			history_add(s->history, EVENT_INSTANCE_SILENT, u->name,
-			    json_pack("{s:I,s:b}", "silent_ms", (json_int_t)silent_ms, "busy", 1),
-			    "does not answer but works: a long command, or a fork? It has time "
-			    "until sentinel.down_after_ms");
-		}
-		u->said_busy = true;
+	} else if (silent_ms < s->conf->redis_busy_ms && is_working(u, silent_ms)) {
+		set_busy(u, true, silent_ms);
 	} else {
 		roles_on_silence(u, silent_ms);
 	}
@@ -433,6 +455,10 @@ on_sentinel_change(struct probe *p, void *owner, const struct probe_view *view)
 		process_ready(u->process);
 		if (!u->settled) {
 			watcher_ask(u->sup->watcher);
+			/* one that was taken over may have been told to wait */
+			if (view->down_after_ms != servers_down_after_ms(u->sup)) {
+				reload_down_after(u->sup);
+			}
 		}
 	}
 	pace(u, probe_is_ready(view, PROBE_SENTINEL));
@@ -486,6 +512,7 @@ void
 servers_ended(struct unit *u)
 {
 	u->linked = false;
+	set_busy(u, false, 0);
 	ondisk_stop(u);
 	ending_free(&u->ending);
 	if (u->probe != NULL) {

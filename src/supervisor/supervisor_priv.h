@@ -108,7 +108,7 @@ struct unit {
 	bool settled;              /* ready as its probe sees it: asked once a second only */
 	struct ending *ending;     /* owned; redis: see proc/ending.h; NULL: not watched */
 	uint64_t silent_cpu_ticks; /* redis: what it had used when it began to be silent */
-	bool said_busy;            /* redis: does not answer, but works; said so */
+	bool is_busy;              /* redis: does not serve, but works; said so */
 	bool linked;               /* redis: its replication link was up when last seen */
 	uint64_t unlinked_ms;      /* redis: when it was not any more */
 	uint64_t
@@ -345,6 +345,8 @@ bool servers_keeps_data(const struct unit *u);
 bool servers_is_master(const struct unit *u);
 /* Ready, and its link to the present master stands. */
 bool servers_is_synced(const struct unit *u);
+/* After what silence the sentinels are to hold the master for down. */
+uint64_t servers_down_after_ms(const struct supervisor *s);
 
 /* ---- ondisk.c ---- */
 void ondisk_init(struct unit *u);
@@ -641,6 +643,8 @@ void figures_on_metrics(struct ctl_request *req, const json_t *args, void *owner
 /* ---- reload.c ---- */
 /* `req` may be NULL (SIGHUP). */
 void reload(struct supervisor *s, struct ctl_request *req);
+/* Tells the sentinels of this host what servers_down_after_ms has become. */
+void reload_down_after(struct supervisor *s);
 /* Brings the number of workers to what is wanted. */
 void reload_workers(struct supervisor *s);
 

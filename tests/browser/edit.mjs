@@ -134,13 +134,41 @@ scenario(async browser => {
 
 	// markup in names of keys, fields, values, clients, channels and in log lines stays text
 	const evil = '<img src=x onerror="window.__xss=1"><script>window.__xss=1</script>';
-	await ask('evil', { text: evil });
-	for (const [hash, sight] of [['#/browser?match=*onerror*&view=list', '.v-row'], [`#/browser/0/k/${encodeURIComponent(evil)}`, '.value tbody tr'], ['#/tools/clients', '.tbl tbody tr'], ['#/tools/slowlog', '.panel'], ['#/cluster/redis-1', '.log'], ['#/tools/pubsub', '.panel'],
+	const { master } = await ask('evil', { text: evil });
+	const clean = async where => same(await page.evaluate(() => [window.__xss ?? null, document.querySelectorAll('img, #app script').length]), [null, 0], `markup at ${where}`);
+	for (const [hash, sight] of [['#/browser?match=*onerror*&view=list', '.v-row'], [`#/browser/0/k/${encodeURIComponent(evil)}`, '.value tbody tr'], ['#/tools/clients', '.tbl tbody tr'], ['#/tools/slowlog', '.panel'], ['#/cluster', '.map'], ['#/tools/users', '.tbl tbody tr'], [`#/browser/0/k/${encodeURIComponent(`stream:${evil}`)}`, '.value tbody tr'], ['#/tools/pubsub', '.panel'],
 		[`#/${encodeURIComponent(evil)}`, '.empty'], [`#/cluster/${encodeURIComponent(evil)}`, '.map'], [`#/tools/${encodeURIComponent(evil)}`, '.tabs'], [`#/console?target=${encodeURIComponent(evil)}`, '.cli']]) {
 		await page.go(hash);
 		await page.waitForSelector(sight);
-		same(await page.evaluate(() => [window.__xss ?? null, document.querySelectorAll('img, #app script').length]), [null, 0], `markup at ${hash}`);
+		await clean(hash);
 	}
+	await page.go(`#/cluster/${master}`);
+	await page.waitForFunction(() => document.querySelector('.log')?.textContent.includes('onerror'));
+	await clean('a line of a log');
+	await page.go('#/tools/users');
+	await page.waitForFunction(() => document.querySelector('.tbl tbody').textContent.includes('<img'));
+	await clean('the name of a user');
+	await page.go(`#/browser/0/k/${encodeURIComponent(`stream:${evil}`)}`);
+	await page.getByText('Groups', { exact: true }).click();
+	await page.getByRole('button', { name: evil, exact: true }).click();
+	await page.waitForFunction(() => document.querySelector('.detail').textContent.includes('<script>'));
+	await clean('groups and consumers');
+	await page.go('#/tools/memory');
+	await page.getByRole('button', { name: 'Look' }).click();
+	await page.waitForSelector('.treemap rect');
+	await clean('memory by prefix');
+	await page.go('#/tools/monitor');
+	await page.getByRole('button', { name: 'Start' }).click();
+	await page.getByRole('button', { name: 'Watch' }).click();
+	await page.waitForSelector('.feed');
+	await ask('say', { text: evil, heard: false });
+	await page.waitForFunction(() => document.querySelector('.feed').textContent.includes('onerror'));
+	await clean('a command that MONITOR shows');
+	await page.go('#/tools/pubsub');
+	await page.getByRole('button', { name: 'Listen' }).click();
+	await ask('say', { text: evil, heard: true });
+	await page.waitForFunction(() => document.querySelector('.feed')?.textContent.includes('onerror'));
+	await clean('a message');
 	await page.go('#/tools/clients');
 	await page.waitForFunction(() => document.querySelector('.tbl tbody').textContent.includes('<script>'));
 	await page.go('#/console');

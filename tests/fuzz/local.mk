@@ -3,6 +3,7 @@
 # `make fuzz` searches for new ones. A new target is one line here, a corpus folder and a dictionary.
 fuzz_targets = \
 	tests/fuzz/fuzz_conf \
+	tests/fuzz/fuzz_cookie \
 	tests/fuzz/fuzz_ctl \
 	tests/fuzz/fuzz_endpoint \
 	tests/fuzz/fuzz_http_call \
@@ -10,11 +11,13 @@ fuzz_targets = \
 	tests/fuzz/fuzz_http_reply \
 	tests/fuzz/fuzz_http_request \
 	tests/fuzz/fuzz_jsontext \
+	tests/fuzz/fuzz_monline \
 	tests/fuzz/fuzz_proxied \
 	tests/fuzz/fuzz_resp_reply \
 	tests/fuzz/fuzz_resp_request \
 	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_status_text \
+	tests/fuzz/fuzz_typed \
 	tests/fuzz/fuzz_uri \
 	tests/fuzz/fuzz_websocket
 

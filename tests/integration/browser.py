@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,39 @@ def run_script(name, timeout=120, **args):
     done = subprocess.run(["node", name, json.dumps(args)], cwd=prepare(), capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def has_page(cluster):
+    with cluster.http() as h:
+        return h.request("GET", "/ui/").status != 404
+
+
+def page_url(cluster):
+    return f"http://127.0.0.1:{cluster.ports.http}/ui/"
+
+
+def scenario(folder, name, cluster, answers):
+    """Runs node NAME.mjs; each question it asks is answered by answers[question](message). Returns its figures."""
+    p = subprocess.Popen(["node", f"{name}.mjs", page_url(cluster)], cwd=folder,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    errors = []
+    reader = threading.Thread(target=lambda: errors.append(p.stderr.read()), daemon=True)
+    reader.start()
+    figures = None
+    try:
+        for line in p.stdout:
+            message = json.loads(line)
+            if "done" in message:
+                figures = message["done"]
+                break
+            answer = answers[message["ask"]](message)
+            p.stdin.write(json.dumps({} if answer is None else answer) + "\n")
+            p.stdin.flush()
+        code = p.wait(timeout=30)
+    finally:
+        if p.poll() is None:
+            p.kill()
+            p.wait()
+    reader.join(10)
+    assert code == 0 and figures is not None, f"{name}.mjs: {''.join(errors)[-6000:]}"
+    return figures

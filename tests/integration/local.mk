@@ -11,7 +11,7 @@ EXTRA_DIST += \
 	tests/integration/certs.py tests/integration/counters.py tests/integration/load.py tests/integration/test_switchover.py \
 	tests/integration/ports.py \
 	tests/integration/procs.py \
-	tests/clients/client.php tests/clients/client.py tests/clients/client.rb tests/clients/ioredis.mjs \
+	tests/clients/client.php tests/clients/client.py tests/clients/client.rb tests/clients/insight.mjs tests/clients/ioredis.mjs \
 	tests/clients/node_redis.mjs tests/clients/package.json \
 	tests/integration/test_client_libraries.py \
 	tests/integration/test_proxy.py \
@@ -22,6 +22,7 @@ EXTRA_DIST += \
 	tests/integration/test_takeover.py \
 	tests/integration/test_tls_backend.py \
 	tests/integration/test_adopt.py \
+	tests/integration/test_api.py \
 	tests/integration/test_backup.py \
 	tests/integration/test_bad_input.py \
 	tests/integration/test_cli.py \
@@ -55,7 +56,7 @@ EXTRA_DIST += \
 	tests/integration/test_upgrade.py
 EXTRA_DIST += tests/integration/test_page.py \
 	tests/browser/edit.mjs tests/browser/failover.mjs tests/browser/lib.mjs tests/browser/login.mjs \
-	tests/browser/million.mjs tests/browser/views.mjs
+	tests/browser/million.mjs tests/browser/modules.mjs tests/browser/pages.mjs tests/browser/views.mjs
 
 # Those that are too long for every run.
 check-long: holdfast$(EXEEXT)

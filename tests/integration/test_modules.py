@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from browser import has_page, missing, prepare, scenario
 from harness import SERVER, NotYet, procs, wait_until, wrapper
 
 SEARCH = Path("/usr/lib/redis/modules/redisearch.so")
@@ -21,6 +22,9 @@ NEEDS_SEARCH = pytest.mark.skipif(not SEARCH.exists(), reason="no RediSearch her
 pytestmark = NEEDS_SEARCH
 
 DOC = ("FT.ADD", "idx", "d1", "1", "FIELDS", "t", "hello")
+
+
+EVIL = "hello <img src=x onerror=window.__xss=1>"
 
 
 def make_index(client):
@@ -112,6 +116,17 @@ def test_all_servers_load_the_same(searching):
         wait_until(lambda n=name: has_doc(c, n), f"the document on {name}")
     c.cli("failover")
     assert found(c.proxy()) == 1
+
+
+def test_the_page_shows_an_index_and_searches_it(searching):
+    c = searching
+    if not has_page(c):
+        missing("this build has no page (configure --disable-ui)")
+    client = c.proxy()
+    client.execute_command("FT.CREATE", "books", "SCHEMA", "t", "TEXT")
+    client.execute_command("FT.ADD", "books", "d1", "1", "FIELDS", "t", EVIL)
+    with c.load(writers=2, pace_s=0.02):
+        scenario(prepare(), "modules", c, {"modules": lambda _: {"what": "search", "evil": EVIL}})
 
 
 def test_arguments_and_one_line_each_after_rewrites(make_cluster):
@@ -476,6 +491,12 @@ def test_a_graph_on_valkey(make_cluster, falkordb, valkey):
         return client.execute_command("GRAPH.QUERY", "g", "MATCH (p:Person) RETURN count(p)")[1][0][0]
 
     assert people(proxy) == 2
+    if has_page(c):
+        name = "<img src=x onerror=window.__xss=1>"
+        proxy.execute_command("GRAPH.QUERY", "people", f"CREATE (:Person {{name:'Ann'}})-[:KNOWS]->(:Person {{name:'{name}'}})")
+        scenario(prepare(), "modules", c, {"modules": lambda _: {"what": "graph", "evil": name}, "people": lambda _: {
+            "n": proxy.execute_command("GRAPH.QUERY", "people", "MATCH (p:Person) RETURN count(p)")[1][0][0]}})
+        proxy.execute_command("GRAPH.DELETE", "people")
     c.kill("redis-1")
     c.wait_master_is_not("redis-1")
     assert people(proxy) == 2

@@ -1,17 +1,15 @@
 """The operator's page in a real browser: scenarios of tests/browser against a real cluster, driven and answered from here."""
 import gzip
-import json
 import os
 import re
 import struct
-import subprocess
-import threading
 import time
 import zlib
+from pathlib import Path
 
 import pytest
 
-from browser import missing, prepare
+from browser import has_page, missing, prepare, scenario
 from harness import Http, wait_until
 
 pytestmark = pytest.mark.xdist_group("page")
@@ -28,9 +26,8 @@ def scripts():
 @pytest.fixture(scope="module")
 def _page_cluster(_shared_cases):
     c = _shared_cases(options={"sentinel.down_after_ms": 20000, "redis.config.enable-debug-command": "local", "redis.config.save": '""'}).start()
-    with Http(c.ports.http) as h:
-        if h.request("GET", "/ui/").status == 404:
-            missing("this build has no page (configure --disable-ui)")
+    if not has_page(c):
+        missing("this build has no page (configure --disable-ui)")
     return c
 
 
@@ -38,37 +35,6 @@ def _page_cluster(_shared_cases):
 def watched(_page_cluster):
     _page_cluster.wait_ready()
     return _page_cluster
-
-
-def page_url(cluster):
-    return f"http://127.0.0.1:{cluster.ports.http}/ui/"
-
-
-def scenario(folder, name, cluster, answers):
-    """Runs node NAME.mjs; each question it asks is answered by answers[question](message). Returns its figures."""
-    p = subprocess.Popen(["node", f"{name}.mjs", page_url(cluster)], cwd=folder,
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    errors = []
-    reader = threading.Thread(target=lambda: errors.append(p.stderr.read()), daemon=True)
-    reader.start()
-    figures = None
-    try:
-        for line in p.stdout:
-            message = json.loads(line)
-            if "done" in message:
-                figures = message["done"]
-                break
-            answer = answers[message["ask"]](message)
-            p.stdin.write(json.dumps({} if answer is None else answer) + "\n")
-            p.stdin.flush()
-        code = p.wait(timeout=30)
-    finally:
-        if p.poll() is None:
-            p.kill()
-            p.wait()
-    reader.join(10)
-    assert code == 0 and figures is not None, f"{name}.mjs: {''.join(errors)[-6000:]}"
-    return figures
 
 
 def png():
@@ -170,15 +136,27 @@ def test_values_are_changed_byte_for_byte_and_never_taken_for_markup(scripts, wa
         master.config_set("slowlog-log-slower-than", 0)
         master.execute_command("ECHO", text)
         master.config_set("slowlog-log-slower-than", 10000)
+        client.xadd(f"stream:{text}", {text: text})
+        client.xgroup_create(f"stream:{text}", text, 0)
+        client.xreadgroup(text, text, {f"stream:{text}": ">"})
+        master.execute_command("ACL", "SETUSER", EVIL_LOG.replace(" ", "/"), "on", ">secret", "~*", "+@all")
         # a line of a server's log: what the page shows of it is text, too
         master.execute_command("DEBUG", "LOG", EVIL_LOG)
+        return {"master": watched.master()}
+
+    def say(message):
+        wait_until(lambda: client.execute_command("PUBSUB", "NUMPAT") or not message["heard"], "the page listens")
+        client.set("said", message["text"])
+        client.publish(message["text"], message["text"])
 
     scenario(scripts, "edit", watched, {
         "value": lambda m: value_of(client, m["key"]),
         "set": lambda m: client.set(m["key"], m["to"]) and None,
         "count": lambda m: {"n": sum(1 for _ in client.scan_iter(m["match"], count=1000))},
         "evil": evil,
+        "say": say,
     })
+    watched.redis(watched.master()).execute_command("ACL", "DELUSER", EVIL_LOG.replace(" ", "/"))
 
 
 @pytest.mark.long
@@ -197,6 +175,24 @@ def test_a_million_keys(scripts, watched, measured):
     figures = scenario(scripts, "million", watched, {"scan-cost": cost})
     measured(f"a million keys in the page: {figures['scan_ms']} ms to scan, {figures['scan']}, frame p95 {figures['frame_p95_ms']} ms, heap {figures['heap_mb']} MB")
     master.flushall()
+
+
+@pytest.mark.long
+def test_ten_pages(scripts, watched, measured):
+    pid = watched.instance("http-1")["pid"]
+
+    def worker(_):
+        rss = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
+        return {"rss_kib": int(rss.group(1)), "fds": watched.count_fds("http-1")}
+
+    load = watched.load(writers=2, pace_s=0.02)
+    try:
+        f = scenario(scripts, "pages", watched, {"worker": worker, "load": lambda _: load.start() and None})
+    finally:
+        load.stop()
+    assert watched.instance("http-1")["pid"] == pid
+    measured(f"ten pages open: {f['rss_kib']} KiB more in the worker ({f['rss_all_kib']} KiB in all); one weighs {f['bytes']} bytes, "
+             f"first picture after {f['first_picture_ms']} ms")
 
 
 def test_a_failover_while_watching(scripts, watched, measured):

@@ -124,6 +124,37 @@ def test_a_busy_master_is_left_alone(make_cluster):
     assert takeovers(c, "failover.started") == []
 
 
+def test_a_long_script_is_let_finish(make_cluster):
+    """It writes for longer than sentinel.down_after_ms, and for longer than redis is silent about it (then it says BUSY)."""
+    c = make_cluster(options={"redis.probe_ms": 200, "sentinel.down_after_ms": 2500, "redis.config.lua-time-limit": 2000}).start()
+    old, pid = c.master(), c.instance(c.master())["pid"]
+    script = "local t, n = redis.call('TIME'), 0; local e = t[1] * 1000000 + t[2] + 6000000 repeat n = n + 1; redis.call('SET', KEYS[1], n) " \
+             "t = redis.call('TIME') until t[1] * 1000000 + t[2] > e return n"
+
+    def down_after():
+        return {int(c.sentinel(f"sentinel-{i}").sentinel_master("main")["down-after-milliseconds"]) for i in (1, 2, 3)}
+
+    def says_busy():
+        try:
+            c.redis(old).get("n")
+        except redis.RedisError as e:
+            return "BUSY" in str(e)
+
+    with c.wire(timeout=60) as w:
+        w.send("EVAL", script, 1, "n")
+        wait_until(lambda: down_after() == {60000}, "the sentinels are told to wait")
+        wait_until(says_busy, "redis says that it is busy")
+        n = w.reply()
+        assert isinstance(n, int) and n > 0, n
+        assert w("GET", "n") == str(n).encode()
+    wait_until(lambda: down_after() == {2500}, "the sentinels wait no longer than before")
+    c.wait_agreed()
+    assert c.instance(old)["pid"] == pid and c.master() == old
+    assert [e["detail"].get("busy") for e in c.events("instance.silent")] == [True] * len(c.events("instance.silent"))
+    assert takeovers(c, "failover.started") == [] and c.events("master.elected")[1:] == []
+    assert "+sdown master" not in "".join(c.log(f"sentinel-{i}") for i in (1, 2, 3))
+
+
 def test_a_hung_replica_is_no_reason_for_a_takeover(patient):
     c = patient
     name = c.replicas()[0]

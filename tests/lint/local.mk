@@ -7,6 +7,8 @@ lint_checks = \
 	tests/lint/check_dist.py \
 	tests/lint/check_format.py \
 	tests/lint/check_man.py \
+	tests/lint/check_api.py \
+	tests/lint/check_metrics.py \
 	tests/lint/check_lint.py
 TESTS += $(lint_checks)
 EXTRA_DIST += $(lint_checks) tests/lint/lintlib.py tests/lint/layers.txt tests/lint/cppcheck.txt tests/lint/lint.sh

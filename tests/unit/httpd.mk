@@ -15,3 +15,15 @@ tests_unit_test_httpd_call_LDADD = $(LIBS_HTTPD) $(UNIT_LIBS)
 unit_tests += tests/unit/test_httpd_render
 tests_unit_test_httpd_render_SOURCES = tests/unit/test_httpd_render.c
 tests_unit_test_httpd_render_LDADD = $(LIBS_HTTPD) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_httpd_typed
+tests_unit_test_httpd_typed_SOURCES = tests/unit/test_httpd_typed.c
+tests_unit_test_httpd_typed_LDADD = $(LIBS_HTTPD) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_httpd_monline
+tests_unit_test_httpd_monline_SOURCES = tests/unit/test_httpd_monline.c
+tests_unit_test_httpd_monline_LDADD = $(LIBS_HTTPD) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_httpd_cookie
+tests_unit_test_httpd_cookie_SOURCES = tests/unit/test_httpd_cookie.c
+tests_unit_test_httpd_cookie_LDADD = $(LIBS_HTTPD) $(UNIT_LIBS)

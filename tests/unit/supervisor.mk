@@ -24,3 +24,11 @@ unit_tests += tests/unit/test_supervisor_rolling
 tests_unit_test_supervisor_rolling_SOURCES = tests/unit/test_supervisor_rolling.c tests/unit/golden.h
 tests_unit_test_supervisor_rolling_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
 EXTRA_DIST += tests/unit/golden/rolling.fsm
+
+unit_tests += tests/unit/test_supervisor_series
+tests_unit_test_supervisor_series_SOURCES = tests/unit/test_supervisor_series.c
+tests_unit_test_supervisor_series_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_supervisor_usage
+tests_unit_test_supervisor_usage_SOURCES = tests/unit/test_supervisor_usage.c
+tests_unit_test_supervisor_usage_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
