@@ -67,6 +67,8 @@ int http_head_parse(
 
 /* The first header of that name (any case), or NULL. */
 const struct http_header *http_header_find(const struct http_request *req, const char *name);
+/* Takes the next item of a list in a header off `rest`, without the blanks around it; false at the end. */
+bool http_next_item(struct slice *rest, char separator, struct slice *ret_item);
 /* Is `word` (any case) one of the comma separated tokens of `value`? */
 bool http_token_in(struct slice value, const char *word);
 

@@ -240,26 +240,16 @@ find_cookie(const struct session *s, const struct http_request *req)
 	cookie_name(s, name);
 	len = strlen(name);
 	for (size_t i = 0; i < req->header_count; i++) {
-		struct slice rest = req->headers[i].value;
+		struct slice rest = req->headers[i].value, one;
 
 		if (!slice_caseeq(req->headers[i].name, "cookie")) {
 			continue;
 		}
-		while (rest.len > 0) {
-			const uint8_t *stop = memchr(rest.ptr, ';', rest.len);
-			size_t n = stop != NULL ? (size_t)(stop - rest.ptr) : rest.len;
-			struct slice one = {rest.ptr, n};
-
-			while (one.len > 0 && one.ptr[0] == ' ') {
-				one.ptr++;
-				one.len--;
-			}
+		while (http_next_item(&rest, ';', &one)) {
 			if (one.len > len && memcmp(one.ptr, name, len) == 0 &&
 			    one.ptr[len] == '=') {
 				return (struct slice){one.ptr + len + 1, one.len - len - 1};
 			}
-			rest.ptr += MIN(n + 1, rest.len);
-			rest.len -= MIN(n + 1, rest.len);
 		}
 	}
 	return (struct slice){0};
