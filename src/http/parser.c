@@ -23,7 +23,7 @@ struct collector {
 static int
 refuse(struct http_fault *fault, unsigned status, const char *why)
 {
-	*fault = (struct http_fault){status, why};
+	*fault = (struct http_fault){.status = status, .why = why};
 	return -EBADMSG;
 }
 

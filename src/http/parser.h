@@ -56,6 +56,7 @@ struct http_request {
 struct http_fault {
 	unsigned status;
 	const char *why; /* static */
+	bool warns;      /* whoever runs this should see it in the log */
 };
 
 /*
