@@ -234,3 +234,17 @@ metrics_add_json(const struct metrics *m, struct buf *out)
 	}
 	return err < 0 ? err : buf_add_str(out, "}");
 }
+
+int
+metrics_add_backend(const struct backend_stats *b, struct buf *out)
+{
+#define U(x) ((unsigned long long)(x))
+	return buf_addf(out,
+	    "\"backend\":{\"lanes\":%zu,\"connects\":%llu,\"losses\":%llu,\"sent\":%llu,"
+	    "\"answered\":%llu,\"sent_again\":%llu,\"uncertain\":%llu,\"expired\":%llu,"
+	    "\"held_count\":%zu,\"held_bytes\":%zu,\"in_bytes\":%llu,\"out_bytes\":%llu},",
+	    b->lanes, U(b->connects), U(b->losses), U(b->sent), U(b->answered), U(b->sent_again),
+	    U(b->uncertain), U(b->expired), b->held_count, b->held_bytes, U(b->in_bytes),
+	    U(b->out_bytes));
+#undef U
+}

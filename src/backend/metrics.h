@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/backend.h"
 #include "backend/confirm.h"
 #include "base/buf.h"
 #include "base/defs.h"
@@ -54,5 +55,7 @@ uint64_t metrics_total(const struct metrics *m);
  * What would not fit into the cap of `out` is summed up under "(more)". 0 or buf.h's errors.
  */
 int metrics_add_json(const struct metrics *m, struct buf *out) ATTR_WARN_UNUSED;
+/* "backend":{"lanes":1,…}, with the comma. 0 or buf.h's errors. */
+int metrics_add_backend(const struct backend_stats *b, struct buf *out) ATTR_WARN_UNUSED;
 
 #endif

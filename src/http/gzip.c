@@ -5,6 +5,8 @@
 
 #include <zlib.h>
 
+#include "http/parser.h"
+
 #define LEVEL       1 /* text shrinks to a third already, at a fifth of the cost of the usual one */
 #define WINDOW_GZIP 31 /* 15, and 16 for gzip's header */
 #define MEMORY      8
@@ -71,15 +73,9 @@ gzip_undo(struct buf *out, struct slice gzip, size_t bytes)
 bool
 gzip_is_accepted(struct slice header)
 {
-	while (header.len > 0) {
-		const uint8_t *comma = memchr(header.ptr, ',', header.len);
-		size_t len = comma != NULL ? (size_t)(comma - header.ptr) : header.len;
-		struct slice item = {header.ptr, len};
+	struct slice item;
 
-		while (item.len > 0 && item.ptr[0] == ' ') {
-			item.ptr++;
-			item.len--;
-		}
+	while (http_next_item(&header, ',', &item)) {
 		if (item.len >= 4 && strncasecmp((const char *)item.ptr, "gzip", 4) == 0) {
 			/* ";q=0" refuses it, and so does "0.0" */
 			const uint8_t *q = memmem(item.ptr, item.len, "q=0", 3);
@@ -90,9 +86,6 @@ gzip_is_accepted(struct slice header)
 			}
 			return !none && (item.len == 4 || item.ptr[4] == ';' || item.ptr[4] == ' ');
 		}
-		len += comma != NULL;
-		header.ptr += len;
-		header.len -= len;
 	}
 	return false;
 }

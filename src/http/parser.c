@@ -23,7 +23,7 @@ struct collector {
 static int
 refuse(struct http_fault *fault, unsigned status, const char *why)
 {
-	*fault = (struct http_fault){status, why};
+	*fault = (struct http_fault){.status = status, .why = why};
 	return -EBADMSG;
 }
 
@@ -165,19 +165,32 @@ http_header_find(const struct http_request *req, const char *name)
 }
 
 bool
+http_next_item(struct slice *rest, char separator, struct slice *ret_item)
+{
+	const uint8_t *stop;
+	size_t len;
+
+	if (rest->len == 0) {
+		return false;
+	}
+	stop = memchr(rest->ptr, separator, rest->len);
+	len = stop != NULL ? (size_t)(stop - rest->ptr) : rest->len;
+	*ret_item = trim((struct slice){rest->ptr, len});
+	len += stop != NULL;
+	rest->ptr += len;
+	rest->len -= len;
+	return true;
+}
+
+bool
 http_token_in(struct slice value, const char *word)
 {
-	while (value.len > 0) {
-		const uint8_t *comma = memchr(value.ptr, ',', value.len);
-		size_t len = comma != NULL ? (size_t)(comma - value.ptr) : value.len;
-		struct slice token = trim((struct slice){value.ptr, len});
+	struct slice token;
 
+	while (http_next_item(&value, ',', &token)) {
 		if (slice_caseeq(token, word)) {
 			return true;
 		}
-		len += comma != NULL;
-		value.ptr += len;
-		value.len -= len;
 	}
 	return false;
 }

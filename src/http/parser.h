@@ -56,6 +56,7 @@ struct http_request {
 struct http_fault {
 	unsigned status;
 	const char *why; /* static */
+	bool warns;      /* whoever runs this should see it in the log */
 };
 
 /*
@@ -67,6 +68,8 @@ int http_head_parse(
 
 /* The first header of that name (any case), or NULL. */
 const struct http_header *http_header_find(const struct http_request *req, const char *name);
+/* Takes the next item of a list in a header off `rest`, without the blanks around it; false at the end. */
+bool http_next_item(struct slice *rest, char separator, struct slice *ret_item);
 /* Is `word` (any case) one of the comma separated tokens of `value`? */
 bool http_token_in(struct slice value, const char *word);
 

@@ -61,11 +61,21 @@ http_reader_body_bytes(const struct http_reader *r)
 static enum http_got
 refuse(struct http_reader *r, unsigned status, const char *why)
 {
-	r->fault = (struct http_fault){status, why};
+	r->fault = (struct http_fault){.status = status, .why = why};
 	r->state = HTTP_READ_FAULT;
 	buf_fini(&r->head);
 	buf_fini(&r->body);
 	return HTTP_GOT_FAULT;
+}
+
+/* The same for what is larger than a limit. */
+static enum http_got
+refuse_large(struct http_reader *r, unsigned status, const char *why)
+{
+	enum http_got got = refuse(r, status, why);
+
+	r->fault.warns = true;
+	return got;
 }
 
 /* Empty lines before a request are skipped (RFC 9112 section 2.2). */
@@ -87,11 +97,12 @@ check_size(struct http_reader *r, size_t upto)
 	const struct http_limits *l = r->limits;
 
 	if (r->line_count == 0) {
-		return upto > l->line_bytes ? refuse(r, 400, "the request line is too long")
+		return upto > l->line_bytes ? refuse_large(r, 400, "the request line is too long")
 					    : HTTP_GOT_NOTHING;
 	}
-	return upto - r->first_bytes > l->head_bytes ? refuse(r, 431, "the headers are too long")
-						     : HTTP_GOT_NOTHING;
+	return upto - r->first_bytes > l->head_bytes
+		   ? refuse_large(r, 431, "the headers are too long")
+		   : HTTP_GOT_NOTHING;
 }
 
 /*
@@ -125,7 +136,7 @@ find_head_end(struct http_reader *r, struct slice in, size_t *ret_len)
 			return refuse(r, 400, "a header may not be folded over lines");
 		}
 		if (r->line_count++ > r->limits->max_headers) {
-			return refuse(r, 431, "too many headers");
+			return refuse_large(r, 431, "too many headers");
 		}
 	}
 	r->scanned = in.len;
@@ -141,7 +152,7 @@ begin_body(
 
 	r->scanned = r->line_start = r->line_count = r->first_bytes = 0;
 	if (!req->chunked && req->length > r->limits->body_bytes) {
-		return refuse(r, 413, "the body is larger than http.max_request_bytes");
+		return refuse_large(r, 413, "the body is larger than http.max_request_bytes");
 	}
 	*used += head_len;
 	if (!req->chunked && req->length <= rest.len) {
@@ -228,9 +239,9 @@ read_chunks(struct http_reader *r, struct slice in, size_t *used, struct http_re
 	case 1:
 		return finish_body(r, req);
 	case -ENOBUFS:
-		return refuse(r, 413, "the body is larger than http.max_request_bytes");
+		return refuse_large(r, 413, "the body is larger than http.max_request_bytes");
 	case -E2BIG:
-		return refuse(r, 431, "chunk extensions or trailers are too long");
+		return refuse_large(r, 431, "chunk extensions or trailers are too long");
 	case -ENOMEM:
 		return refuse(r, 503, "out of memory");
 	default:

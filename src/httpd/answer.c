@@ -81,7 +81,8 @@ answer_fault(struct exchange *x)
 {
 	char peer[ENDPOINT_TEXT_SIZE];
 
-	log_peer(LOG_INFO, "request refused status=%u client=%s why=\"%s\"", x->fault.status,
+	log_peer(x->fault.warns ? LOG_WARN : LOG_INFO,
+	    "request refused status=%u client=%s why=\"%s\"", x->fault.status,
 	    conn_peer(x->session->conn, peer), x->fault.why);
 	answer_error(x, x->fault.status, x->fault.why);
 }
@@ -217,13 +218,6 @@ answer_root(struct exchange *x)
 	    "  GET  /healthz, /readyz         is the process up, does a master take writes\n";
 
 	respond(x, 404, text_type, SLICE_LIT(text));
-}
-
-void
-answer_reserved(struct exchange *x)
-{
-	x->fault = (struct http_fault){404, x->route->words};
-	answer_fault(x);
 }
 
 void

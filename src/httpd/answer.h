@@ -17,7 +17,6 @@ void answer_health(struct exchange *x);
 void answer_ready(struct exchange *x);
 void answer_crossdomain(struct exchange *x);
 void answer_root(struct exchange *x);
-void answer_reserved(struct exchange *x);
 void answer_nothing_here(struct exchange *x);
 
 #endif

@@ -251,8 +251,7 @@ read_body(struct api *a, const struct http_request *req)
 		a->body = json_object();
 		return true;
 	}
-	a->body = jsonin_load(req->body);
-	if (!json_is_object(a->body)) {
+	if (jsonin_load(req->body, API_BODY_MAX, &a->body) < 0 || !json_is_object(a->body)) {
 		api_fail(a, 400, "the body must be a JSON object");
 		return false;
 	}

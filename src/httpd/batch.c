@@ -78,7 +78,7 @@ batch_free(struct batch **bp)
 static int
 refuse(struct http_fault *fault, const char *why)
 {
-	*fault = (struct http_fault){400, why};
+	*fault = (struct http_fault){.status = 400, .why = why};
 	return -EBADMSG;
 }
 

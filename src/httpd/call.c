@@ -14,7 +14,7 @@
 static int
 refuse(struct http_fault *fault, unsigned status, const char *why)
 {
-	*fault = (struct http_fault){status, why};
+	*fault = (struct http_fault){.status = status, .why = why};
 	return -EBADMSG;
 }
 
@@ -453,10 +453,11 @@ admit_stream(struct call *call, bool session, struct http_fault *fault)
 		call->way = call->argc > 1 ? CALL_STREAM : CALL_OWN;
 		return 0;
 	}
-	*fault = (struct http_fault){403,
-	    "this command is about the state of a connection, and over HTTP each request stands "
-	    "alone; use a "
-	    "WebSocket for subscriptions that change, or connect to the proxy"};
+	*fault = (struct http_fault){.status = 403,
+	    .why = "this command is about the state of a connection, and over HTTP each request "
+		   "stands "
+		   "alone; use a "
+		   "WebSocket for subscriptions that change, or connect to the proxy"};
 	return -EACCES;
 }
 
@@ -489,10 +490,10 @@ call_admit(struct call *call, const char *const *allowed, size_t allowed_count, 
 		return 0;
 	}
 	if (c->flags & CMD_REFUSED && !command_is_allowed(c, allowed, allowed_count)) {
-		*ret_fault =
-		    (struct http_fault){403, "this command is refused here, since it could "
-					     "take the server out of the cluster's control; "
-					     "name it in proxy.allow to let it through"};
+		*ret_fault = (struct http_fault){.status = 403,
+		    .why = "this command is refused here, since it could "
+			   "take the server out of the cluster's control; "
+			   "name it in proxy.allow to let it through"};
 		return -EACCES;
 	}
 	if (c->flags & CMD_PUBSUB) {
@@ -503,9 +504,10 @@ call_admit(struct call *call, const char *const *allowed, size_t allowed_count, 
 		return 0;
 	}
 	if ((c->flags & (CMD_SESSION | CMD_OWN)) != 0 && (c->flags & CMD_CLIENTS) == 0) {
-		*ret_fault = (struct http_fault){403,
-		    "this command is about the state of a connection, and over HTTP each request "
-		    "stands alone; connect to the proxy to use it"};
+		*ret_fault = (struct http_fault){.status = 403,
+		    .why = "this command is about the state of a connection, and over HTTP each "
+			   "request "
+			   "stands alone; connect to the proxy to use it"};
 		return -EACCES;
 	}
 	if (!(c->flags & CMD_BLOCKING)) {

@@ -540,7 +540,9 @@ exchange_pump(struct exchange *x)
 		return api_pump(x->api);
 	case EXCHANGE_REPLIED:
 		if (x->failed != 0) {
-			answer_error(x, x->failed, x->failed_why);
+			x->fault = (struct http_fault){
+			    .status = x->failed, .why = x->failed_why, .warns = x->failed != 502};
+			answer_fault(x);
 			return true;
 		}
 		return x->kept == NULL || pump_kept(x);

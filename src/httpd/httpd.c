@@ -287,16 +287,10 @@ report(void *state, bool anew, struct buf *out)
 	    "\"held_bytes\":%zu,",
 	    h->session_count, now.websockets, now.streams, U(h->accepted), U(h->refused),
 	    U(h->slow), U(h->in_bytes), U(now.out_bytes), h->held_bytes);
-	if (err == 0) {
-		err = buf_addf(out,
-		    "\"backend\":{\"lanes\":%zu,\"connects\":%llu,\"losses\":%llu,\"sent\":%llu,"
-		    "\"answered\":%llu,\"sent_again\":%llu,\"uncertain\":%llu,\"expired\":%llu,"
-		    "\"held_count\":%zu,\"held_bytes\":%zu,\"in_bytes\":%llu,\"out_bytes\":%llu},",
-		    b.lanes, U(b.connects), U(b.losses), U(b.sent), U(b.answered), U(b.sent_again),
-		    U(b.uncertain), U(b.expired), b.held_count, b.held_bytes, U(b.in_bytes),
-		    U(b.out_bytes));
-	}
 #undef U
+	if (err == 0) {
+		err = metrics_add_backend(&b, out);
+	}
 	if (err == 0) {
 		err = counts_add_json(h->counts, out);
 	}

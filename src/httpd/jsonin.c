@@ -8,10 +8,47 @@
 #include "httpd/call.h"
 #include "resp/write.h"
 
-json_t *
-jsonin_load(struct slice text)
+#define VALUE_BYTES ((size_t)128) /* of memory for a value, however short its text is */
+#define VALUES_MIN  ((size_t)64 * 1024)
+
+/* No fewer than there are: a value stands at the beginning, or behind one of these signs. */
+static size_t
+count_values(struct slice text)
 {
-	return json_loadb((const char *)text.ptr, text.len, JSON_ALLOW_NUL, NULL);
+	bool quoted = false;
+	size_t count = 1;
+
+	for (size_t i = 0; i < text.len; i++) {
+		switch (text.ptr[i]) {
+		case '"':
+			quoted = !quoted;
+			break;
+		case '\\':
+			i++; /* outside of strings it is no JSON anyway */
+			break;
+		case ',':
+		case ':':
+		case '[':
+		case '{':
+			count += !quoted;
+			break;
+		default:
+			break;
+		}
+	}
+	return count;
+}
+
+int
+jsonin_load(struct slice text, size_t body_max, json_t **ret_doc)
+{
+	size_t most = MIN(MAX(body_max / VALUE_BYTES, VALUES_MIN), CALL_ARGS_MAX);
+
+	if (count_values(text) > most) {
+		return -E2BIG;
+	}
+	*ret_doc = json_loadb((const char *)text.ptr, text.len, JSON_ALLOW_NUL, NULL);
+	return *ret_doc != NULL ? 0 : -EBADMSG;
 }
 
 /* Bytes that are no text. */

@@ -409,13 +409,10 @@ read_topics(struct api *a, unsigned *ret_topics)
 		enum topic topic;
 	} words[] = {
 	    {"status", TOPIC_STATUS}, {"events", TOPIC_EVENTS}, {"metrics", TOPIC_METRICS}};
-	struct slice list = api_param(a, "topics", 0);
+	struct slice list = api_param(a, "topics", 0), word;
 
 	*ret_topics = list.ptr == NULL ? TOPIC_STATUS | TOPIC_EVENTS | TOPIC_METRICS : 0;
-	while (list.len > 0) {
-		const uint8_t *comma = memchr(list.ptr, ',', list.len);
-		struct slice word = {
-		    list.ptr, comma != NULL ? (size_t)(comma - list.ptr) : list.len};
+	while (http_next_item(&list, ',', &word)) {
 		unsigned topic = 0;
 
 		for (size_t i = 0; i < ARRAY_LEN(words); i++) {
@@ -427,8 +424,6 @@ read_topics(struct api *a, unsigned *ret_topics)
 			return false;
 		}
 		*ret_topics |= topic;
-		list.ptr += MIN(word.len + 1, list.len);
-		list.len -= MIN(word.len + 1, list.len);
 	}
 	return true;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "conf/conf.h"
 #include "httpd/access.h"
 #include "http/gzip.h"
@@ -57,6 +58,21 @@ is_served(struct session *s, const struct http_request *req, const struct route 
 	return site_serves(h->conf, site, route);
 }
 
+/* It is a page that attacks, or a name that is missing in our settings: which one says the log, by default too. */
+static void
+note_foreign(struct session *s, const struct http_request *req)
+{
+	const struct http_header *origin = http_header_find(req, "origin");
+	char peer[ENDPOINT_TEXT_SIZE];
+
+	log_peer(LOG_WARN,
+	    "a request under a foreign name or of a foreign page is refused (http.hosts and "
+	    "http.cors_origin "
+	    "let it in) client=%s host=%s origin=%s",
+	    conn_peer(s->conn, peer), LOG_QUOTE(req->authority),
+	    LOG_QUOTE(origin != NULL ? origin->value : SLICE_LIT("")));
+}
+
 static bool
 check(struct session *s, const struct http_request *req, const struct route *route,
     struct http_fault *fault)
@@ -73,23 +89,25 @@ check(struct session *s, const struct http_request *req, const struct route *rou
 		v = access_check(&rules, req);
 
 		if (v != ACCESS_OK) {
-			*fault =
-			    (struct http_fault){v == ACCESS_BAD_HOST ? 400 : 403, access_text(v)};
+			note_foreign(s, req);
+			*fault = (struct http_fault){
+			    .status = v == ACCESS_BAD_HOST ? 400 : 403, .why = access_text(v)};
 			return false;
 		}
 	}
 	if (!is_served(s, req, route)) {
-		*fault = (struct http_fault){404,
-		    "this is not served under this name at this address (http.serves, site-NAME)"};
+		*fault = (struct http_fault){.status = 404,
+		    .why = "this is not served under this name at this address (http.serves, "
+			   "site-NAME)"};
 		return false;
 	}
 	if (req->verb == HTTP_VERB_OPTIONS || (route != NULL && (route->flags & ROUTE_API) != 0)) {
 		return true;
 	}
 	if (!is_command_verb(req->verb) ||
-	    (is_route(route, req) && route->answer != answer_reserved &&
-		req->verb != HTTP_VERB_GET && req->verb != HTTP_VERB_HEAD)) {
-		*fault = (struct http_fault){405, "this method is not served here; see Allow"};
+	    (is_route(route, req) && req->verb != HTTP_VERB_GET && req->verb != HTTP_VERB_HEAD)) {
+		*fault = (struct http_fault){
+		    .status = 405, .why = "this method is not served here; see Allow"};
 		return false;
 	}
 	return true;
@@ -132,7 +150,7 @@ check_rules(struct exchange *x, struct slice authorization, struct http_fault *f
 	(void)acl_credentials(authorization, text, &client);
 	if (!acl_allows(h->acl, &client, x->call.wish.command, x->call.command)) {
 		*fault = (struct http_fault){
-		    403, "an access rule (acl-NAME) forbids this command to you"};
+		    .status = 403, .why = "an access rule (acl-NAME) forbids this command to you"};
 		err = -EACCES;
 	} else if (h->conf->http_redis_users && client.user.len > 0 && buf_len(&x->secret) == 0 &&
 		   !acl_knows(h->acl, &client)) {
@@ -238,7 +256,7 @@ request_from_message(struct exchange *x, enum render_kind kind, struct http_faul
 	if (err == 0) {
 		err = check_rules(x, buf_slice(&s->authorization), ret_fault);
 	} else {
-		*ret_fault = (struct http_fault){503, "out of memory"};
+		*ret_fault = (struct http_fault){.status = 503, .why = "out of memory"};
 	}
 	if (err == 0) {
 		/* subscriptions are the WebSocket's own business */
@@ -253,7 +271,8 @@ request_dispatch(struct exchange *x)
 {
 	session_note_state(x);
 	if (dispatch(x) < 0) {
-		answer_locally(x, answer_fault, (struct http_fault){503, "out of memory"});
+		answer_locally(
+		    x, answer_fault, (struct http_fault){.status = 503, .why = "out of memory"});
 	}
 }
 
@@ -328,11 +347,18 @@ accepts_gzip(const struct http_request *req, const struct call *call)
 static int
 read_json(struct exchange *x, const struct http_request *req, bool atomic, struct http_fault *fault)
 {
-	json_t *doc = jsonin_load(req->body);
-	int err = -EBADMSG;
+	json_t *doc = NULL;
+	int err = jsonin_load(req->body, x->httpd->limits.body_bytes, &doc);
 
-	if (doc == NULL) {
-		*fault = (struct http_fault){400, "the body is no JSON"};
+	if (err == -E2BIG) {
+		*fault = (struct http_fault){.status = 413,
+		    .why = "the body has more values than http.max_request_bytes allows (one for "
+			   "128 bytes)",
+		    .warns = true};
+		return -EBADMSG;
+	}
+	if (err < 0) {
+		*fault = (struct http_fault){.status = 400, .why = "the body is no JSON"};
 		return err;
 	}
 	/* no name is longer than the body, so what is in `text` stays where it is */
@@ -373,7 +399,8 @@ read_command(struct exchange *x, const struct http_request *req, struct http_fau
 		read_range(x, req);
 	}
 	if (err == 0 && x->call.way == CALL_STREAM && req->verb == HTTP_VERB_HEAD) {
-		*fault = (struct http_fault){405, "a subscription has no end, and so no HEAD"};
+		*fault = (struct http_fault){
+		    .status = 405, .why = "a subscription has no end, and so no HEAD"};
 		err = -EBADMSG;
 	}
 	return err;
@@ -434,7 +461,7 @@ request_begin(struct exchange *x, struct http_request *req)
 		req->target = slice_str(root);
 		if (route_find(req->target) != NULL && root[1] != '\0') {
 			buf_clear(&x->text);
-			fault = (struct http_fault){503, "out of memory"};
+			fault = (struct http_fault){.status = 503, .why = "out of memory"};
 			answer_locally(x,
 			    buf_add_str(&x->text, root) == 0 ? answer_elsewhere : answer_fault,
 			    fault);
@@ -449,9 +476,9 @@ request_begin(struct exchange *x, struct http_request *req)
 	x->wants_gzip = err == 0 && accepts_gzip(req, &x->call);
 	if (err == 0) {
 		err = take_command(x, req);
-		fault = (struct http_fault){503, "out of memory"};
+		fault = (struct http_fault){.status = 503, .why = "out of memory"};
 	} else if (err != -EBADMSG && err != -EACCES) {
-		fault = (struct http_fault){503, "out of memory"};
+		fault = (struct http_fault){.status = 503, .why = "out of memory"};
 	}
 	if (err < 0) {
 		answer_locally(x, answer_fault, fault);

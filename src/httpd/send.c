@@ -208,7 +208,7 @@ fail_unsent(struct exchange *x, const char *why)
 	x->session->unsent--;
 	x->state = EXCHANGE_LOCAL;
 	x->answer = answer_fault;
-	x->fault = (struct http_fault){503, why};
+	x->fault = (struct http_fault){.status = 503, .why = why};
 }
 
 bool
@@ -256,10 +256,10 @@ time_out(struct exchange *x)
 	exchange_drop_lane(x);
 	x->state = EXCHANGE_LOCAL;
 	x->answer = answer_fault;
-	x->fault = (struct http_fault){504,
-	    unsent
-		? "timeout_ms passed before it could be sent; it was not carried out"
-		: "timeout_ms passed before the server answered; it may or may not be carried out"};
+	x->fault = (struct http_fault){.status = 504,
+	    .why = unsent ? "timeout_ms passed before it could be sent; it was not carried out"
+			  : "timeout_ms passed before the server answered; it may or may not be "
+			    "carried out"};
 }
 
 void
@@ -271,8 +271,9 @@ exchange_lose(struct exchange *x)
 	exchange_drop_lane(x);
 	x->state = EXCHANGE_LOCAL;
 	x->answer = answer_fault;
-	x->fault = (struct http_fault){502,
-	    "the master was lost before it answered; the transaction may or may not have happened"};
+	x->fault = (struct http_fault){.status = 502,
+	    .why = "the master was lost before it answered; the transaction may or may not have "
+		   "happened"};
 }
 
 bool

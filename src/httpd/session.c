@@ -321,7 +321,7 @@ end_stuck(void *obj)
 {
 	char peer[ENDPOINT_TEXT_SIZE];
 
-	log_peer(LOG_INFO, "a client that does not read its answers is closed client=%s",
+	log_peer(LOG_WARN, "a client that does not read its answers is closed client=%s",
 	    conn_peer(session_of(obj)->conn, peer));
 	end_session(obj);
 }
@@ -437,8 +437,10 @@ refuse_late(void *obj)
 {
 	struct session *s = session_of(obj);
 
-	session_push_fault(
-	    s, (struct http_fault){408, "the request took too long to arrive"}, true);
+	session_push_fault(s,
+	    (struct http_fault){
+		.status = 408, .why = "the request took too long to arrive", .warns = true},
+	    true);
 	session_go_on(s);
 }
 

@@ -191,8 +191,9 @@ take(struct conn *c, struct session *s, struct slice in)
 		note_partial(s);
 	}
 	if (!session_account(s) && http_reader_is_amid(&s->reader)) {
-		take_fault(
-		    s, (struct http_fault){503, "too many large requests at once; try again"});
+		take_fault(s, (struct http_fault){.status = 503,
+				  .why = "too many large requests at once; try again",
+				  .warns = true});
 		return in.len;
 	}
 	return done;
@@ -234,7 +235,9 @@ on_close(struct conn *c, void *owner, int error)
 		    conn_peer(c, (char[ENDPOINT_TEXT_SIZE]){0}));
 	}
 	if (error == -ENOBUFS) {
-		log_peer(LOG_INFO, "client closed: more input than is taken");
+		log_peer(LOG_WARN,
+		    "a client is closed: it sends more than is taken at a time client=%s",
+		    conn_peer(c, (char[ENDPOINT_TEXT_SIZE]){0}));
 	}
 	session_tell(s, SESSION_DROP);
 }

@@ -151,7 +151,7 @@ stream_refuse(struct exchange *x, const char *why)
 	events_free(&x->events);
 	x->state = EXCHANGE_LOCAL;
 	x->answer = answer_fault;
-	x->fault = (struct http_fault){503, why};
+	x->fault = (struct http_fault){.status = 503, .why = why};
 }
 
 static void

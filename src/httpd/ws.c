@@ -166,9 +166,11 @@ ws_prepare(struct exchange *x, const struct http_request *req)
 
 	x->state = EXCHANGE_LOCAL;
 	x->answer = answer_fault;
-	x->fault = (struct http_fault){400, "Sec-WebSocket-Key is no sixteen bytes in base64"};
+	x->fault = (struct http_fault){
+	    .status = 400, .why = "Sec-WebSocket-Key is no sixteen bytes in base64"};
 	if (version == NULL || !slice_eq(version->value, "13")) {
-		x->fault = (struct http_fault){426, "WebSockets are spoken in version 13 here"};
+		x->fault = (struct http_fault){
+		    .status = 426, .why = "WebSockets are spoken in version 13 here"};
 		return;
 	}
 	if (key == NULL || websocket_accept(key->value, accept) < 0) {
@@ -178,11 +180,11 @@ ws_prepare(struct exchange *x, const struct http_request *req)
 	buf_clear(&x->text);
 	if (buf_add(&x->text, accept, sizeof(accept)) < 0 ||
 	    buf_add(&x->text, raw ? "r" : "j", 1) < 0) {
-		x->fault = (struct http_fault){503, "out of memory"};
+		x->fault = (struct http_fault){.status = 503, .why = "out of memory"};
 		return;
 	}
 	if (header != NULL && buf_add_slice(&x->session->authorization, header->value) < 0) {
-		x->fault = (struct http_fault){503, "out of memory"};
+		x->fault = (struct http_fault){.status = 503, .why = "out of memory"};
 		return;
 	}
 	x->answer = answer_upgrade;
@@ -357,18 +359,20 @@ refuse_message(struct session *s, const char *why)
 
 	x->state = EXCHANGE_LOCAL;
 	x->answer = answer_fault;
-	x->fault = (struct http_fault){400, why};
+	x->fault = (struct http_fault){.status = 400, .why = why};
 	session_queue(s, x);
 }
 
 static void
 take_json(struct session *s, struct slice message)
 {
-	json_t *doc = jsonin_load(message);
-	int err;
+	json_t *doc = NULL;
+	int err = jsonin_load(message, s->httpd->limits.body_bytes, &doc);
 
 	buf_clear(&s->httpd->resp);
-	err = jsonin_add_command(&s->httpd->resp, doc);
+	if (err == 0) {
+		err = jsonin_add_command(&s->httpd->resp, doc);
+	}
 	json_decref(doc);
 	if (err < 0) {
 		refuse_message(
@@ -433,6 +437,19 @@ on_message(void *owner, bool is_text, struct slice message)
 
 /* ---- the session's side ---- */
 
+static void
+note_close(struct session *s, unsigned code)
+{
+	bool is_limit = code == WS_TOO_LARGE || code == WS_TRY_AGAIN;
+	char peer[ENDPOINT_TEXT_SIZE];
+
+	if (code != WS_NORMAL && code != WS_GOING_AWAY && code != WS_NO_CODE) {
+		log_peer(is_limit ? LOG_WARN : LOG_INFO, "websocket closed code=%u client=%s%s",
+		    code, conn_peer(s->conn, peer),
+		    is_limit ? " why=\"larger messages than http.max_request_bytes allows\"" : "");
+	}
+}
+
 size_t
 ws_take(struct session *s, struct slice in)
 {
@@ -453,14 +470,7 @@ ws_take(struct session *s, struct slice in)
 		}
 	}
 	if (err < 0) {
-		unsigned code = websocket_close_code(s->ws->socket);
-
-		if (code != WS_NORMAL && code != WS_GOING_AWAY && code != WS_NO_CODE) {
-			char peer[ENDPOINT_TEXT_SIZE];
-
-			log_peer(LOG_INFO, "websocket closed code=%u client=%s", code,
-			    conn_peer(s->conn, peer));
-		}
+		note_close(s, websocket_close_code(s->ws->socket));
 		conn_flush(s->conn);
 		ws_leave(s->ws);
 		session_finish(s);
@@ -476,6 +486,7 @@ ws_take(struct session *s, struct slice in)
 void
 ws_close(struct session *s, unsigned code, const char *why)
 {
+	note_close(s, code);
 	websocket_close(s->ws->socket, (uint16_t)code, why);
 	conn_flush(s->conn);
 	ws_leave(s->ws);

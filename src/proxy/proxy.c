@@ -240,17 +240,13 @@ proxy_report(void *state, bool anew, struct buf *out)
 	    p->session_count, U(p->stats.accepted), U(p->stats.refused), U(p->stats.idle),
 	    U(p->stats.slow), U(p->stats.violations), U(p->stats.in_bytes), U(p->stats.out_bytes));
 	if (err == 0) {
-		err = buf_addf(out,
-		    "\"replicas\":%zu,\"backend\":{\"lanes\":%zu,\"connects\":%llu,\"losses\":%llu,"
-		    "\"sent\":%llu,"
-		    "\"answered\":%llu,\"sent_again\":%llu,\"uncertain\":%llu,\"expired\":%llu,"
-		    "\"held_count\":%zu,\"held_bytes\":%zu,\"in_bytes\":%llu,\"out_bytes\":%llu},",
-		    p->readers != NULL ? readers_fit(p->readers) : (size_t)0, b.lanes,
-		    U(b.connects), U(b.losses), U(b.sent), U(b.answered), U(b.sent_again),
-		    U(b.uncertain), U(b.expired), b.held_count, b.held_bytes, U(b.in_bytes),
-		    U(b.out_bytes));
+		err = buf_addf(out, "\"replicas\":%zu,",
+		    p->readers != NULL ? readers_fit(p->readers) : (size_t)0);
 	}
 #undef U
+	if (err == 0) {
+		err = metrics_add_backend(&b, out);
+	}
 	if (err == 0) {
 		err = metrics_add_json(backend_metrics(p->backend), out);
 	}

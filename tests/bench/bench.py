@@ -24,7 +24,7 @@ import web  # noqa: E402
 from harness import Cases, binary, procs  # noqa: E402
 from measure import cpu_ns, figure, heading, idle, redis_benchmark, say  # noqa: E402
 
-PARTS = ["start", "rest", "throughput", "proxy", "web", "failover"]
+PARTS = ["start", "rest", "throughput", "proxy", "web", "subscribers", "failover"]
 DEFAULT_SENTINEL = {"sentinel.down_after_ms": None, "sentinel.failover_timeout_ms": None}
 
 
@@ -81,6 +81,10 @@ def bench_web(args, cases):
     web.run(args, cases, say, figure, heading, DEFAULT_SENTINEL)
 
 
+def bench_subscribers(args, cases):
+    web.run_subscribers(args, cases, say, figure, heading, DEFAULT_SENTINEL)
+
+
 def bench_failover(args, cases):
     heading(f"kill -9 of the master to the next acknowledged write through the proxy (min / median / max of {args.kills}, taking turns)")
     gaps, agreed = takeover.compare(cases, args.kills)
@@ -98,6 +102,8 @@ def main():
     parser = argparse.ArgumentParser(description="figures of this build; nothing is asserted")
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "5")))
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("BENCH_SECONDS", "2")), help="of one measurement over HTTP")
+    parser.add_argument("--subscribers", type=int, default=int(os.environ.get("BENCH_SUBSCRIBERS", "1000")))
+    parser.add_argument("--messages", type=int, default=int(os.environ.get("BENCH_MESSAGES", "1000")), help="to each subscriber")
     parser.add_argument("--requests", type=int, default=int(os.environ.get("BENCH_REQUESTS", "50000")))
     parser.add_argument("--kills", type=int, default=int(os.environ.get("BENCH_KILLS", "20")))
     parser.add_argument("--big-mib", type=int, default=int(os.environ.get("BENCH_BIG_MIB", "1024")), help="0: leave it out")

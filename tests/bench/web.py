@@ -15,7 +15,6 @@ import time
 from harness import Http, wait_until
 
 THREADS = (1, 2, 4)
-SUBSCRIBERS, MESSAGES = 1000, 1000
 SMALL, LARGE = "hello", "x" * 10240
 
 NGINX = """\
@@ -101,15 +100,15 @@ def webdis(c, port, threads, redis_pid):
     return Door(f"webdis {threads}", port, run.pid, redis_pid)
 
 
-def deliveries(c, door):
-    """Messages a second that arrive at a thousand subscribers, and the server's µs for each."""
+def deliveries(c, door, subscribers, messages):
+    """Messages a second that arrive at all subscribers, and the server's µs for each."""
     poll, socks = select.epoll(), {}
-    for _ in range(SUBSCRIBERS):
+    for _ in range(subscribers):
         s = socket.create_connection(("127.0.0.1", door.port), timeout=10)
         s.sendall(b"GET /SUBSCRIBE/bench HTTP/1.1\r\nHost: localhost\r\n\r\n")
         socks[s.fileno()] = s
     redis = c._client(c.ports.redis)
-    wait_until(lambda: any(b"bench" == k and n >= (1 if door.name == "ours" else SUBSCRIBERS) for k, n in redis.pubsub_numsub("bench")), "subscribers")
+    wait_until(lambda: any(b"bench" == k and n >= (1 if door.name == "ours" else subscribers) for k, n in redis.pubsub_numsub("bench")), "subscribers")
     first = next(iter(socks.values()))
     for s in socks.values():
         head = s.recv(65536)
@@ -124,10 +123,10 @@ def deliveries(c, door):
             got += len(s.recv(size - got))
         s.setblocking(False)
         poll.register(s, select.EPOLLIN)
-    left = SUBSCRIBERS * MESSAGES * size
+    left = subscribers * messages * size
     spent, begin = cpu_ns(door.pid), time.perf_counter()
     with redis.pipeline(transaction=False) as pipe:
-        for _ in range(MESSAGES):
+        for _ in range(messages):
             pipe.publish("bench", "m" * 32)
         pipe.execute()
     while left > 0:
@@ -138,7 +137,7 @@ def deliveries(c, door):
     took, spent = time.perf_counter() - begin, cpu_ns(door.pid) - spent
     for s in socks.values():
         s.close()
-    return SUBSCRIBERS * MESSAGES / took, spent / 1000 / (SUBSCRIBERS * MESSAGES)
+    return subscribers * messages / took, spent / 1000 / (subscribers * messages)
 
 
 def best(rates, doors):
@@ -189,20 +188,31 @@ def run(args, cases, say, figure, heading, options):
             say(f"{title}: CPU with redis, ours / nginx", figure([a / b for a, b in zip(used["ours"], used["nginx"])], digits=2)
                 + f"   µs, median: {statistics.median(used['ours']):.1f} / {statistics.median(used['nginx']):.1f}"
                 + (f", {top}: {statistics.median(used[top]):.1f}" if top else ""))
-    # a webdis that was under load may never subscribe again: another one
-    others = [doors[0]] + ([webdis(c, p.extra + 4 + i, n, redis_pid) for i, n in enumerate(THREADS)] if shutil.which("webdis") else [])
-    rates, used = {d.name: [] for d in others}, {d.name: [] for d in others}
-    for door in turns(others, min(args.rounds, 3)):
+    c.stop()
+
+
+def run_subscribers(args, cases, say, figure, heading, options):
+    c = cases(options=options).start()
+    redis_pid, p = c.instance("redis-1")["pid"], c.ports
+    doors = [Door("ours", p.http, c.instance("http-1")["pid"], redis_pid)]
+    if shutil.which("webdis"):
+        doors += [webdis(c, p.extra + 1 + i, n, redis_pid) for i, n in enumerate(THREADS)]
+    else:
+        say("webdis", "not installed (apt-get install webdis): left out")
+    title = f"{args.subscribers} subscribers, one publisher"
+    heading(f"{title} of {args.messages} messages, {args.rounds} alternating rounds (min / median / max)")
+    rates, used = {d.name: [] for d in doors}, {d.name: [] for d in doors}
+    for door in turns(doors, args.rounds):
         try:
-            rate, us = deliveries(c, door)
+            rate, us = deliveries(c, door, args.subscribers, args.messages)
         except (OSError, AssertionError) as e:
             if door.name == "ours":
                 raise
-            say(f"{SUBSCRIBERS} subscribers: {door.name} threads", f"does not deliver: {e!r}")
+            say(f"{title}: {door.name} threads", f"does not deliver: {e!r}")
             rate, us = 0.0, float("inf")
         rates[door.name].append(rate)
         used[door.name].append(us)
-    title, top = f"{SUBSCRIBERS} subscribers, one publisher", best(rates, others)
+    top = best(rates, doors)
     say(f"{title}: ours", figure(rates["ours"], " messages/s") + f"   µs of the server for each: {statistics.median(used['ours']):.2f}")
     if top:
         say(f"{title}: ours / {top} threads", figure([a / b for a, b in zip(rates["ours"], rates[top]) if b], digits=2)

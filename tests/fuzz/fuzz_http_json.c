@@ -10,13 +10,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	json_t *doc = jsonin_load((struct slice){data, size});
+	json_t *doc = NULL;
 	struct resp_limits limits = RESP_LIMITS_DEFAULT;
 	struct resp_request_scanner scan;
 	struct resp_request req;
 	struct buf resp, inline_buf;
-	int err;
+	int err = jsonin_load((struct slice){data, size}, 0, &doc);
 
+	assert(err == 0 || err == -EBADMSG || err == -E2BIG);
 	buf_init(&resp, 0);
 	buf_init(&inline_buf, 0);
 	err = jsonin_add_command(&resp, doc);

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from harness import Closed, Http, WebSocket, wait_until
+from waiting import PATIENCE
 
 MB = 1 << 20
 HOST = b"Host: localhost\r\n"
@@ -408,46 +409,116 @@ def strict(make_cluster):
                                  "http.hosts": "web.example", "holdfast.log_level": "info"}).start()
 
 
-def http_memory(cluster):
+def http_memory(cluster, field="VmRSS"):
     pid = cluster.instance("http-1")["pid"]
     with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith(field))
 
 
-def flood(port, head, total):
+def growth(cluster, doing):
+    """The most by which the worker grew in the meantime, by the kernel's count."""
+    pid = cluster.instance("http-1")["pid"]
+    with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as f:
+        f.write("5")  # VmHWM begins anew (proc(5))
+    before = http_memory(cluster)
+    doing()
+    return http_memory(cluster, "VmHWM") - before
+
+
+def assert_grown(bytes_, most):
+    if PATIENCE == 1:  # sanitizers keep what was freed
+        assert bytes_ <= most, f"the worker grew by {bytes_ >> 20} MB"
+
+
+def flood(port, head, total, piece=b"a" * MB, begin=None):
     """Sends `head` and then up to `total` bytes; how many went, and the answer."""
     sent, out = 0, b""
-    with dial(port) as s:
+    with begin() if begin else dial(port) as s:
         try:
             s.sendall(head)
             while sent < total:
-                s.sendall(b"a" * MB)
-                sent += MB
+                s.sendall(piece)
+                sent += len(piece)
         except OSError:
             pass
         try:
-            while piece := s.recv(65536):
-                out += piece
+            while data := s.recv(65536):
+                out += data
         except OSError:
             pass
     return sent, out
 
 
+GB = 1000 * MB
+UPLOAD = b"PUT /SET/k HTTP/1.1\r\n" + HOST
+JSON_UPLOAD = b"POST / HTTP/1.1\r\nContent-Type: application/json\r\n" + HOST
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+NO_MASK = b"\0" * 4
+FLOODS = {
+    "query": (400, b"GET /GET/", b"a" * MB),
+    "query_of_escapes": (400, b"GET /", b"%2f/" * (MB // 4)),
+    "header": (431, b"GET /GET/k HTTP/1.1\r\nA: ", b"a" * MB),
+    "upload": (413, UPLOAD + b"Content-Length: %d\r\n\r\n" % GB, b"a" * MB),
+    "upload_in_one_chunk": (413, UPLOAD + CHUNKED + b"%x\r\n" % GB, b"a" * MB),
+    "upload_in_chunks": (413, UPLOAD + CHUNKED, (b"10000\r\n" + b"a" * 65536 + b"\r\n") * 16),
+    "command": (413, b"POST / HTTP/1.1\r\n" + HOST + CHUNKED, (b"10000\r\n" + b"a/" * 32768 + b"\r\n") * 16),
+    "json": (413, JSON_UPLOAD + CHUNKED + b"1\r\n[\r\n", (b"10000\r\n" + b"1," * 32768 + b"\r\n") * 16),
+    "message": (1009, b"\x81\xff" + GB.to_bytes(8, "big") + NO_MASK, b"a" * MB),
+    "message_in_frames": (1009, WebSocket.frame(1, b"a", fin=False), WebSocket.frame(0, b"a" * MB, fin=False, mask=NO_MASK)),
+}
+
+
+def flood_with(cluster, what):
+    """How much of a gigabyte was taken, and the status or the code of the close."""
+    code, head, piece = FLOODS[what]
+    port = cluster.ports.http
+    if code > 1000:
+        sent, answer = flood(port, head, GB, piece, lambda: WebSocket(port).http.sock)
+        return sent, int.from_bytes(answer[2:4], "big") if answer[:1] == b"\x88" else answer
+    sent, answer = flood(port, head, GB, piece)
+    return sent, status_of(answer)
+
+
+@pytest.mark.parametrize("what", FLOODS)
+def test_a_gigabyte_costs_no_more_than_the_limit(shared, web, what):
+    """With the default limit; what is refused at once costs nothing."""
+    at_once = what in ("header", "upload", "message")
+    taken = []
+    grown = growth(shared, lambda: taken.extend(flood_with(shared, what)))
+    assert taken[1] == FLOODS[what][0]
+    assert taken[0] <= (0 if at_once else 128 * MB) + 32 * MB, "the flood went on after the limit"
+    assert_grown(grown, (0 if at_once else 128 * MB) + 8 * MB)
+    assert web.get("/EXISTS/k").json == {"EXISTS": 0}
+
+
 def test_limits(strict):
-    port = strict.ports.http
-    before = http_memory(strict)
-    for status, head in ((413, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000000\r\n\r\n"),
-                         (413, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n3b9aca00\r\n"),
-                         (400, b"GET /GET/"), (431, b"GET /GET/k HTTP/1.1\r\nA: ")):
-        sent, answer = flood(port, head, 1000 * MB)
-        assert sent < 100 * MB, f"a flood of {sent} bytes was taken"
-        assert status_of(answer) == status
-    assert http_memory(strict) < before + 40 * MB
+    """The same with a limit of 1 MB, one after the other: nothing is left of any of them."""
+    def all_of_them():
+        for what, (code, _, _) in FLOODS.items():
+            sent, got = flood_with(strict, what)
+            assert got == code and sent < 64 * MB, what
+
+    assert_grown(growth(strict, all_of_them), 12 * MB)
     with strict.http() as h:
         assert h.request("PUT", "/SET/k", b"x" * MB).json == {"SET": [True, "OK"]}
         reply = h.request("PUT", "/SET/k", b"x" * (MB + 1))
         assert reply.status == 413 and "http.max_request_bytes" in reply.json["error"]
-    assert status_of(exchange(port, b"GET /PING HTTP/1.1\r\nHost: web.example\r\nConnection: close\r\n\r\n")) == 200
+    assert status_of(exchange(strict.ports.http, b"GET /PING HTTP/1.1\r\nHost: web.example\r\nConnection: close\r\n\r\n")) == 200
+
+
+def test_many_small_values_cost_no_more_than_the_limit(strict):
+    """A body within the limit, of which a reader could make much more."""
+    for head, body, status in ((JSON_UPLOAD, b"[" + b"1," * (MB // 2 - 2) + b"1]", 413), (JSON_UPLOAD, b"[[" + b'"",' * (MB // 3 - 4) + b'""]]', 413),
+                               (JSON_UPLOAD, b"[[" + b"[]," * (MB // 3 - 4) + b"[]]]", 413), (JSON_UPLOAD, b"[" + b"{}," * (MB // 3 - 4) + b"{}]", 413),
+                               (b"POST / HTTP/1.1\r\n" + HOST, b"ECHO" + b"/a" * (MB // 2 - 4), 200)):
+        answers = []
+        request = head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        grown = growth(strict, lambda: answers.append(exchange(strict.ports.http, request)))
+        assert status_of(answers[0]) == status, answers[0]
+        assert_grown(grown, 12 * MB)
+    many = ["MSET"] + ["k"] * 60_000
+    with strict.http() as h:
+        assert h.request("POST", "/", json.dumps(many), headers={"Content-Type": "application/json"}).json == {"MSET": [True, "OK"]}
 
 
 def test_slow_and_idle_clients(strict):
@@ -498,6 +569,39 @@ def test_what_is_refused_is_in_the_log(strict):
     said(frame, "websocket closed code=1002")
     with strict.http() as h:
         assert h.get("/EXISTS/k").json == {"EXISTS": 0}
+
+
+def test_what_an_operator_must_know_is_in_the_log_by_default(make_cluster):
+    cluster = make_cluster(options={"http.max_request_bytes": MB, "http.client_timeout_s": 1}).start()
+    port = cluster.ports.http
+
+    def said(doing, *words):
+        def there():
+            doing()
+            return any(" warn " in line and all(w in line for w in words) for line in cluster.log("http-1").splitlines())
+        wait_until(there, " ".join(words))
+
+    def ask(headers):
+        return lambda: exchange(port, b"GET /PING HTTP/1.1\r\nConnection: close\r\n" + headers + b"\r\n\r\n")
+
+    said(ask(b'Host: e"vil.example'), "http.hosts", "client=127.0.0.1:", 'host="e\\"vil.example"')
+    said(ask(HOST + b"Origin: http://evil.example"), "http.cors_origin", "client=127.0.0.1:", 'origin="http://evil.example"')
+    said(lambda: exchange(port, b"GET /PING HT"), "status=408", "client=127.0.0.1:")
+    for what in ("query", "header", "upload", "upload_in_chunks", "message"):
+        code = FLOODS[what][0]
+        said(lambda what=what: flood_with(cluster, what), f"={code} ", "client=127.0.0.1:")
+    # bounded, however many there are
+    before = cluster.log("http-1").count(" warn ")
+    begin = time.monotonic()
+    for _ in range(300):
+        ask(b"Host: evil.example")()
+    seconds = time.monotonic() - begin
+    ask(b"Host: evil.example")()
+    assert cluster.log("http-1").count(" warn ") - before <= 11 * (seconds + 2)
+    said(ask(b"Host: evil.example"), "left out count=")
+    # what anybody gets wrong is no news
+    ask(HOST + b"Content-Length: x")()
+    assert cluster.log("http-1").count("Content-Length must be") == 0
 
 
 def test_a_client_that_does_not_read_is_dropped(strict):
