@@ -19,5 +19,5 @@ lint: $(BUILT_SOURCES)
 TESTS += tests/lint/check_docs.sh
 EXTRA_DIST += tests/lint/check_docs.sh
 
-TESTS += tests/lint/check_bootstrap.sh
-EXTRA_DIST += tests/lint/check_bootstrap.sh
+TESTS += tests/lint/check_bootstrap.sh tests/lint/check_units.sh
+EXTRA_DIST += tests/lint/check_bootstrap.sh tests/lint/check_units.sh
