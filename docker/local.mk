@@ -1,6 +1,6 @@
 # An image, and a Debian package. What makes the package lies in etc/debian, beside the other files for the system: dpkg wants a folder
 # debian/ at the top, which is made for it in a copy of the release, so that a checkout does not look like one package for one system.
-EXTRA_DIST += docker/Dockerfile docker/Dockerfile.dockerignore docker/compose.yaml docker/entry docker/healthy \
+EXTRA_DIST += docker/Dockerfile docker/Dockerfile.dockerignore docker/compose.yaml docker/three-hosts.yaml docker/entry docker/healthy \
 	etc/debian/changelog etc/debian/control etc/debian/copyright etc/debian/postinst etc/debian/postrm etc/debian/rules \
 	etc/debian/source/format
 

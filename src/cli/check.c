@@ -6,9 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/cli.h"
-
-extern char **environ;
+#include "cli/cli_priv.h"
 
 /* Others on this host can read a file that holds a secret itself: it works, and should not be. */
 static void
@@ -47,14 +45,8 @@ check(const struct conf_sources *sources)
 		check_folders(conf, &faults);
 	}
 	(void)fflush(stdout);
-	for (size_t i = 0; i < faults.count; i++) {
-		cli_error("%s", faults.items[i]);
-	}
-	if (faults.dropped > 0) {
-		cli_error("and %zu more", faults.dropped);
-	}
 	if (faults.count > 0) {
-		code = CLI_BAD_CONFIG;
+		code = cli_say_faults(&faults);
 	}
 	conf_faults_fini(&faults);
 	conf_free(&conf);
@@ -64,17 +56,14 @@ check(const struct conf_sources *sources)
 int
 cli_check(int argc, char **argv)
 {
-	struct conf_sources sources = {.env = environ};
+	struct conf_sources sources;
 	struct cli_opts opts;
 	int code = cli_opts_parse(argc, argv, "cdsI", 0, 0, &opts);
 
 	if (code < 0 && opts.webdis != NULL) {
 		code = check_webdis(opts.webdis);
 	} else if (code < 0) {
-		sources.file = opts.config;
-		sources.sets = opts.set.items;
-		sources.set_count = opts.set.count;
-		sources.data_dir = opts.dir;
+		sources = cli_conf_sources(&opts);
 		code = check(&sources);
 	}
 	cli_opts_fini(&opts);

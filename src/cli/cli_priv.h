@@ -1,11 +1,19 @@
-/* What the subcommands share: asking the supervisor, and showing bytes that came from elsewhere. */
+/* What the subcommands share: the configuration, asking the supervisor, and showing bytes that came from elsewhere. */
 #ifndef CLI_CLI_PRIV_H
 #define CLI_CLI_PRIV_H
 
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "conf/conf.h"
 #include "ctl/ctl.h"
+
+/* Where these options, and the environment, say that the configuration is; all of it borrowed. */
+struct conf_sources cli_conf_sources(const struct cli_opts *o);
+/* All that is wrong with it, to standard error. The exit code. */
+int cli_say_faults(const struct conf_faults *faults);
+/* Reads it. -1 to go on with the conf, which is the caller's, or the exit code after all faults were said. */
+int cli_conf(const struct cli_opts *o, struct conf **ret_conf) ATTR_WARN_UNUSED;
 
 /* How long the command line waits for an answer that comes at once. */
 #define CLI_ANSWER_MS 15000

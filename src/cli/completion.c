@@ -37,17 +37,40 @@ takes(const struct cli_command *c, const struct row *o)
 	return o->letter == 'h';
 }
 
+/* Is there such a word that is no option's argument, as that of [--to NAME] is? */
+static bool
+has_operand(const struct cli_command *c, const char *word)
+{
+	for (const char *at = c->usage; (at = strstr(at, word)) != NULL; at++) {
+		const char *before = at;
+
+		while (before > c->usage && before[-1] != ' ') {
+			before--;
+		}
+		while (before > c->usage && before[-1] == ' ') {
+			before--;
+		}
+		while (before > c->usage && before[-1] != ' ') {
+			before--;
+		}
+		if (before[strspn(before, "[")] != '-') {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* What the shell offers behind the options: instances, files, or nothing. */
 static const char *
 operand(const struct cli_command *c)
 {
-	if (strstr(c->usage, "NAME") != NULL || strstr(c->usage, "INSTANCE") != NULL) {
+	if (has_operand(c, "NAME") || has_operand(c, "INSTANCE")) {
 		return strcmp(c->name, "debug") == 0 ? "" : "instances";
 	}
-	if (strstr(c->usage, "BINARY") != NULL || strstr(c->usage, "SOURCE") != NULL) {
+	if (has_operand(c, "BINARY") || has_operand(c, "SOURCE")) {
 		return "files";
 	}
-	return strstr(c->usage, "SUBCOMMAND") != NULL ? "commands" : "";
+	return has_operand(c, "SUBCOMMAND") ? "commands" : "";
 }
 
 static void
@@ -70,6 +93,11 @@ print_bash(void)
 	    "_holdfast_instances() {\n"
 	    "\tholdfast status 2>/dev/null | sed -n 's/^ *\\([a-z]*-[0-9]*\\)  *.*/\\1/p'\n"
 	    "}\n"
+	    "# Only these are names of files: redis-1 is none, though a folder may be called so.\n"
+	    "_holdfast_files() {\n"
+	    "\tmapfile -t COMPREPLY < <(compgen \"$1\" -- \"$word\")\n"
+	    "\tcompopt -o filenames 2>/dev/null\n"
+	    "}\n"
 	    "_holdfast() {\n"
 	    "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
 	    "\tlocal command=${COMP_WORDS[1]} commands=\"");
@@ -81,9 +109,8 @@ print_bash(void)
 		     "\t\treturn\n"
 		     "\tfi\n"
 		     "\tcase $before in\n"
-		     "\t-c|--config|--webdis) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); "
-		     "return;;\n"
-		     "\t-d|--dir) mapfile -t COMPREPLY < <(compgen -d -- \"$word\"); return;;\n"
+		     "\t-c|--config|--webdis) _holdfast_files -f; return;;\n"
+		     "\t-d|--dir) _holdfast_files -d; return;;\n"
 		     "\t--to) mapfile -t COMPREPLY < <(compgen -W \"$(_holdfast_instances)\" -- "
 		     "\"$word\"); return;;\n"
 		     "\t-s|--set|-n|--lines|--user|--sentinel) return;;\n"
@@ -105,10 +132,10 @@ print_bash(void)
 		     "\"$(_holdfast_instances)\" -- \"$word\");;\n"
 		     "\t*,commands) mapfile -t COMPREPLY < <(compgen -W \"$commands\" -- "
 		     "\"$word\");;\n"
-		     "\t*,files) mapfile -t COMPREPLY < <(compgen -f -- \"$word\");;\n"
+		     "\t*,files) _holdfast_files -f;;\n"
 		     "\tesac\n"
 		     "}\n"
-		     "complete -o filenames -F _holdfast holdfast\n");
+		     "complete -F _holdfast holdfast\n");
 }
 
 /* Within single quotes, and in the brackets of _arguments. */

@@ -11,6 +11,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/check_tls.c \
 	src/cli/cli.c src/cli/cli.h src/cli/cli_priv.h src/cli/commands.def \
 	src/cli/completion.c \
+	src/cli/config.c \
 	src/cli/control.c \
 	src/cli/debug.c \
 	src/cli/events.c \

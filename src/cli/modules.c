@@ -14,11 +14,7 @@ extern char **environ;
 static json_t *
 look_here(const struct cli_opts *o)
 {
-	struct conf_sources sources = {.file = o->config,
-	    .env = environ,
-	    .sets = o->set.items,
-	    .set_count = o->set.count,
-	    .data_dir = o->dir};
+	struct conf_sources sources = cli_conf_sources(o);
 	struct conf_faults faults;
 	struct conf *conf = NULL;
 	json_t *json = NULL;
@@ -30,8 +26,8 @@ look_here(const struct cli_opts *o)
 		json = module_show(conf, set);
 		module_set_free(&set);
 	}
-	for (size_t i = 0; i < faults.count; i++) {
-		cli_error("%s", faults.items[i]);
+	if (faults.count > 0) {
+		(void)cli_say_faults(&faults);
 	}
 	conf_faults_fini(&faults);
 	conf_free(&conf);

@@ -2,6 +2,7 @@
  * holdfast restore: data from elsewhere in the place of ours, while no supervisor and none of its servers runs. All is looked at before the
  * first file is touched. As root it works as the user to whom the data folder belongs: only the source is read with root's rights.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -15,9 +16,10 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "cli/cli.h"
+#include "cli/cli_priv.h"
 #include "conf/conf.h"
 #include "instance/backup.h"
+#include "instance/redis_conf.h"
 #include "instance/restore.h"
 #include "net/listener.h"
 #include "proc/capture.h"
@@ -25,8 +27,6 @@
 
 #define CHECK_MS        (UINT64_C(6) * 3600 * 1000)
 #define CHECK_BYTES_MAX ((size_t)256 * 1024)
-
-extern char **environ;
 
 /* Whose folder it is. 0, or a negative errno. */
 static int
@@ -41,6 +41,70 @@ drop_to_owner(const char *dir, struct errmsg *err)
 	if (setgroups(0, NULL) == -1 || setgid(st.st_gid) == -1 || setuid(st.st_uid) == -1) {
 		rc = -errno;
 		errmsg_set(err, "cannot become the user of %s: %s", dir, strerror(-rc));
+	}
+	return rc;
+}
+
+/* The caller's. */
+static char *
+instance_dir(const struct conf *conf, unsigned i)
+{
+	return xasprintf("%s/%s", conf->data_dir, conf->redis[i].name);
+}
+
+/* Is there such an instance? */
+static bool
+is_instance(const struct conf *conf, const char *name)
+{
+	for (unsigned i = 0; i < conf->redis_instances; i++) {
+		if (strcmp(conf->redis[i].name, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Without -c the configuration is a guess. What the folder was run with stands in its files: an instance that would be forgotten keeps its data, and begins
+ * with it, should it have been the master; at another port one could run unseen.
+ */
+static int
+check_guess(const struct conf *conf, struct errmsg *err)
+{
+	DIR *d = opendir(conf->data_dir);
+	struct dirent *entry;
+	int rc = 0;
+
+	for (unsigned i = 0; i < conf->redis_instances && rc == 0; i++) {
+		char *dir = instance_dir(conf, i);
+		uint16_t port;
+
+		if (redis_conf_read_port(dir, &port, NULL) == 0 && port != conf->redis[i].port) {
+			rc = -EINVAL;
+			errmsg_set(err,
+			    "%s was run with port %u, not %u: name the configuration of this "
+			    "folder with -c FILE",
+			    dir, port, conf->redis[i].port);
+		}
+		free(dir);
+	}
+	while (rc == 0 && d != NULL && (entry = readdir(d)) != NULL) {
+		char *dir = xasprintf("%s/%s", conf->data_dir, entry->d_name);
+		uint16_t port;
+
+		if (strncmp(entry->d_name, "redis-", 6) == 0 && !is_instance(conf, entry->d_name) &&
+		    redis_conf_read_port(dir, &port, NULL) == 0) {
+			rc = -EINVAL;
+			errmsg_set(err,
+			    "%s is there, and only %u redis instances are configured: name the "
+			    "configuration of this folder with -c FILE, or remove %s if it is no "
+			    "longer needed",
+			    dir, conf->redis_instances, dir);
+		}
+		free(dir);
+	}
+	if (d != NULL) {
+		(void)closedir(d);
 	}
 	return rc;
 }
@@ -153,23 +217,31 @@ stage(const struct conf *conf, struct restore_source *source, uint64_t stamp, ch
 	return rc;
 }
 
-/* The first one last: where nothing else says who was master, the newest data begins. */
+/*
+ * All instances, or, where that fails, none. The first one last: where nothing else says who was master, the newest data begins.
+ */
 static int
 place_all(const struct conf *conf, const struct restore_source *source, uint64_t stamp,
     struct errmsg *err)
 {
+	unsigned left = conf->redis_instances;
 	int rc = 0;
 
-	for (unsigned i = conf->redis_instances; i > 0 && rc == 0; i--) {
-		char *dir = xasprintf("%s/%s", conf->data_dir, conf->redis[i - 1].name);
+	while (left > 0 && rc == 0) {
+		char *dir = instance_dir(conf, left - 1);
 
 		rc = restore_place(source, dir, stamp, err);
+		left -= rc == 0 ? 1 : 0;
 		free(dir);
-		if (rc < 0 && i < conf->redis_instances) {
-			errmsg_prefix(err,
-			    "not all instances have the restored data, restore again before the "
-			    "next start");
+	}
+	for (unsigned i = left; rc < 0 && i < conf->redis_instances; i++) {
+		char *dir = instance_dir(conf, i);
+		struct errmsg undo = ERRMSG_NONE;
+
+		if (restore_take_back(source, dir, stamp, &undo) < 0) {
+			errmsg_prefix(err, "%s", undo.text);
 		}
+		free(dir);
 	}
 	return rc;
 }
@@ -212,6 +284,9 @@ restore(const struct conf *conf, const char *path)
 	if (rc == 0) {
 		rc = lock_folder(conf->data_dir, &lock_fd, &err);
 	}
+	if (rc == 0 && conf->file == NULL) {
+		rc = check_guess(conf, &err);
+	}
 	if (rc == 0) {
 		rc = check_nothing_runs(conf, &err);
 	}
@@ -248,30 +323,17 @@ restore(const struct conf *conf, const char *path)
 int
 cli_restore(int argc, char **argv)
 {
-	struct cli_opts opts;
-	struct conf_faults faults;
 	struct conf *conf = NULL;
+	struct cli_opts opts;
 	int code = cli_opts_parse(argc, argv, "cds", 1, 1, &opts);
 
 	if (code < 0) {
-		struct conf_sources sources = {.env = environ,
-		    .file = opts.config,
-		    .sets = opts.set.items,
-		    .set_count = opts.set.count,
-		    .data_dir = opts.dir};
-
-		conf_faults_init(&faults);
-		if (conf_load(&sources, &conf, &faults) == 0) {
-			code = restore(conf, opts.args[0]);
-			conf_free(&conf);
-		} else {
-			for (size_t i = 0; i < faults.count; i++) {
-				cli_error("%s", faults.items[i]);
-			}
-			code = CLI_BAD_CONFIG;
-		}
-		conf_faults_fini(&faults);
+		code = cli_conf(&opts, &conf);
 	}
+	if (code < 0) {
+		code = restore(conf, opts.args[0]);
+	}
+	conf_free(&conf);
 	cli_opts_fini(&opts);
 	return code;
 }

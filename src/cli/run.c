@@ -5,23 +5,8 @@
 #include <sys/prctl.h>
 
 #include "base/mem.h"
-#include "cli/cli.h"
-#include "conf/conf.h"
+#include "cli/cli_priv.h"
 #include "supervisor/supervisor.h"
-
-extern char **environ;
-
-static int
-say_faults(const struct conf_faults *faults)
-{
-	for (size_t i = 0; i < faults->count; i++) {
-		cli_error("%s", faults->items[i]);
-	}
-	if (faults->dropped > 0) {
-		cli_error("and %zu more", faults->dropped);
-	}
-	return CLI_BAD_CONFIG;
-}
 
 /* The command line of the process; the array is the caller's. */
 static char **
@@ -39,18 +24,14 @@ whole_argv(int argc, char **argv)
 static int
 run(const struct cli_opts *opts, char *const *argv)
 {
-	struct conf_sources sources = {.env = environ,
-	    .file = opts->config,
-	    .sets = opts->set.items,
-	    .set_count = opts->set.count,
-	    .data_dir = opts->dir};
+	struct conf_sources sources = cli_conf_sources(opts);
 	struct conf_faults faults;
 	struct conf *conf = NULL;
 	int code;
 
 	conf_faults_init(&faults);
 	if (conf_load(&sources, &conf, &faults) < 0) {
-		code = say_faults(&faults);
+		code = cli_say_faults(&faults);
 		supervisor_give_back(
 		    faults.count > 0 ? faults.items[0] : "its configuration has faults");
 	} else if (opts->trial) {

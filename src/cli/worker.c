@@ -4,32 +4,17 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
-#include "conf/conf.h"
+#include "cli/cli_priv.h"
 
 /* Alone: the configuration as `holdfast run` would read it, and the sentinels that were named. */
 static int
 run_alone(const struct cli_opts *opts, const struct worker_ops *ops)
 {
-	struct conf_sources sources = {.file = opts->config,
-	    .env = environ,
-	    .sets = opts->set.items,
-	    .set_count = opts->set.count,
-	    .data_dir = opts->dir};
 	struct worker_args args = {
 	    .sentinels = opts->sentinel.items, .sentinel_count = opts->sentinel.count};
-	struct conf_faults faults;
-	int code = CLI_BAD_CONFIG;
+	int code = cli_conf(opts, &args.conf);
 
-	conf_faults_init(&faults);
-	if (conf_load(&sources, &args.conf, &faults) == 0) {
-		code = worker_main(&args, ops);
-	}
-	for (size_t i = 0; i < faults.count; i++) {
-		cli_error("%s", faults.items[i]);
-	}
-	conf_faults_fini(&faults);
-	return code;
+	return code < 0 ? worker_main(&args, ops) : code;
 }
 
 int

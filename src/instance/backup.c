@@ -158,8 +158,8 @@ copy_bytes(int from, int to)
 		if (n == 0) {
 			return 0;
 		}
-		if (n == -1 && errno == ENOSPC) {
-			return -ENOSPC;
+		if (n == -1 && (errno == ENOSPC || errno == EDQUOT)) {
+			return -errno;
 		}
 		if (n == -1 && errno != EINTR) {
 			bytes = xcalloc(1, COPY_BYTES);
@@ -194,18 +194,43 @@ flush_and_close(int fd, int rc)
 	return rc;
 }
 
+/* A new file has been written, with the result `rc`: flushed, or removed again and told of. */
+static int
+end_file(int fd, const char *path, int rc, struct errmsg *err)
+{
+	rc = fd != -1 ? flush_and_close(fd, rc) : rc;
+	if (rc < 0) {
+		errmsg_set(err, "cannot write %s: %s%s", path, strerror(-rc),
+		    rc == -ENOSPC || rc == -EDQUOT ? ": make room" : "");
+		if (fd != -1) {
+			(void)unlink(path);
+		}
+	}
+	return rc;
+}
+
 int
 backup_copy(int from, const char *to, struct errmsg *err)
 {
 	int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int rc = fd != -1 ? flush_and_close(fd, copy_bytes(from, fd)) : -errno;
 
-	if (rc < 0) {
-		errmsg_set(err, "cannot write %s: %s%s", to, strerror(-rc),
-		    rc == -ENOSPC ? ": make room" : "");
-		if (fd != -1) {
-			(void)unlink(to);
-		}
+	return end_file(fd, to, fd != -1 ? copy_bytes(from, fd) : -errno, err);
+}
+
+int
+backup_make_folder(const char *dir, struct errmsg *err)
+{
+	int rc = mkdir(dir, 0700) == 0 ? 0 : -errno;
+
+	if (rc == 0) {
+		char *parent = xasprintf("%s/..", dir);
+
+		rc = backup_flush_folder(parent, err);
+		free(parent);
+	} else if (rc == -EEXIST) {
+		rc = 0; /* what is in the way and is no folder is told by who opens it */
+	} else {
+		errmsg_set(err, "cannot make the folder %s: %s", dir, strerror(-rc));
 	}
 	return rc;
 }
@@ -270,13 +295,9 @@ write_sum(const char *path, const char *name, const char *hex, struct errmsg *er
 	char line[BACKUP_SHA256_SIZE + BACKUP_NAME_SIZE + 4];
 	int len = snprintf(line, sizeof(line), "%s  %s\n", hex, name);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int rc = fd != -1 ? flush_and_close(fd, write_all(fd, (const uint8_t *)line, (size_t)len))
-			  : -errno;
+	int rc = fd != -1 ? write_all(fd, (const uint8_t *)line, (size_t)len) : -errno;
 
-	if (rc < 0) {
-		errmsg_set(err, "cannot write %s: %s", path, strerror(-rc));
-	}
-	return rc;
+	return end_file(fd, path, rc, err);
 }
 
 static int
@@ -290,18 +311,6 @@ rename_to(const char *from, const char *to, struct errmsg *err)
 	return rc;
 }
 
-static int
-make_folder(const char *dir, struct errmsg *err)
-{
-	if (mkdir(dir, 0700) == -1 && errno != EEXIST) {
-		int rc = -errno;
-
-		errmsg_set(err, "cannot make the folder %s: %s", dir, strerror(-rc));
-		return rc;
-	}
-	return 0;
-}
-
 int
 backup_store(const char *dir, const char *from, const char *cluster, uint64_t time_ms,
     struct backup_file *ret_file, struct errmsg *err)
@@ -309,7 +318,7 @@ backup_store(const char *dir, const char *from, const char *cluster, uint64_t ti
 	struct backup_file file = {0};
 	char when[TIME_LENGTH + 20], *path, *tmp, *sum;
 	struct stat st;
-	int fd, rc = make_folder(dir, err);
+	int fd, rc = backup_make_folder(dir, err);
 
 	if (rc < 0) {
 		return rc;
@@ -339,17 +348,20 @@ backup_store(const char *dir, const char *from, const char *cluster, uint64_t ti
 	if (rc == 0) {
 		file.bytes = (uint64_t)st.st_size;
 		rc = write_sum(sum, file.name, file.sha256, err);
+		if (rc == 0) {
+			rc = rename_to(tmp, path, err);
+		}
+		if (rc < 0) {
+			(void)unlink(sum);
+		}
 	}
-	if (rc == 0) {
-		rc = rename_to(tmp, path, err);
+	if (rc < 0) {
+		(void)unlink(tmp);
+		goto out;
 	}
-	if (rc == 0) {
-		rc = backup_flush_folder(dir, err);
-	}
+	rc = backup_flush_folder(dir, err);
 	if (rc == 0) {
 		*ret_file = file;
-	} else {
-		(void)unlink(tmp);
 	}
 out:
 	if (fd != -1) {
@@ -453,6 +465,7 @@ remove_stale(const char *dir, const char *cluster, uint64_t now_ms)
 
 		if (time_ms > 0 && time_ms + STALE_MS < now_ms) {
 			(void)unlinkat(dirfd(d), entry->d_name, 0);
+			(void)remove_one(dir, cluster, time_ms, NULL); /* its checksum */
 		}
 	}
 	if (d != NULL) {

@@ -55,6 +55,8 @@ int backup_digest(int fd, char ret_hex[BACKUP_SHA256_SIZE]) ATTR_WARN_UNUSED;
 
 /* Copies `from` to the new file `to` (0600, must not exist), sparing room where the file system shares blocks, and flushes it. */
 int backup_copy(int from, const char *to, struct errmsg *err) ATTR_WARN_UNUSED;
+/* Makes a folder (0700) that stays after a power cut, unless it is there. */
+int backup_make_folder(const char *dir, struct errmsg *err) ATTR_WARN_UNUSED;
 /* Flushes a folder, so that the names in it are on the disk. */
 int backup_flush_folder(const char *dir, struct errmsg *err) ATTR_WARN_UNUSED;
 

@@ -264,6 +264,8 @@ redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct e
 	struct advised advised[] = {{"repl-diskless-sync-delay", "0"}, {"repl-diskless-sync", "no"},
 	    /* or one without persistence would begin with the file of a copy, as if that were its data */
 	    {"rdb-del-sync-files", "yes"},
+	    /* what the append-only file has is safe, though a snapshot failed, of a replica that becomes master, too */
+	    {spec->appendonly ? "stop-writes-on-bgsave-error" : NULL, "no"},
 	    /* a replica that cannot carry out a write of its master must not go on without it (since 7.0) */
 	    {spec->modules != NULL && module_set_good(spec->modules) > 0 &&
 			module_set_oldest(spec->modules) >= 7
@@ -324,37 +326,76 @@ out:
 	return rc;
 }
 
-int
-redis_conf_read_master(const char *dir, struct endpoint *ret_master, struct errmsg *err)
+/* The first line of the file in `dir` that begins with one of two names and has `count` words. 0, -ENOENT, or an error. */
+static int
+find_line(const char *dir, const char *name, const char *other, size_t count,
+    struct conf_line *ret_line, struct buf *text, struct errmsg *err)
 {
 	char *path = xasprintf("%s/redis.conf", dir);
+	int rc = conf_file_read(path, text, err);
+	struct slice rest = buf_slice(text);
+
+	if (rc == 0) {
+		rc = -ENOENT;
+	}
+	while (rc == -ENOENT && conf_file_next(&rest, ret_line)) {
+		if (ret_line->count == count && (slice_caseeq(ret_line->words[0], name) ||
+						    slice_caseeq(ret_line->words[0], other))) {
+			rc = 0;
+		}
+	}
+	free(path);
+	return rc;
+}
+
+static bool
+to_port(struct slice word, uint16_t *ret_port)
+{
+	uint64_t port;
+
+	if (!slice_to_u64(word, &port) || port == 0 || port > UINT16_MAX) {
+		return false;
+	}
+	*ret_port = (uint16_t)port;
+	return true;
+}
+
+int
+redis_conf_read_port(const char *dir, uint16_t *ret_port, struct errmsg *err)
+{
 	struct conf_line line;
-	struct slice rest;
 	struct buf text;
 	int rc;
 
 	buf_init(&text, 0);
-	rc = conf_file_read(path, &text, err);
-	rest = buf_slice(&text);
-	if (rc == 0) {
+	rc = find_line(dir, "port", "port", 2, &line, &text, err);
+	if (rc == 0 && !to_port(line.words[1], ret_port)) {
 		rc = -ENOENT;
 	}
-	while (rc == -ENOENT && conf_file_next(&rest, &line)) {
-		uint64_t port;
+	buf_fini(&text);
+	return rc;
+}
 
-		if (line.count == 3 &&
-		    (slice_caseeq(line.words[0], "replicaof") ||
-			slice_caseeq(line.words[0], "slaveof")) &&
-		    slice_to_u64(line.words[2], &port) && port > 0 && port <= UINT16_MAX) {
-			char *host = xstrndup((const char *)line.words[1].ptr, line.words[1].len);
+int
+redis_conf_read_master(const char *dir, struct endpoint *ret_master, struct errmsg *err)
+{
+	struct conf_line line;
+	struct buf text;
+	uint16_t port;
+	int rc;
 
-			*ret_master = endpoint_tcp(host, (uint16_t)port);
-			free(host);
-			rc = 0;
-		}
+	buf_init(&text, 0);
+	rc = find_line(dir, "replicaof", "slaveof", 3, &line, &text, err);
+	if (rc == 0 && !to_port(line.words[2], &port)) {
+		rc = -ENOENT; /* "no one" */
+	}
+	if (rc == 0) {
+		char *host = xstrndup((const char *)line.words[1].ptr, line.words[1].len);
+
+		*ret_master = endpoint_tcp(host, port);
+		free(host);
 	}
 	buf_fini(&text);
-	free(path);
 	return rc;
 }
 
@@ -409,6 +450,7 @@ redis_spec_new(const struct conf *conf, size_t i, const char *address, const cha
 	    .password = conf->redis_password != NULL && conf->redis_password[0] != '\0'
 			    ? conf->redis_password
 			    : NULL,
+	    .appendonly = r->appendonly,
 	    .owned = o,
 	};
 	add_directive(spec, o, "maxmemory", o->maxmemory);

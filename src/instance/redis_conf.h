@@ -47,6 +47,7 @@ struct redis_spec {
 	const char *password;                     /* of the user default; NULL: none needed */
 	const struct redis_directive *directives; /* from the configuration; a name may repeat */
 	size_t directive_count;
+	bool appendonly; /* it writes an append-only file, if not from its start */
 	const struct module_set
 	    *modules; /* what it loads; NULL: not known, then what the file says stays */
 	bool
@@ -76,6 +77,8 @@ int redis_conf_write(const struct redis_spec *spec, const struct endpoint *maste
 /* The pure part: `text` (may be empty) with these changes. 0, -EINVAL, -ENOBUFS. */
 int redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct endpoint *master,
     struct buf *out, struct errmsg *err) ATTR_WARN_UNUSED;
+/* The port that the file gives the instance. 0, -ENOENT (no file, or it says none), or an error. */
+int redis_conf_read_port(const char *dir, uint16_t *ret_port, struct errmsg *err) ATTR_WARN_UNUSED;
 /* Whom the file makes the instance follow. 0, -ENOENT (no file, or it says master), or an error. */
 int redis_conf_read_master(
     const char *dir, struct endpoint *ret_master, struct errmsg *err) ATTR_WARN_UNUSED;

@@ -311,22 +311,10 @@ restore_open(const char *path, struct restore_source *ret_source, struct errmsg 
 /* ---- placing ---- */
 
 static int
-make_folder(const char *dir, struct errmsg *err)
-{
-	if (mkdir(dir, 0700) == -1 && errno != EEXIST) {
-		int rc = -errno;
-
-		errmsg_set(err, "cannot make the folder %s: %s", dir, strerror(-rc));
-		return rc;
-	}
-	return 0;
-}
-
-static int
 copy_all(const struct restore_source *s, const char *dir, struct errmsg *err)
 {
 	char *folder = xasprintf("%s/appendonlydir", dir);
-	int rc = s->kind == RESTORE_AOF_DIR ? make_folder(folder, err) : 0;
+	int rc = s->kind == RESTORE_AOF_DIR ? backup_make_folder(folder, err) : 0;
 
 	/* The manifest is the first: without it redis takes none of the others for its own, so it comes last. */
 	for (size_t i = s->count; i > 0 && rc == 0; i--) {
@@ -361,27 +349,35 @@ remove_all(const struct restore_source *s, const char *dir)
 }
 
 int
+restore_take_back(
+    const struct restore_source *s, const char *dir, uint64_t stamp, struct errmsg *err)
+{
+	remove_all(s, dir);
+	return redis_data_put_back(dir, SET_ASIDE, stamp, err);
+}
+
+int
 restore_place(const struct restore_source *s, const char *dir, uint64_t stamp, struct errmsg *err)
 {
-	struct errmsg ignored = ERRMSG_NONE;
-	int rc = make_folder(dir, err);
+	struct errmsg undo = ERRMSG_NONE;
+	int rc = backup_make_folder(dir, err);
 
-	if (rc == 0) {
-		rc = redis_data_set_aside(dir, SET_ASIDE, stamp, err);
-	}
-	if (rc == 0) {
-		rc = copy_all(s, dir, err);
-		if (rc == 0) {
-			rc = backup_flush_folder(dir, err);
-		}
-		if (rc < 0) {
-			remove_all(s, dir);
-		}
-	}
 	if (rc < 0) {
-		if (redis_data_put_back(dir, SET_ASIDE, stamp, &ignored) < 0) {
-			errmsg_prefix(err, "%s", ignored.text);
+		return rc;
+	}
+	rc = redis_data_set_aside(dir, SET_ASIDE, stamp, err);
+	if (rc < 0) {
+		if (redis_data_put_back(dir, SET_ASIDE, stamp, &undo) < 0) {
+			errmsg_prefix(err, "%s", undo.text);
 		}
+		return rc;
+	}
+	rc = copy_all(s, dir, err);
+	if (rc == 0) {
+		rc = backup_flush_folder(dir, err);
+	}
+	if (rc < 0 && restore_take_back(s, dir, stamp, &undo) < 0) {
+		errmsg_prefix(err, "%s", undo.text);
 	}
 	return rc;
 }

@@ -53,5 +53,8 @@ const char *restore_kind_name(enum restore_kind kind);
  */
 int restore_place(const struct restore_source *s, const char *dir, uint64_t stamp,
     struct errmsg *err) ATTR_WARN_UNUSED;
+/* The inverse of a restore_place that succeeded, with the same stamp. 0 or a negative errno; the copies are gone in any case. */
+int restore_take_back(const struct restore_source *s, const char *dir, uint64_t stamp,
+    struct errmsg *err) ATTR_WARN_UNUSED;
 
 #endif

@@ -38,6 +38,13 @@ def restore(c, *words, check=True):
     return done
 
 
+def restore_by_guess(c, *words):
+    """As somebody does it who forgets -c."""
+    done = c.cli("restore", *words, check=False)
+    assert done.returncode == 1 and "-c FILE" in done.stderr, done.stderr
+    return done.stderr
+
+
 def wait_replicas_have_all(c):
     client = c.redis(c.master())
     assert client.wait(2, 20000) == 2
@@ -77,6 +84,9 @@ def test_backup_and_restore(make_cluster):
     c.proxy().set("later", 1)
     name = c.wait_agreed()
     assert c.stop() == 0
+    assert "was run with port" in restore_by_guess(c, path)
+    assert "redis-3 is there, and only 2" in restore_by_guess(c, "-s", f"redis.port={c.ports.redis}", "-s", "redis.instances=2", path)
+    assert not list(c.dir.rglob("*.before-restore-*"))
     restore(c, path)
     assert list(c.dir.glob("redis-1/*.before-restore-*"))
     c.start()
@@ -241,3 +251,69 @@ def test_schedule_rotation_and_failure(make_cluster):
     assert waits.wait() == 1 and "no backup was made" in waits.err, waits.err
     c.wait_ready()
     c.cli("backup")
+
+
+@pytest.fixture
+def small_disk():
+    """small_disk(folder, size): a file system of that size of its own, in this folder."""
+    mounted = []
+
+    def mount(folder, size):
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", folder], capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"a full disk needs one to fill, and root to mount it: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk(make_cluster, small_disk):
+    """What does not fit is told, and leaves nothing half done: neither a backup nor a restored server beside others that are not."""
+    c = make_cluster(options={"redis.instances": 2, "sentinel.instances": 1})
+    folder = small_disk(c.dir / "backup", "1m")
+    c.start()
+    c.proxy().set("small", 1)
+    c.cli("backup")
+    good = sorted(folder.iterdir())
+    c.proxy().set("big", os.urandom(1_200_000))  # does not become shorter
+    done = c.cli("backup", check=False)
+    assert done.returncode == 1 and "No space left on device: make room" in done.stderr, done.stderr
+    assert "make room" in c.wait_event("backup.failed")["text"]
+    assert sorted(folder.iterdir()) == good and len(good) == 2
+    assert c.status()["state"] == "ready"
+    snapshot = c.case / "big.rdb"
+    shutil.copy(c.dir / c.replicas()[0] / "dump.rdb", snapshot)
+
+    # Room for the copy that is looked at, and for two of three servers.
+    other = make_cluster()
+    small_disk(other.dir, "4500k")
+    for n in (1, 2, 3):
+        (other.dir / f"redis-{n}").mkdir()
+        (other.dir / f"redis-{n}" / "dump.rdb").write_text(f"before {n}")
+    done = restore(other, snapshot, check=False)
+    assert done.returncode == 1 and "make room" in done.stderr, done.stderr
+    left = sorted(p for p in other.dir.rglob("*") if p.is_file())
+    assert [(p.parent.name, p.read_text()) for p in left if p.name != "holdfast.lock"] == [(f"redis-{n}", f"before {n}") for n in (1, 2, 3)]
+    other.options["redis.instances"] = 1
+    other.write_options()
+    restore(other, snapshot)
+    assert (other.dir / "redis-1" / "dump.rdb").stat().st_size == snapshot.stat().st_size
+
+
+def test_a_replica_that_could_not_save_takes_writes_as_master(make_cluster):
+    """Redis refuses writes after a snapshot that failed (stop-writes-on-bgsave-error); that of a backup is no reason, the data is in the append-only file."""
+    c = make_cluster(options={"redis.instances": 2, "sentinel.instances": 1}).start()
+    c.proxy().set("k", "v")
+    replica = c.replicas()[0]
+    (c.dir / replica / "dump.rdb").unlink(missing_ok=True)
+    (c.dir / replica / "dump.rdb").mkdir()  # in the way
+    done = c.cli("backup", check=False)
+    assert done.returncode == 1 and f"holdfast logs {replica}" in done.stderr, done.stderr
+    c.cli("failover")
+    assert c.wait_agreed() == replica
+    assert c.proxy().set("k", "w")
+    (c.dir / replica / "dump.rdb").rmdir()

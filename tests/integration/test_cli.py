@@ -1,7 +1,9 @@
 """The command line: exit codes, words, and what machines read."""
 import json
+import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import redis
@@ -193,3 +195,26 @@ def test_a_worker_alone_needs_only_sentinels(cluster):
     wait_until(served, "the lone proxy after the failover", ignore=(redis.RedisError,))
     alone.signal(15)
     assert alone.wait() == 0
+
+
+def complete(c, *words):
+    """What bash offers for the last of these words."""
+    script = 'source "$1"; shift; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _holdfast; [ -z "${COMPREPLY[*]}" ] || printf "%s\\n" "${COMPREPLY[@]}"'
+    path = Path(os.environ.get("HF_SRCDIR") or Path(__file__).resolve().parents[2]) / "etc" / "completion" / "holdfast"
+    env = {**c.env, "HOLDFAST_DIR": str(c.dir), "PATH": f"{Path(c.program).parent}:{c.env['PATH']}"}
+    done = subprocess.run(["bash", "-c", script, "bash", path, "holdfast", *words], capture_output=True, text=True, env=env, cwd=c.dir, timeout=60)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return done.stdout.split()
+
+
+def test_completion(shared):
+    names = [i["name"] for i in shared.instances()]
+    assert complete(shared, "fail") == ["failover"]
+    assert complete(shared, "backup", "--j") == ["--json"]
+    assert complete(shared, "restart", "--") == ["--dir", "--rolling", "--help"]
+    for words in (["restart"], ["logs", "-f"], ["cli"], ["failover", "--to"]):
+        assert sorted(complete(shared, *words, "")) == sorted(names), words
+        assert complete(shared, *words, "sentinel-2") == ["sentinel-2"]
+    assert complete(shared, "failover", "") == []
+    assert "state.db" in complete(shared, "restore", "stat")
+    assert sorted(complete(shared, "status", "-d", "redis-")) == ["redis-1", "redis-2", "redis-3"]

@@ -20,3 +20,6 @@ lint: $(BUILT_SOURCES)
 # Needs the program, so it is no part of `make lint`.
 TESTS += tests/lint/check_docs.sh
 EXTRA_DIST += tests/lint/check_docs.sh
+
+TESTS += tests/lint/check_bootstrap.sh tests/lint/check_units.sh
+EXTRA_DIST += tests/lint/check_bootstrap.sh tests/lint/check_units.sh

@@ -22,7 +22,7 @@ from waiting import wait_until  # noqa: E402
 
 BASE = "debian:bookworm-slim"
 PACKAGES = {"dockerd": "docker.io", "debootstrap": "debootstrap", "iptables": "iptables", "dh": "debhelper",
-            "dpkg-buildpackage": "dpkg-dev", "lintian": "lintian", "fakeroot": "fakeroot"}
+            "dpkg-buildpackage": "dpkg-dev", "lintian": "lintian", "fakeroot": "fakeroot", "docker-compose": "docker-compose"}
 
 
 class Missing(Exception):
@@ -106,10 +106,13 @@ class Engine:
             self.process.wait(60)
             shutil.rmtree(self.run_dir, ignore_errors=True)
 
+    @property
+    def client(self):
+        # Debian's own where it is: another one may lack what it needs to build.
+        return "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
+
     def docker(self, *words, **options):
-        # Debian's own client where it is: another one may lack what it needs to build.
-        client = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
-        return run(client, *words, env={**os.environ, "DOCKER_HOST": self.host}, **options)
+        return run(self.client, *words, env={**os.environ, "DOCKER_HOST": self.host}, **options)
 
     def build(self, tag, context, dockerfile=None, text=None):
         if text is not None:
@@ -121,10 +124,16 @@ class Engine:
 
 
 class Container:
-    def __init__(self, engine, name, image, *options, command=()):
+    """One that is there, by its name or id; Container.run makes one."""
+
+    def __init__(self, engine, name):
         self.engine, self.name = engine, name
+
+    @classmethod
+    def run(cls, engine, name, image, *options, command=()):
         engine.docker("rm", "-f", "-v", name, check=False)
         engine.docker("run", "-d", "--name", name, *options, image, *command)
+        return cls(engine, name)
 
     def exec(self, *words, check=True, user=None, **options):
         return self.engine.docker("exec", *(["-u", user] if user else []), self.name, *words, check=check, **options)
@@ -157,6 +166,51 @@ class Container:
 
     def remove(self):
         self.engine.docker("rm", "-f", self.name, check=False)
+
+
+CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "DAC_READ_SEARCH", "SYSLOG", "LINUX_IMMUTABLE", "IPC_LOCK")
+
+
+def boot(engine, name, packages):
+    """A container with systemd as process 1 and these packages of Debian."""
+    engine.build(f"{name}-image", None, text=f"""FROM {BASE}
+RUN apt-get update && apt-get install -y --no-install-recommends systemd systemd-sysv {packages}
+ENV container=docker
+STOPSIGNAL SIGRTMIN+3
+CMD ["/lib/systemd/systemd"]
+""")
+    options = [w for c in CAPABILITIES for w in ("--cap-add", c)]
+    options += ["--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined", "--cgroupns=private", "-t"]
+    options += [w for t in ("/sys/fs/cgroup", "/run", "/run/lock", "/tmp") for w in ("--tmpfs", t)]
+    c = Container.run(engine, name, f"{name}-image", *options)
+    wait_until(lambda: c.exec("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded"), "systemd", 60)
+    return c
+
+
+class Compose:
+    """A project of docker compose: its plugin where the client has it, else Debian's docker-compose. `files` are used as they are."""
+
+    def __init__(self, engine, project, *files, env):
+        self.engine, self.project = engine, project
+        self.env = {**os.environ, "DOCKER_HOST": engine.host, **env}
+        if run(engine.client, "compose", "version", check=False).returncode == 0:
+            program = [engine.client, "compose"]
+        else:
+            install("docker-compose")
+            program = ["docker-compose"]
+        self.words = [*program, "-p", project, *(w for f in files for w in ("-f", f))]
+
+    def __call__(self, *words, **options):
+        return run(*self.words, *words, env=self.env, **options)
+
+    def up(self):
+        self("up", "-d", "--no-build")
+        return self
+
+    def container(self, service):
+        ids = self("ps", "-q", service).stdout.split()
+        assert len(ids) == 1, f"{service}: {ids}"
+        return Container(self.engine, ids[0])
 
 
 def release(build, name="source"):

@@ -1,26 +1,15 @@
 """The image: healthy, an ordinary user, a read-only root, its password, process 1, stop in order, the volume, a limit on memory."""
 import json
-import os
 import re
 import urllib.error
 import urllib.request
 
 import pytest
 import redis
-from lab import BASE, SOURCE, Container, wait_until
+from lab import BASE, Container, wait_until
 
 READ_ONLY = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 PORTS = ("-p", "127.0.0.1::6380", "-p", "127.0.0.1::7379")
-
-
-@pytest.fixture(scope="module")
-def image(engine, request):
-    """Built from the source as it is released; HOLDFAST_TEST_IMAGE names one that is there already."""
-    if os.environ.get("HOLDFAST_TEST_IMAGE"):
-        return os.environ["HOLDFAST_TEST_IMAGE"]
-    source = request.getfixturevalue("source")
-    engine.build("holdfast-test", source, source / "docker" / "Dockerfile")
-    return "holdfast-test"
 
 
 @pytest.fixture
@@ -29,7 +18,7 @@ def start(engine, image):
 
     def begin(name, *options, command=(), volume=None):
         where = ("-v", f"{volume}:/var/lib/holdfast") if volume else ()
-        made.append(Container(engine, f"hf-test-{name}", image, *where, *options, command=command))
+        made.append(Container.run(engine, f"hf-test-{name}", image, *where, *options, command=command))
         return made[-1]
 
     yield begin
@@ -162,9 +151,3 @@ def test_memory_limit(engine, start):
     wait_ready(c)
     assert client(c, "pw").get("k") == b"v"
     assert c.state()["Running"] and c.inspect()["RestartCount"] == 0
-
-
-def test_compose_file_is_one(engine):
-    yaml = pytest.importorskip("yaml", reason="python3-yaml reads compose.yaml")
-    service = yaml.safe_load((SOURCE / "docker" / "compose.yaml").read_text())["services"]["holdfast"]
-    assert service["read_only"] and service["volumes"] == ["data:/var/lib/holdfast"]

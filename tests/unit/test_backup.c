@@ -1,12 +1,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,6 +122,29 @@ a_changed_byte_is_noticed(void **state)
 	assert_int_equal(backup_verify(scratch_path(dir, "dump.rdb"), &err), -ENOENT);
 }
 
+/* A disk that is full just then: files may not become longer than 10 bytes. */
+static void
+a_checksum_that_cannot_be_written_leaves_nothing(void **state)
+{
+	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY}, little = {10, RLIM_INFINITY};
+	char *backup = strdup(scratch_path(*state, "backup"));
+	char *dump = strdup(scratch_path(*state, "dump.rdb"));
+	struct backup_file file;
+	struct errmsg err = ERRMSG_NONE;
+	int rc;
+
+	put(dump, "REDIS0011");
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	rc = backup_store(backup, dump, "main", T0, &file, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(rc, -EFBIG);
+	assert_int_equal(backup_newest_ms(backup, "main"), 0);
+	assert_int_equal(rmdir(backup), 0); /* it is empty */
+	free(backup);
+	free(dump);
+}
+
 static void
 rotation_goes_by_count_and_age(void **state)
 {
@@ -134,6 +159,7 @@ rotation_goes_by_count_and_age(void **state)
 	put(scratch_path(backup, "main-20200101T000000.000Z.rdb.old"), "");
 	put(scratch_path(backup, "main2-20200101T000000.000Z.rdb"), "");
 	put(scratch_path(backup, "main-20200101T000000.000Z.rdb.tmp"), "");
+	put(scratch_path(backup, "main-20200101T000000.000Z.rdb.sha256"), "");
 	assert_int_equal(backup_rotate(backup, "main", 0, 0, T0 + 5 * DAY_MS, &removed, &err), 0);
 	assert_int_equal(removed, 0);
 	assert_int_equal(backup_rotate(backup, "main", 4, 0, T0 + 5 * DAY_MS, &removed, &err), 0);
@@ -151,6 +177,7 @@ rotation_goes_by_count_and_age(void **state)
 	assert_true(is_there(backup, "main-20200101T000000.000Z.rdb.old"));
 	assert_true(is_there(backup, "main2-20200101T000000.000Z.rdb"));
 	assert_false(is_there(backup, "main-20200101T000000.000Z.rdb.tmp"));
+	assert_false(is_there(backup, "main-20200101T000000.000Z.rdb.sha256"));
 	free(backup);
 }
 
@@ -193,6 +220,29 @@ a_place_that_cannot_be_filled_is_as_before(void **state)
 	restore_close(&source);
 }
 
+static void
+what_was_placed_can_be_taken_back(void **state)
+{
+	const char *dir = *state;
+	struct restore_source source;
+	struct errmsg err = ERRMSG_NONE;
+	struct stat before, after;
+
+	put(scratch_path(dir, "new.rdb"), "REDIS0011");
+	assert_int_equal(restore_open(scratch_path(dir, "new.rdb"), &source, &err), 0);
+	assert_int_equal(mkdir(scratch_path(dir, "redis-1"), 0700), 0);
+	put(scratch_path(dir, "redis-1/dump.rdb"), "before");
+	assert_int_equal(stat(scratch_path(dir, "redis-1/dump.rdb"), &before), 0);
+	assert_int_equal(restore_place(&source, scratch_path(dir, "redis-1"), 7, &err), 0);
+	assert_int_equal(stat(scratch_path(dir, "redis-1/dump.rdb"), &after), 0);
+	assert_int_not_equal(before.st_ino, after.st_ino);
+	assert_int_equal(restore_take_back(&source, scratch_path(dir, "redis-1"), 7, &err), 0);
+	assert_int_equal(stat(scratch_path(dir, "redis-1/dump.rdb"), &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_false(is_there(dir, "redis-1/dump.rdb.before-restore-7"));
+	restore_close(&source);
+}
+
 int
 main(void)
 {
@@ -201,10 +251,13 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		a_file_that_is_no_snapshot_is_refused, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(a_changed_byte_is_noticed, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		a_checksum_that_cannot_be_written_leaves_nothing, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(rotation_goes_by_count_and_age, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(a_manifest_leads_to_nothing_outside, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		a_place_that_cannot_be_filled_is_as_before, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(what_was_placed_can_be_taken_back, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,28 @@ test_what_redis_and_people_wrote_stays(void **state)
 	assert_null(strstr(text, "5e884898"));
 }
 
+/* With an append-only file a snapshot that failed is no reason to refuse writes. */
+static void
+test_a_failed_snapshot_stops_no_writes(void **state)
+{
+	static const char line[] = "stop-writes-on-bgsave-error no";
+	struct redis_directive said[] = {{"stop-writes-on-bgsave-error", "yes"}};
+	struct redis_spec spec = plain_spec();
+	char *with;
+
+	assert_null(strstr(edit("", &spec, NULL), line));
+	spec.appendonly = true;
+	with = strdup(edit("", &spec, NULL));
+	assert_int_equal(count(with, line), 1);
+	spec.appendonly = false;
+	assert_null(strstr(edit(with, &spec, NULL), line)); /* and goes with it */
+	spec.appendonly = true;
+	spec.directives = said;
+	spec.directive_count = 1;
+	assert_null(strstr(edit(with, &spec, NULL), line));
+	free(with);
+}
+
 static void
 test_editing_twice_changes_nothing(void **state)
 {
@@ -234,6 +256,7 @@ main(void)
 	    cmocka_unit_test(test_empty_file_becomes_a_master),
 	    cmocka_unit_test(test_role_is_ours_and_never_left_from_before),
 	    cmocka_unit_test(test_what_redis_and_people_wrote_stays),
+	    cmocka_unit_test(test_a_failed_snapshot_stops_no_writes),
 	    cmocka_unit_test(test_editing_twice_changes_nothing),
 	    cmocka_unit_test(test_a_directive_that_left_the_configuration_leaves_the_file),
 	    cmocka_unit_test(test_password_comes_and_goes_but_the_rules_stay),
