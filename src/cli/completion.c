@@ -44,7 +44,8 @@ operand(const struct cli_command *c)
 	if (strstr(c->usage, "NAME") != NULL || strstr(c->usage, "INSTANCE") != NULL) {
 		return strcmp(c->name, "debug") == 0 ? "" : "instances";
 	}
-	if (strstr(c->usage, "BINARY") != NULL || strstr(c->usage, "SOURCE") != NULL) {
+	if (strstr(c->usage, "BINARY") != NULL || strstr(c->usage, "SOURCE") != NULL ||
+	    strcmp(c->name, "cert") == 0) {
 		return "files";
 	}
 	return strstr(c->usage, "SUBCOMMAND") != NULL ? "commands" : "";

@@ -200,7 +200,8 @@ verify_open(const struct conf *conf, const struct conf_settings *s)
 	const char *open;
 
 	for (unsigned n = 0;
-	     n < conf->redis_instances && conf->redis_password == NULL && !conf->redis_allow_open;
+	     n < conf->redis_instances && conf->redis_password == NULL && !conf->redis_allow_open &&
+	     !conf_hosts_use_tls(conf); /* nobody comes in without a certificate */
 	     n++) {
 		open = open_host(&conf->redis[n].bind);
 		if (open != NULL) {
