@@ -43,6 +43,10 @@ class Host(Cluster):
     def redis(self, name="redis-1", **options):
         return super().redis(name, **options)
 
+    def port(self, name):
+        """Where it is reached."""
+        return super().port(name) + self.hosts.published
+
     def secret(self):
         return self.hosts.secret
 
@@ -67,6 +71,7 @@ class Hosts:
         self.secret_file.write_text(self.secret)
         self.secret_file.chmod(0o600)
         self.extra = options or {}
+        self.published = 0  # what is to be added to a server's port to reach it
         self.tls = self.secret_file.parent / "tls" if tls else None
         self.all = [self.add(i) for i in range(1, count + 1)]
         if tls:
