@@ -233,6 +233,19 @@ configure_backend(struct worker *w)
 	}
 }
 
+/* Several hosts: as whom the servers and sentinels are reached, where that is by TLS. */
+static int
+join_hosts(const struct worker *w, struct errmsg *err)
+{
+	const struct tls_files files = conf_hosts_tls(w->conf);
+
+	if (!w->supervised || !conf_hosts_use_tls(w->conf)) {
+		return 0;
+	}
+	conn_connect_by_tls(true);
+	return tls_set_client(&files, err);
+}
+
 static int
 start(struct worker *w, struct errmsg *err)
 {
@@ -247,11 +260,14 @@ start(struct worker *w, struct errmsg *err)
 	worker_set_trusted(w);
 	w->master_name = xstrdup(w->conf->holdfast_name);
 	spec.name = w->master_name;
-	rc = worker_load_tls(w, err);
+	rc = join_hosts(w, err);
+	if (rc == 0) {
+		rc = worker_load_tls(w, err);
+	}
 	if (rc < 0) {
 		return rc;
 	}
-	if (w->supervised && conf_host_count(w->conf) > 1) {
+	if (w->supervised && w->conf->peer_count > 0) {
 		/* Several hosts: the sentinels know the supervisor's user. */
 		w->watch_user = xstrdup(w->user);
 		w->watch_secret = xstrdup(w->secret);
@@ -302,6 +318,9 @@ on_go(struct worker *w)
 			worker_set_trusted(w);
 			if (worker_load_tls(w, &err) < 0) {
 				log_error("clients are shown the old certificate: %s", err.text);
+			}
+			if (join_hosts(w, &err) < 0) {
+				log_error("servers are shown the old certificate: %s", err.text);
 			}
 		}
 		conf_free(&old);

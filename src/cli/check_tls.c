@@ -53,6 +53,7 @@ check_tls(const struct conf *conf, struct conf_faults *faults)
 {
 	time_t now = time(NULL);
 
+	check_one("redis", &conf->redis_tls, conf->redis_tls_key, now, faults);
 	check_one("proxy", &conf->proxy_tls, conf->proxy_tls_key, now, faults);
 	check_one("http", &conf->http_tls, conf->http_tls_key, now, faults);
 }

@@ -37,10 +37,12 @@ struct cli_list {
 struct cli_opts {
 	const char *config, *dir, *to, *user, *worker, *webdis; /* NULL: not given */
 	struct cli_list set, sentinel;
-	bool json, watch, follow, trial, rolling;
+	bool json, watch, follow, trial, rolling, renew;
 	bool has_lines;
 	uint64_t lines;
-	char **args; /* what is no option */
+	const char *ca;
+	uint64_t port, seconds; /* 0: not given */
+	char **args;            /* what is no option */
 	int arg_count;
 };
 
@@ -78,6 +80,6 @@ const struct cli_command *cli_command_find(const char *name);
 cli_fn cli_run, cli_check, cli_debug, cli_proxy, cli_http;
 cli_fn cli_status, cli_events, cli_logs, cli_cli, cli_version, cli_help;
 cli_fn cli_failover, cli_start, cli_stop, cli_restart, cli_reload, cli_upgrade, cli_modules;
-cli_fn cli_backup, cli_restore;
+cli_fn cli_backup, cli_restore, cli_cert, cli_invite, cli_join;
 
 #endif

@@ -2,6 +2,7 @@ noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
 	src/cli/ask.c \
 	src/cli/backup.c \
+	src/cli/cert.c src/cli/cert_files.c src/cli/cert_files.h \
 	src/cli/check.c src/cli/check.h \
 	src/cli/check_folders.c \
 	src/cli/check_good.c \
@@ -16,6 +17,8 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/debug.c \
 	src/cli/events.c \
 	src/cli/http.c \
+	src/cli/invite.c \
+	src/cli/join.c src/cli/join.h src/cli/join_talk.c \
 	src/cli/logs.c \
 	src/cli/modules.c \
 	src/cli/opts.c src/cli/options.def \

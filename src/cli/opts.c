@@ -12,7 +12,8 @@
 #include "cli/cli.h"
 #include "conf/conf.h"
 
-#define LINES_MAX 1000000
+#define LINES_MAX   1000000
+#define SECONDS_MAX 86400
 
 static const struct option_row {
 	char letter; /* capital: no short form */
@@ -96,6 +97,17 @@ list_add(struct cli_list *list, const char *item)
 }
 
 static bool
+take_number(const char *cmd, const char *option, const char *text, uint64_t max, uint64_t *ret_n)
+{
+	if (!slice_to_u64(slice_str(text), ret_n) || *ret_n == 0 || *ret_n > max) {
+		cli_error("%s: --%s takes a number of 1 to %llu, not '%.32s'", cmd, option,
+		    (unsigned long long)max, text);
+		return false;
+	}
+	return true;
+}
+
+static bool
 take_lines(const char *cmd, const char *text, struct cli_opts *o)
 {
 	if (!slice_to_u64(slice_str(text), &o->lines) || o->lines > LINES_MAX) {
@@ -145,6 +157,16 @@ take(const char *cmd, int letter, const char *value, struct cli_opts *o)
 		break;
 	case 'I':
 		o->webdis = value;
+		break;
+	case 'A':
+		o->ca = value;
+		break;
+	case 'P':
+		return take_number(cmd, "port", value, UINT16_MAX, &o->port);
+	case 'E':
+		return take_number(cmd, "seconds", value, SECONDS_MAX, &o->seconds);
+	case 'N':
+		o->renew = true;
 		break;
 	case 'Y':
 		o->trial = true;

@@ -111,10 +111,14 @@ give_secret(const struct cli_opts *o)
 
 /* Becomes redis-cli; returns only when that fails. */
 static int
-become(const struct cli_opts *o, const struct endpoint *at, bool with_user, int skip)
+become(const struct cli_opts *o, const struct endpoint *at, const json_t *tls, bool with_user,
+    int skip)
 {
 	static const char *const programs[] = {"redis-cli", "valkey-cli"};
-	const char **argv = xcalloc((size_t)o->arg_count + 12, sizeof(*argv));
+	static const struct {
+		const char *option, *member;
+	} files[] = {{"--cacert", "ca"}, {"--cert", "cert"}, {"--key", "key"}};
+	const char **argv = xcalloc((size_t)o->arg_count + 20, sizeof(*argv));
 	char port[8];
 	int n = 1;
 
@@ -128,7 +132,13 @@ become(const struct cli_opts *o, const struct endpoint *at, bool with_user, int 
 		argv[n++] = "-p";
 		argv[n++] = port;
 	}
-	if (at->tls) {
+	if (tls != NULL) {
+		argv[n++] = "--tls";
+		for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+			argv[n++] = files[i].option;
+			argv[n++] = cli_text_of(tls, files[i].member);
+		}
+	} else if (at->tls) {
 		/* the certificate names this service, not the address by which we reach our own host */
 		argv[n++] = "--tls";
 		argv[n++] = "--insecure";
@@ -170,7 +180,7 @@ run_cli(const struct cli_opts *o)
 	const json_t *instances, *inst = NULL;
 	json_t *reply = NULL;
 	struct endpoint at;
-	bool with_user;
+	bool with_user, is_worker;
 	int code = cli_ask(o, "status", NULL, CLI_ANSWER_MS, &reply), skip = 0;
 
 	if (code != CLI_OK) {
@@ -195,11 +205,13 @@ run_cli(const struct cli_opts *o)
 	} else {
 		/* sentinels have no users */
 		with_user = strcmp(cli_text_of(inst, "kind"), "sentinel") != 0;
+		is_worker = strcmp(cli_text_of(inst, "kind"), "proxy") == 0;
 		if (with_user && o->user == NULL) {
 			code = give_secret(o);
 		}
 		if (code < 0) {
-			code = become(o, &at, with_user, skip);
+			code = become(o, &at, is_worker ? NULL : json_object_get(reply, "tls"),
+			    with_user, skip);
 		}
 	}
 	json_decref(reply);

@@ -125,7 +125,7 @@ struct conf {
 #include "conf/options.def"
 
 	/* What the files behind tls_cert, tls_key and tls_ca hold; empty where no listener has TLS, and in a worker. */
-	struct tls_facts proxy_tls, http_tls;
+	struct tls_facts redis_tls, proxy_tls, http_tls;
 
 	struct conf_directives redis_config; /* redis.config.*, for every instance */
 	struct conf_redis *redis;            /* owned: redis_instances of them, in order */
@@ -147,6 +147,14 @@ struct conf {
 size_t conf_host_count(const struct conf *conf);
 /* Is the section of peer `i` (below peer_count) about this very host? */
 bool conf_peer_is_self(const struct conf *conf, size_t i);
+
+/* Where the redis and the sentinel of the host of that name are reached, which need not be where they listen. */
+uint16_t conf_redis_port_of(const struct conf *conf, const char *host);
+uint16_t conf_sentinel_port_of(const struct conf *conf, const char *host);
+/* Do the servers and sentinels of all hosts speak TLS, and nothing else? */
+bool conf_hosts_use_tls(const struct conf *conf);
+/* As whom they are reached, and whom to trust; borrowed from the conf. */
+struct tls_files conf_hosts_tls(const struct conf *conf);
 
 /* ---- loading ---- */
 
@@ -217,6 +225,22 @@ struct conf_acl_gist {
  * `before`: could it until then; without any rule it may.
  */
 bool conf_acl_lets_strangers(bool before, const struct conf_acl_gist *rule);
+
+/* ---- another host ---- */
+
+/* A host that is to be one of the cluster. Borrowed texts. */
+struct conf_newcomer {
+	const char *name, *address;
+	bool own_tls; /* redis.tls_* are left out: it has files of its own */
+};
+
+/*
+ * The configuration file of `conf` as that host has it: the same, but for what is about this host only (holdfast.node, holdfast.address; its own
+ * address in listeners becomes the other's), values behind @FILE and $NAME written out, and with sections [peer-NAME] for both. It holds
+ * secrets. 0; -EINVAL or what reading said, with the reason; -ENOBUFS.
+ */
+int conf_for_newcomer(const struct conf *conf, char *const *env,
+    const struct conf_newcomer *newcomer, struct buf *out, struct errmsg *err) ATTR_WARN_UNUSED;
 
 /* ---- reload ---- */
 

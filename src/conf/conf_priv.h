@@ -87,6 +87,9 @@ const char *conf_section_with_key(const char *key);
 /* The nearest of all section names; those of which there are many as "acl-NAME". */
 const char *conf_nearest_section(const char *name);
 
+/* setting.c: what the value of a line of a file in folder `dir` stands for: @FILE, $NAME, quotes; a new string, or NULL with the reason. */
+char *conf_resolve(const char *text, const char *dir, char *const *env, struct errmsg *err);
+
 /* directives.c: what may stand behind redis.config. */
 bool conf_directive_repeats(const char *name);
 /* 0, or -EINVAL with why it is refused and what to use instead. */

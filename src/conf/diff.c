@@ -327,6 +327,7 @@ conf_diff(const struct conf *a, const struct conf *b, struct conf_changes *ret_c
 			    conf_cfield(a, opt->offset), conf_cfield(b, opt->offset), 0);
 		}
 	}
+	diff_tls(&changes, "redis.tls_cert", CONF_SUPERVISOR, &a->redis_tls, &b->redis_tls);
 	diff_tls(&changes, "proxy.tls_cert", CONF_PROXY, &a->proxy_tls, &b->proxy_tls);
 	diff_tls(&changes, "http.tls_cert", CONF_HTTP, &a->http_tls, &b->http_tls);
 	diff_directives(&changes, a, b);

@@ -33,6 +33,46 @@ conf_host_count(const struct conf *conf)
 	return conf->peer_count + (find_self(conf) == NULL ? 1 : 0);
 }
 
+static const struct conf_peer *
+find_peer(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->peer_count && name != NULL; i++) {
+		if (strcmp(conf->peers[i].name, name) == 0) {
+			return &conf->peers[i];
+		}
+	}
+	return NULL;
+}
+
+uint16_t
+conf_redis_port_of(const struct conf *conf, const char *host)
+{
+	const struct conf_peer *p = find_peer(conf, host);
+
+	return p != NULL && p->redis_port != 0 ? p->redis_port : conf->redis[0].port;
+}
+
+uint16_t
+conf_sentinel_port_of(const struct conf *conf, const char *host)
+{
+	const struct conf_peer *p = find_peer(conf, host);
+
+	return p != NULL && p->sentinel_port != 0 ? p->sentinel_port : conf->sentinel_port;
+}
+
+bool
+conf_hosts_use_tls(const struct conf *conf)
+{
+	return conf->peer_count > 0 && conf->redis_tls_ca != NULL;
+}
+
+struct tls_files
+conf_hosts_tls(const struct conf *conf)
+{
+	return (struct tls_files){
+	    .cert = conf->redis_tls_cert, .key = conf->redis_tls_key, .ca = conf->redis_tls_ca};
+}
+
 bool
 conf_is_numeric(const char *address)
 {

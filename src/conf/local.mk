@@ -17,6 +17,7 @@ src_conf_libconf_a_SOURCES = \
 	src/conf/modules.c \
 	src/conf/readfile.c \
 	src/conf/setting.c \
+	src/conf/share.c \
 	src/conf/table.c \
 	src/conf/value.c \
 	src/conf/verify.c src/conf/verify_acl.c src/conf/verify_site.c \

@@ -213,6 +213,16 @@ resolve(const struct conf_settings *s, const struct conf_origin *from, const cha
 	return xstrdup(text);
 }
 
+char *
+conf_resolve(const char *text, const char *dir, char *const *env, struct errmsg *err)
+{
+	const struct conf_settings s = {.env = env};
+	const struct conf_origin from = {.source = SOURCE_FILE, .where = "", .dir = dir};
+	bool hidden;
+
+	return resolve(&s, &from, text, &hidden, err);
+}
+
 static bool
 same_option(const struct conf_setting *a, const struct conf_setting *b)
 {

@@ -200,7 +200,8 @@ verify_open(const struct conf *conf, const struct conf_settings *s)
 	const char *open;
 
 	for (unsigned n = 0;
-	     n < conf->redis_instances && conf->redis_password == NULL && !conf->redis_allow_open;
+	     n < conf->redis_instances && conf->redis_password == NULL && !conf->redis_allow_open &&
+	     !conf_hosts_use_tls(conf); /* nobody comes in without a certificate */
 	     n++) {
 		open = open_host(&conf->redis[n].bind);
 		if (open != NULL) {
@@ -258,7 +259,7 @@ hosts_include(const struct conf_list *hosts, const char *address)
 	return false;
 }
 
-/* Sentinel hands out holdfast.address: a server that does not listen there is down for everyone. */
+/* Sentinel hands out holdfast.address: a server that does not listen there is down for everyone, unless somebody in between leads on from another port. */
 static void
 verify_address(const struct conf *conf, const struct conf_settings *s)
 {
@@ -269,7 +270,8 @@ verify_address(const struct conf *conf, const struct conf_settings *s)
 	}
 	for (unsigned n = 0; n < conf->redis_instances; n++) {
 		where = conf_where(s, "redis", "bind", n + 1);
-		if (!hosts_include(&conf->redis[n].bind, address)) {
+		if (conf_redis_port_of(conf, conf->holdfast_node) == conf->redis[0].port &&
+		    !hosts_include(&conf->redis[n].bind, address)) {
 			conf_faults_add(s->faults,
 			    "%s: %s does not listen on holdfast.address %s, where all others look "
 			    "for it: add that to "
@@ -279,7 +281,8 @@ verify_address(const struct conf *conf, const struct conf_settings *s)
 		}
 	}
 	where = conf_where(s, "sentinel", "bind", 0);
-	if (!hosts_include(&conf->sentinel_bind, address)) {
+	if (conf_sentinel_port_of(conf, conf->holdfast_node) == conf->sentinel_port &&
+	    !hosts_include(&conf->sentinel_bind, address)) {
 		conf_faults_add(s->faults,
 		    "%s: sentinel.bind does not include holdfast.address %s, where all others look "
 		    "for the sentinels: add "

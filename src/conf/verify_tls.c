@@ -89,6 +89,39 @@ verify_side(const struct side *side, const struct conf_settings *s)
 	tls_server_free(&server);
 }
 
+/* Between hosts all three are needed: each is the other's server and its client. */
+static void
+verify_hosts(struct conf *conf, const struct conf_settings *s)
+{
+	const struct side side = {.section = "redis", .files = conf_hosts_tls(conf)};
+	const struct {
+		const char *key, *path;
+	} files[] = {
+	    {"tls_ca", side.files.ca}, {"tls_cert", side.files.cert}, {"tls_key", side.files.key}};
+	const char *set = NULL, *missing = NULL;
+	struct tls_server *server = NULL;
+	struct errmsg err = ERRMSG_NONE;
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		*(files[i].path != NULL ? &set : &missing) = files[i].key;
+	}
+	if (conf->peer_count == 0 || set == NULL) {
+		return;
+	}
+	if (missing != NULL) {
+		conf_faults_add(s->faults,
+		    "%s: redis.%s is set, but not redis.%s: TLS between hosts needs tls_ca, "
+		    "tls_cert and tls_key (`holdfast cert` makes them)",
+		    conf_where(s, "redis", set, 0), set, missing);
+	} else if (are_absolute(&side, s) && tls_server_new(&side.files, &server, &err) < 0) {
+		conf_faults_add(
+		    s->faults, "%s: redis: %s", conf_where(s, "redis", "tls_cert", 0), err.text);
+	} else if (server != NULL) {
+		conf->redis_tls = *tls_server_facts(server);
+	}
+	tls_server_free(&server);
+}
+
 void
 conf_read_tls(struct conf *conf, const struct conf_settings *s)
 {
@@ -103,4 +136,5 @@ conf_read_tls(struct conf *conf, const struct conf_settings *s)
 	for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
 		verify_side(&sides[i], s);
 	}
+	verify_hosts(conf, s);
 }

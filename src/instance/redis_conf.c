@@ -23,6 +23,10 @@ static const char *const owned_names[] = {"bind", "port", "protected-mode", "dir
     "requirepass", "aclfile", "replica-announce-ip", "replica-announce-port", "slave-announce-ip",
     "slave-announce-port"};
 
+/* Written where servers speak TLS, and gone with it. */
+static const char *const tls_names[] = {"tls-port", "tls-cert-file", "tls-key-file",
+    "tls-ca-cert-file", "tls-replication", "tls-auth-clients"};
+
 /* Better than Redis' own defaults for us; what the configuration or an operator says goes before. */
 struct advised {
 	const char *name;
@@ -34,6 +38,17 @@ is_owned(struct slice name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(owned_names); i++) {
 		if (slice_caseeq(name, owned_names[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_tls(const struct redis_spec *spec, struct slice name)
+{
+	for (size_t i = 0; spec->tls != NULL && i < ARRAY_LEN(tls_names); i++) {
+		if (slice_caseeq(name, tls_names[i])) {
 			return true;
 		}
 	}
@@ -154,8 +169,8 @@ keep_lines(struct buf *out, struct slice text, const struct redis_spec *spec,
 		struct slice name = line.count > 0 ? line.words[0] : (struct slice){NULL, 0};
 
 		if (is_mark(line.raw) ||
-		    (line.count > 0 &&
-			(is_owned(name) || is_directive(spec, name) || is_listed(passed, name)))) {
+		    (line.count > 0 && (is_owned(name) || is_directive(spec, name) ||
+					   is_listed(passed, name) || is_tls(spec, name)))) {
 			continue;
 		}
 		if (spec->forgets_priority && line.count > 0 &&
@@ -210,16 +225,28 @@ add_owned(struct buf *out, const struct redis_spec *spec, const struct endpoint 
 	}
 	err |= buf_addf(out,
 	    "\nport %u\nprotected-mode no\ndaemonize no\nsupervised no\nlogfile \"\"\n",
-	    spec->port);
+	    spec->tls != NULL ? 0 : spec->port);
 	err |= add_pair(out, "dir", spec->dir);
 	err |= add_pair(out, "replica-announce-ip", spec->address);
-	err |= buf_addf(out, "replica-announce-port %u\n", spec->port);
+	err |= buf_addf(out, "replica-announce-port %u\n",
+	    spec->announced_port != 0 ? spec->announced_port : spec->port);
 	err |= buf_addf(out, "user %s on >%s ~* &* +@all\n", INSTANCE_USER, spec->secret);
 	err |= buf_addf(out, "masteruser %s\nmasterauth %s\n", INSTANCE_USER, spec->secret);
 	if (master != NULL) {
 		err |= buf_addf(out, "replicaof %s %u\n", master->host, master->port);
 	}
 	return err;
+}
+
+int
+redis_conf_add_tls(const struct tls_files *tls, uint16_t port, struct buf *out)
+{
+	int err = buf_addf(out, "tls-port %u\n", port);
+
+	err |= add_pair(out, "tls-cert-file", tls->cert);
+	err |= add_pair(out, "tls-key-file", tls->key);
+	err |= add_pair(out, "tls-ca-cert-file", tls->ca);
+	return err | buf_add_str(out, "tls-replication yes\ntls-auth-clients yes\n");
 }
 
 /* What is passed on, behind the mark that lets it leave again. */
@@ -229,6 +256,9 @@ add_directives(struct buf *out, const struct redis_spec *spec, const struct advi
 {
 	int err = buf_addf(out, PASSED_MARK "%s", spec->password != NULL ? " requirepass" : "");
 
+	for (size_t i = 0; spec->tls != NULL && i < ARRAY_LEN(tls_names); i++) {
+		err |= buf_addf(out, " %s", tls_names[i]);
+	}
 	for (size_t i = 0; i < advised_count; i++) {
 		err |= advised[i].name != NULL ? buf_addf(out, " %s", advised[i].name) : 0;
 	}
@@ -236,6 +266,9 @@ add_directives(struct buf *out, const struct redis_spec *spec, const struct advi
 		err |= buf_addf(out, " %s", spec->directives[i].name);
 	}
 	err |= buf_add(out, "\n", 1);
+	if (spec->tls != NULL) {
+		err |= redis_conf_add_tls(spec->tls, spec->port, out);
+	}
 	if (spec->modules != NULL) {
 		err |= module_set_lines(spec->modules, out); /* before directives of theirs */
 	}
@@ -368,7 +401,11 @@ redis_conf_read_port(const char *dir, uint16_t *ret_port, struct errmsg *err)
 	int rc;
 
 	buf_init(&text, 0);
-	rc = find_line(dir, "port", "port", 2, &line, &text, err);
+	rc = find_line(dir, "tls-port", "tls-port", 2, &line, &text, err);
+	if (rc == -ENOENT) {
+		buf_clear(&text);
+		rc = find_line(dir, "port", "port", 2, &line, &text, err);
+	}
 	if (rc == 0 && !to_port(line.words[1], ret_port)) {
 		rc = -ENOENT;
 	}
@@ -403,6 +440,7 @@ redis_conf_read_master(const char *dir, struct endpoint *ret_master, struct errm
 
 struct owned {
 	struct redis_directive *list;
+	struct tls_files tls;
 	char *dir;
 	char maxmemory[24], databases[16], fence[24];
 };
@@ -453,6 +491,10 @@ redis_spec_new(const struct conf *conf, size_t i, const char *address, const cha
 	    .appendonly = r->appendonly,
 	    .owned = o,
 	};
+	if (conf_hosts_use_tls(conf)) {
+		o->tls = conf_hosts_tls(conf);
+		spec->tls = &o->tls;
+	}
 	add_directive(spec, o, "maxmemory", o->maxmemory);
 	add_directive(spec, o, "maxmemory-policy", r->maxmemory_policy);
 	add_directive(spec, o, "appendonly", r->appendonly ? "yes" : "no");

@@ -29,6 +29,7 @@
 
 struct conf;
 struct module_set;
+struct tls_files;
 
 struct redis_directive {
 	const char *name;  /* lower case */
@@ -43,11 +44,14 @@ struct redis_spec {
 	size_t bind_count;
 	const char *address; /* numeric: where the supervisor, Sentinel and replicas reach it */
 	uint16_t port;
+	uint16_t announced_port;                  /* with the address; 0: port */
 	const char *secret;                       /* of INSTANCE_USER */
 	const char *password;                     /* of the user default; NULL: none needed */
 	const struct redis_directive *directives; /* from the configuration; a name may repeat */
 	size_t directive_count;
 	bool appendonly; /* it writes an append-only file, if not from its start */
+	const struct tls_files *
+	    tls; /* listens for TLS only, and so reaches its master; NULL: none; owned by redis_spec_new */
 	const struct module_set
 	    *modules; /* what it loads; NULL: not known, then what the file says stays */
 	bool
@@ -79,6 +83,12 @@ int redis_conf_edit(struct slice text, const struct redis_spec *spec, const stru
     struct buf *out, struct errmsg *err) ATTR_WARN_UNUSED;
 /* The port that the file gives the instance. 0, -ENOENT (no file, or it says none), or an error. */
 int redis_conf_read_port(const char *dir, uint16_t *ret_port, struct errmsg *err) ATTR_WARN_UNUSED;
+/*
+ * The lines by which a redis or a sentinel listens for TLS only at `port`, takes those only who have a certificate, and so reaches others; its
+ * `port` must be 0 besides. 0 or -ENOBUFS.
+ */
+int redis_conf_add_tls(
+    const struct tls_files *tls, uint16_t port, struct buf *out) ATTR_WARN_UNUSED;
 /* Whom the file makes the instance follow. 0, -ENOENT (no file, or it says master), or an error. */
 int redis_conf_read_master(
     const char *dir, struct endpoint *ret_master, struct errmsg *err) ATTR_WARN_UNUSED;

@@ -15,8 +15,9 @@
 #include "instance/redis_conf.h"
 
 /* Lines that are ours: plain directives, and those of the form `sentinel WORD …`. */
-static const char *const owned_plain[] = {
-    "port", "bind", "protected-mode", "dir", "logfile", "daemonize", "supervised", "pidfile"};
+static const char *const owned_plain[] = {"port", "bind", "protected-mode", "dir", "logfile",
+    "daemonize", "supervised", "pidfile", "tls-port", "tls-cert-file", "tls-key-file",
+    "tls-ca-cert-file", "tls-replication", "tls-auth-clients"};
 static const char *const owned_sentinel[] = {"announce-ip", "announce-port",
     "down-after-milliseconds", "failover-timeout", "parallel-syncs", "auth-user", "auth-pass"};
 /* The same once it is guarded, and the users: since Redis 6.2. */
@@ -162,7 +163,7 @@ sentinel_conf_read(const char *dir, const char *master_name, struct sentinel_mem
 static int
 add_settings(struct buf *out, const struct sentinel_spec *spec)
 {
-	int err = buf_addf(out, "port %u\nbind", spec->port);
+	int err = buf_addf(out, "port %u\nbind", spec->tls != NULL ? 0 : spec->port);
 
 	for (size_t i = 0; i < spec->bind_count; i++) {
 		err |= buf_add(out, " ", 1) | conf_file_add_word(out, spec->bind[i]);
@@ -170,7 +171,10 @@ add_settings(struct buf *out, const struct sentinel_spec *spec)
 	err |= buf_add_str(out, "\nprotected-mode no\ndaemonize no\nlogfile \"\"\ndir ");
 	err |= conf_file_add_word(out, spec->dir);
 	err |= buf_addf(out, "\nsentinel announce-ip %s\nsentinel announce-port %u\n",
-	    spec->address, spec->port);
+	    spec->address, spec->announced_port != 0 ? spec->announced_port : spec->port);
+	if (spec->tls != NULL) {
+		err |= redis_conf_add_tls(spec->tls, spec->port, out);
+	}
 	if (spec->guarded) {
 		err |= buf_addf(out,
 		    "user default " GUEST_RULES "\nuser %s on >%s ~* &* +@all\n"
@@ -276,6 +280,18 @@ find_move(const struct endpoint *at, const struct sentinel_move *moves, size_t c
 	return at;
 }
 
+/* Is it a host's of the cluster, as far as that is known? */
+static bool
+is_known(const struct endpoint *at, const struct sentinel_spec *spec)
+{
+	for (size_t i = 0; i < spec->known_count; i++) {
+		if (endpoint_equal(&spec->known[i], at)) {
+			return true;
+		}
+	}
+	return spec->known == NULL;
+}
+
 /* A line that names an instance, with its address of now; for the monitor line also with the quorum of now. */
 static int
 add_moved(struct buf *out, const struct conf_line *line, const struct sentinel_spec *spec,
@@ -289,6 +305,9 @@ add_moved(struct buf *out, const struct conf_line *line, const struct sentinel_s
 		return buf_add_slice(out, line->raw) | buf_add(out, "\n", 1);
 	}
 	to = find_move(&at, moves, move_count);
+	if (!slice_caseeq(line->words[1], "monitor") && !is_known(to, spec)) {
+		return 0; /* of a host that is none of the cluster any more */
+	}
 	err = buf_addf(out, "sentinel %.*s %s %s %u", (int)line->words[1].len,
 	    (const char *)line->words[1].ptr, spec->master_name, to->host, to->port);
 	if (slice_caseeq(line->words[1], "monitor")) {
@@ -414,8 +433,14 @@ sentinel_spec_new(const struct conf *conf, size_t i, const char *address, const 
 	    .parallel_syncs = 1,
 	    .user = INSTANCE_USER,
 	    .secret = secret,
-	    .guarded = conf_host_count(conf) > 1,
+	    .guarded = conf->peer_count > 0,
 	};
+	if (conf_hosts_use_tls(conf)) {
+		struct tls_files *tls = xcalloc(1, sizeof(*tls));
+
+		*tls = conf_hosts_tls(conf);
+		spec->tls = tls;
+	}
 	return spec;
 }
 
@@ -425,6 +450,7 @@ sentinel_spec_free(struct sentinel_spec **spec)
 	if (*spec != NULL) {
 		free((char *)(uintptr_t)(*spec)->name);
 		free((char *)(uintptr_t)(*spec)->dir);
+		free((struct tls_files *)(uintptr_t)(*spec)->tls);
 		free(*spec);
 		*spec = NULL;
 	}

@@ -24,6 +24,7 @@
 #define SENTINEL_MAX_KNOWN 64
 
 struct conf;
+struct tls_files;
 
 /* Settings. All pointers are borrowed. */
 struct sentinel_spec {
@@ -33,6 +34,7 @@ struct sentinel_spec {
 	size_t bind_count;
 	const char *address; /* numeric: where clients and other sentinels reach it */
 	uint16_t port;
+	uint16_t announced_port; /* with the address; 0: port */
 	const char *master_name;
 	unsigned quorum;
 	uint64_t down_after_ms, failover_timeout_ms;
@@ -43,6 +45,11 @@ struct sentinel_spec {
 	 * is master.
 	 */
 	bool guarded;
+	/* Several hosts: who there is; lines about others are not kept. NULL: all are. `known` redis and sentinels alike. */
+	const struct endpoint *known;
+	size_t known_count;
+	const struct tls_files *
+	    tls; /* listens for TLS only, and so reaches all others; NULL: none; owned by sentinel_spec_new */
 };
 
 /* The spec of sentinel `i` (from 0). The conf and the two strings must outlive it. */

@@ -593,6 +593,14 @@ conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner)
 	return make(loop, fd, false, ops, owner);
 }
 
+static bool always_tls; /* for the whole process */
+
+void
+conn_connect_by_tls(bool always)
+{
+	always_tls = always;
+}
+
 struct conn *
 conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
     const struct conn_ops *ops, void *owner, struct errmsg *err)
@@ -604,7 +612,7 @@ conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
 		return NULL;
 	}
 	c = make(loop, fd, true, ops, owner);
-	c->wants_tls = ep->tls;
+	c->wants_tls = ep->tls || (always_tls && ep->kind == ENDPOINT_TCP);
 	conn_set_deadline(c, timeout_ms);
 	return c;
 }

@@ -6,6 +6,7 @@
  *   some name a master at an epoch > 0 .. wait: sentinels tell each other, the highest epoch wins
  *   none does (the very first start) .... ask for votes at a new epoch; with a majority of them look once more; still nobody: tell the
  *                                         sentinels, in the words of their own protocol, that the master is our redis at that epoch
+ *   there is only this host ............. its sentinel is told that at epoch 1 (agree_placeholder)
  *   a majority names one ................ done; the one that is named starts as master, even if that is us only then
  *
  * Each sentinel votes once for each epoch and keeps that on its disk (sentinel.c, sentinelVoteLeader), so an epoch has one winner. A winner that was held
@@ -108,7 +109,9 @@ agree_placeholder(const struct supervisor *s, struct topo_master *ret_master)
 {
 	struct store_master before;
 
-	*ret_master = (struct topo_master){.at = s->hosts[0].redis, .epoch = 0};
+	/* A host alone is its own majority, and says so in a way that those who come later take up. */
+	*ret_master =
+	    (struct topo_master){.at = s->hosts[0].redis, .epoch = s->host_count == 1 ? 1 : 0};
 	if (s->master_known && s->master_at.epoch > 0) {
 		*ret_master = s->master_at;
 	} else if (store_master_get(s->store, s->name, &before, NULL) == 0 && before.epoch > 0 &&

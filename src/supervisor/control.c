@@ -34,7 +34,8 @@ on_ping(struct ctl_request *req, const json_t *args, void *owner)
 static void
 on_status(struct ctl_request *req, const json_t *args, void *owner)
 {
-	ctl_done(req, json_pack("{s:o}", "status", health_status(owner)));
+	ctl_done(req,
+	    json_pack("{s:o,s:o*}", "status", health_status(owner), "tls", hosts_tls_json(owner)));
 }
 
 static void

@@ -35,8 +35,8 @@
 
 /* ---- who they are ---- */
 
-static int
-resolve(struct host *h, const char *address, const struct conf *conf, struct errmsg *err)
+int
+hosts_resolve(struct host *h, const char *address, const struct conf *conf, struct errmsg *err)
 {
 	struct endpoint ep = endpoint_tcp(address, 1);
 	struct sockaddr_storage addr;
@@ -53,14 +53,14 @@ resolve(struct host *h, const char *address, const struct conf *conf, struct err
 		errmsg_prefix(err, "peer-%s.address", h->name);
 		return rc;
 	}
-	h->redis = endpoint_tcp(text, conf->redis[0].port);
-	h->sentinel = endpoint_tcp(text, conf->sentinel_port);
+	h->redis = endpoint_tcp(text, conf_redis_port_of(conf, h->name));
+	h->sentinel = endpoint_tcp(text, conf_sentinel_port_of(conf, h->name));
 	return 0;
 }
 
 /* The same on every host, so that each knows the ids of all before it has heard of any. */
-static void
-derive_id(struct host *h, const struct supervisor *s)
+void
+hosts_derive_id(struct host *h, const struct supervisor *s)
 {
 	char *text = xasprintf("holdfast sentinel\n%s\n%s\n%s", s->name, h->name, s->secret);
 	uint8_t digest[EVP_MAX_MD_SIZE];
@@ -77,8 +77,8 @@ derive_id(struct host *h, const struct supervisor *s)
 	free(text);
 }
 
-static int
-compare_addresses(const void *a, const void *b)
+int
+hosts_compare(const void *a, const void *b)
 {
 	return strcmp(((const struct host *)a)->redis.host, ((const struct host *)b)->redis.host);
 }
@@ -110,15 +110,15 @@ hosts_read(struct supervisor *s, struct errmsg *err)
 		struct host *h = add_host(s, conf->peers[i].name, conf_peer_is_self(conf, i));
 
 		listed = listed || h->self;
-		rc = resolve(h, h->self ? s->address : conf->peers[i].address, conf, err);
+		rc = hosts_resolve(h, h->self ? s->address : conf->peers[i].address, conf, err);
 	}
 	if (rc == 0 && !listed) {
-		rc = resolve(add_host(s, s->node, true), s->address, conf, err);
+		rc = hosts_resolve(add_host(s, s->node, true), s->address, conf, err);
 		/* The order of the file is not the same everywhere then. */
-		qsort(s->hosts, s->host_count, sizeof(*s->hosts), compare_addresses);
+		qsort(s->hosts, s->host_count, sizeof(*s->hosts), hosts_compare);
 	}
 	for (size_t i = 0; i < s->host_count && rc == 0; i++) {
-		derive_id(&s->hosts[i], s);
+		hosts_derive_id(&s->hosts[i], s);
 	}
 	return rc;
 }
@@ -126,7 +126,7 @@ hosts_read(struct supervisor *s, struct errmsg *err)
 bool
 hosts_are_several(const struct supervisor *s)
 {
-	return s->host_count > 1;
+	return s->host_count > 0;
 }
 
 struct host *
@@ -464,7 +464,7 @@ hosts_tick(struct supervisor *s)
 }
 
 void
-hosts_begin(struct supervisor *s)
+hosts_watch(struct supervisor *s)
 {
 	for (size_t i = 0; i < s->host_count; i++) {
 		struct host *h = &s->hosts[i];
@@ -475,16 +475,26 @@ hosts_begin(struct supervisor *s)
 		    .interval_ms = 250,
 		    .answer_ms = 1000};
 
-		h->silent = !h->self; /* until it is heard */
-		h->lost = false;
 		if (!h->self) {
 			h->probe = probe_new(s->loop, &spec, &probe_ops, h);
 		}
 	}
+	if (hosts_are_several(s)) {
+		suspect_begin(s);
+	}
+}
+
+void
+hosts_begin(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->host_count; i++) {
+		s->hosts[i].silent = !s->hosts[i].self; /* until it is heard */
+		s->hosts[i].lost = false;
+	}
+	hosts_watch(s);
 	ev_init(&s->pulse, on_pulse);
 	s->pulse.data = s;
 	if (hosts_are_several(s)) {
-		suspect_begin(s);
 		s->pulse_ms = clock_mono_ms();
 		ev_timer_set(&s->pulse, PULSE_MS / 1000., PULSE_MS / 1000.);
 		ev_timer_start(loop_ev(s->loop), &s->pulse);
@@ -496,6 +506,7 @@ hosts_fini(struct supervisor *s)
 {
 	if (s->host_count > 0) {
 		ev_timer_stop(loop_ev(s->loop), &s->pulse);
+		members_fini(s);
 		agree_fini(s);
 		suspect_fini(s);
 	}

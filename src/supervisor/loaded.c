@@ -92,20 +92,21 @@ is_dropped(const struct supervisor *s, const char *name)
 	return false;
 }
 
-static void
-compare(struct unit *u, const struct loaded *master)
+void
+loaded_compare_with(
+    struct unit *u, const struct module_seen *seen, size_t count, const char *master)
 {
 	struct loaded *l = &u->loaded;
 	char lacks[sizeof(l->lacks)] = "", differs[sizeof(l->differs)] = "", mine[32], its[32];
 
-	for (size_t i = 0; i < master->count && lacks[0] == '\0'; i++) {
-		const struct module_seen *m = &master->seen[i];
+	for (size_t i = 0; i < count && lacks[0] == '\0'; i++) {
+		const struct module_seen *m = &seen[i];
 		const struct module_seen *own = module_list_find(l->seen, l->count, m->name);
 
 		if (own == NULL && !is_dropped(u->sup, m->name)) {
 			(void)snprintf(lacks, sizeof(lacks),
 			    "it has not loaded the module %s %s, which the master %s has", m->name,
-			    module_version_text(m->ver, its), u->sup->master->name);
+			    module_version_text(m->ver, its), master);
 		} else if (own != NULL && own->ver != m->ver) {
 			(void)snprintf(differs, sizeof(differs),
 			    "has module %s %s, the master %s%s", m->name,
@@ -116,7 +117,7 @@ compare(struct unit *u, const struct loaded *master)
 		}
 	}
 	for (size_t i = 0; i < l->count && differs[0] == '\0'; i++) {
-		if (module_list_find(master->seen, master->count, l->seen[i].name) == NULL) {
+		if (module_list_find(seen, count, l->seen[i].name) == NULL) {
 			(void)snprintf(differs, sizeof(differs),
 			    "has module %s, which the master has not", l->seen[i].name);
 		}
@@ -144,7 +145,8 @@ loaded_compare(struct supervisor *s)
 		struct unit *u = s->units[i];
 
 		if (is_replica(u) && unit_is_ready(u) && u->loaded.known) {
-			compare(u, &s->master->loaded);
+			loaded_compare_with(
+			    u, s->master->loaded.seen, s->master->loaded.count, s->master->name);
 		}
 	}
 }

@@ -199,8 +199,34 @@ asks_for_modules(const struct conf_changes *changes)
 	return false;
 }
 
+static bool
+has_alive(const struct conf_changes *changes, const char *option)
+{
+	for (size_t i = 0; i < changes->count; i++) {
+		if (changes->items[i].alive && strcmp(changes->items[i].option, option) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What all hosts must have changed at once, while none of them runs. */
+static bool
+is_possible(const struct supervisor *s, const struct conf *conf, struct conf_faults *faults)
+{
+	if (conf_hosts_use_tls(conf) != conf_hosts_use_tls(s->conf)) {
+		conf_faults_add(faults,
+		    "redis.tls_ca cannot be set or taken away while the hosts run, since those "
+		    "with "
+		    "and without TLS do not understand each other: stop all, then start them with "
+		    "it");
+		return false;
+	}
+	return true;
+}
+
 static void
-apply(struct supervisor *s, struct conf *conf, json_t *applied, json_t *restart)
+apply(struct supervisor *s, struct conf *conf, bool members, json_t *applied, json_t *restart)
 {
 	struct conf_changes changes;
 
@@ -215,13 +241,20 @@ apply(struct supervisor *s, struct conf *conf, json_t *applied, json_t *restart)
 	s->conf = conf;
 	for (size_t i = 0; i < changes.count; i++) {
 		const struct conf_change *c = &changes.items[i];
-		bool alive = c->alive && apply_alive(s, c);
+		bool alive = (c->alive && apply_alive(s, c)) ||
+			     (members && strncmp(c->option, "peer-", 5) == 0);
 
 		(void)json_array_append_new(alive ? applied : restart,
 		    json_pack("{s:s,s:s,s:s,s:s}", "option", c->option, "from", c->from, "to",
 			c->to, "restart", alive ? "" : conf_target_name(c->target)));
 	}
 	apply_to_supervisor(s);
+	if (members) {
+		members_apply(s);
+	}
+	if (has_alive(&changes, "redis.tls_cert")) {
+		hosts_renew(s);
+	}
 	if (asks_for_modules(&changes)) {
 		modules_judge_again(s);
 	}
@@ -252,6 +285,7 @@ void
 reload(struct supervisor *s, struct ctl_request *req)
 {
 	json_t *applied = json_array(), *restart = json_array();
+	enum members_answer members = MEMBERS_SAME;
 	struct conf_faults faults;
 	struct conf *conf;
 
@@ -269,8 +303,14 @@ reload(struct supervisor *s, struct ctl_request *req)
 	conf_faults_init(&faults);
 	if (conf_load(s->sources, &conf, &faults) < 0) {
 		reject(s, req, &faults);
+	} else if (!is_possible(s, conf, &faults) ||
+		   (members = members_check(s, conf, req, &faults)) == MEMBERS_REFUSED) {
+		conf_free(&conf);
+		reject(s, req, &faults);
+	} else if (members == MEMBERS_WAIT) {
+		conf_free(&conf);
 	} else {
-		apply(s, conf, applied, restart);
+		apply(s, conf, members == MEMBERS_CHANGE, applied, restart);
 		history_add(s->history, EVENT_CONFIG_RELOADED, s->node,
 		    json_pack("{s:O,s:O}", "applied", applied, "restart_needed", restart),
 		    "configuration read again: %zu changes applied, %zu need a restart%s",

@@ -58,7 +58,8 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 		rc = damage_prepare(u, follow != NULL, err);
 	}
 	if (rc == 0) {
-		rc = listener_probe(&u->at, err); /* it would only die of it, and not say of whom */
+		rc = listener_probe(
+		    &u->listens, err); /* it would only die of it, and not say of whom */
 	}
 	if (rc == 0) {
 		rc = conf_find_server(unit_conf(u)->server, &program, err);
@@ -69,7 +70,8 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 	free(u->program);
 	u->program = program;
 	spec = redis_spec_new(unit_conf_of(u), u->number - 1, s->address, s->secret);
-	spec->port = u->at.port; /* fixed for our life, whatever a reload says */
+	spec->port = u->listens.port; /* fixed for our life, whatever a reload says */
+	spec->announced_port = u->at.port;
 	spec->modules = s->modules;
 	spec->forgets_priority = u->loaded.demoted;
 	u->unproven = hosts_are_several(s) && follow != NULL;
@@ -177,7 +179,14 @@ prepare_sentinel_conf(struct unit *u, const struct sentinel_spec *spec, struct e
 		}
 	}
 	rc = sentinel_conf_read(u->dir, spec->master_name, &memory, &why);
-
+	if (rc == 0 && s->host_count == 1 && memory.master.epoch == 0) {
+		/* From before it was one of several hosts: see agree_placeholder. */
+		rc = sentinel_conf_set_aside(u->dir, err);
+		if (rc < 0) {
+			return rc;
+		}
+		rc = -ENOENT;
+	}
 	if (rc == 0) {
 		/* Once: an address that one instance has left may be another's now. */
 		rc = sentinel_conf_adjust(spec, s->moves, u->moved ? 0 : s->move_count, &why);
@@ -209,11 +218,12 @@ prepare_sentinel(struct unit *u, struct process_launch *ret_launch, struct errms
 {
 	struct supervisor *s = u->sup;
 	char *server = NULL, *program = NULL;
+	struct endpoint *known;
 	struct sentinel_spec *spec;
 	bool flag = false;
 	int rc;
 
-	rc = listener_probe(&u->at, err);
+	rc = listener_probe(&u->listens, err);
 	if (rc == 0) {
 		rc = conf_find_server(s->conf->redis_server, &server, err);
 	}
@@ -227,9 +237,17 @@ prepare_sentinel(struct unit *u, struct process_launch *ret_launch, struct errms
 	free(u->program);
 	u->program = program;
 	spec = sentinel_spec_new(s->conf, u->number - 1, s->address, s->secret);
-	spec->port = u->at.port;
+	spec->port = u->listens.port;
+	spec->announced_port = u->at.port;
+	known = xcalloc(2 * s->host_count + 1, sizeof(*known));
+	for (size_t i = 0; i < s->host_count; i++) {
+		known[spec->known_count++] = s->hosts[i].redis;
+		known[spec->known_count++] = s->hosts[i].sentinel;
+	}
+	spec->known = hosts_are_several(s) ? known : NULL;
 	rc = prepare_sentinel_conf(u, spec, err);
 	sentinel_spec_free(&spec);
+	free(known);
 	if (rc == 0) {
 		set_launch(u, "sentinel.conf", "redis-sentinel", flag, ret_launch);
 	}

@@ -79,6 +79,8 @@ on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 	loaded_tick(w->data);
 	roles_tick(w->data);
 	hosts_tick(w->data);
+	members_tick(w->data);
+	hosts_modules_tick(w->data);
 	workers_tick(w->data);
 	backup_tick(w->data);
 	service_tick(w->data);
@@ -306,7 +308,7 @@ probe_ports(struct supervisor *s, struct errmsg *err)
 		if (u->at.port == 0 || process_runs(u->process)) {
 			continue;
 		}
-		rc = listener_probe(&u->at, err);
+		rc = listener_probe(&u->listens, err);
 		if (rc < 0) {
 			errmsg_prefix(err, "%s", u->name);
 			return rc;
@@ -388,6 +390,9 @@ begin(struct supervisor *s, struct errmsg *err)
 			 ? lock_share_secret(
 			       s->conf->data_dir, s->conf->holdfast_secret, &s->secret, err)
 			 : lock_secret(s->conf->data_dir, &s->secret, err);
+	}
+	if (rc == 0) {
+		rc = hosts_trust(s, err);
 	}
 	if (rc == 0) {
 		rc = hosts_read(s, err);

@@ -14,7 +14,8 @@
  *   service.c     what systemd is told
  *   removal.c     may a module leave                  backup.c   snapshots, asked for or by schedule
  *   hosts.c       the other hosts, as seen from here         agree.c    several hosts: who is master to begin with
- *   suspect.c     is the master on another host dead
+ *   suspect.c     is the master on another host dead         hosts_tls.c  TLS between hosts
+ *   members.c     hosts come and go while all runs           hosts_modules.c  their modules
  *   removal.c     may a module leave
  *   asked.c       what is asked in somebody's name, and what would be   watch.c   live pictures
  *   figures.c     what is measured each second, and its last day (series.c)
@@ -91,8 +92,9 @@ struct unit {
 	unsigned number; /* from 1 */
 	char name[32];   /* redis-1 */
 	struct endpoint
-	    at;        /* redis, sentinel: where it is reached; fixed for this supervisor's life */
-	char *program; /* owned; redis, sentinel: what it was last started with */
+	    at; /* redis, sentinel: where it is reached; fixed for this supervisor's life */
+	struct endpoint listens; /* redis, sentinel: one of the places where it listens; likewise */
+	char *program;           /* owned; redis, sentinel: what it was last started with */
 	char *conf_path;         /* owned; redis, sentinel */
 	char *dir;               /* owned; redis, sentinel: its folder */
 	struct process *process; /* owned */
@@ -291,7 +293,12 @@ struct supervisor {
 
 	struct host *hosts; /* all, this one included; NULL: there is only this one */
 	size_t host_count;
-	struct agree *agree; /* see agree.c */
+	struct agree *agree;     /* see agree.c */
+	struct members *members; /* see members.c; NULL: nobody is looked at */
+	struct topo_master
+	    compared_with; /* the master whose modules ours were compared with last, and … */
+	uint64_t modules_asked_ms; /* … when it was asked for them */
+	uint64_t tidied_ms;        /* when our sentinel was asked last whom it knows */
 	ev_timer pulse;
 	struct link *voice; /* owned: to our redis, for the beat */
 	uint64_t suspect_after_ms;
@@ -363,6 +370,8 @@ void workers_ended(struct unit *u);
 void workers_tick(struct supervisor *s);
 void workers_tell_master(struct supervisor *s);
 void workers_tell_conf(struct supervisor *s);
+/* Likewise, that there are other sentinels. */
+void workers_tell_sentinels(struct supervisor *s);
 void workers_hold(struct supervisor *s, uint64_t hold_ms);
 /* No majority of the hosts is heard: they hold for so long, and what was on its way is not taken for handed over. */
 void workers_isolate(struct supervisor *s, uint64_t ms);
@@ -501,6 +510,9 @@ void loaded_started(struct unit *u);
 void loaded_on_answering(struct unit *u);
 /* Another master: what it has counts now. */
 void loaded_compare(struct supervisor *s);
+/* Likewise, with a master that has these and is called so. */
+void loaded_compare_with(
+    struct unit *u, const struct module_seen *seen, size_t count, const char *master);
 /* Once a second. */
 void loaded_tick(struct supervisor *s);
 /* It has been in step with the master: it may be promoted. */
@@ -526,13 +538,28 @@ void removal_begin(struct supervisor *s);
 void removal_check(struct supervisor *s);
 void removal_free(struct supervisor *s);
 
+/* ---- hosts_tls.c: TLS between hosts ---- */
+/* Where they speak it, servers and sentinels are reached so from now on, with the files of the present configuration. 0 or -errno. */
+int hosts_trust(const struct supervisor *s, struct errmsg *err);
+/* The certificate is another: it is shown from now on, by our servers and to the others'. */
+void hosts_renew(struct supervisor *s);
+/* For those on this host who reach a server themselves: {"ca", "cert", "key"}; NULL: no TLS. */
+json_t *hosts_tls_json(const struct supervisor *s);
+
 /* ---- hosts.c ---- */
 /* From the configuration; looks names up, which blocks. After the address and the secret are known. 0 or -errno. */
 int hosts_read(struct supervisor *s, struct errmsg *err);
 /* Begins to look at them, once the watcher is there. */
 void hosts_begin(struct supervisor *s);
 void hosts_fini(struct supervisor *s);
+/* Are peers named? Then this host is one of a cluster of hosts, be it the only one so far. */
 bool hosts_are_several(const struct supervisor *s);
+/* For members.c: the addresses of a host, by name or number, which may block; its sentinel's id; the order without a list that is the same everywhere. */
+int hosts_resolve(struct host *h, const char *address, const struct conf *conf, struct errmsg *err);
+void hosts_derive_id(struct host *h, const struct supervisor *s);
+int hosts_compare(const void *a, const void *b);
+/* Begins to look at those that are there now. */
+void hosts_watch(struct supervisor *s);
 /* The host whose redis listens there; the host or its redis by name; NULL. */
 struct host *hosts_at(struct supervisor *s, const struct endpoint *redis);
 struct host *hosts_find(struct supervisor *s, const char *name);
@@ -556,6 +583,24 @@ void hosts_on_master(struct supervisor *s);
 void hosts_tick(struct supervisor *s);
 void hosts_add_reasons(const struct supervisor *s, json_t *reasons);
 json_t *hosts_json(const struct supervisor *s);
+
+/* ---- hosts_modules.c: has our redis what the master on another host has? Once a second. ---- */
+void hosts_modules_tick(struct supervisor *s);
+
+/* ---- members.c: hosts come and go while all runs ---- */
+enum members_answer {
+	MEMBERS_SAME,   /* the configuration has the same hosts */
+	MEMBERS_CHANGE, /* it may be put in effect, with members_apply */
+	MEMBERS_WAIT, /* a newcomer is looked at: reload() is called again, also for `req`, or that is answered */
+	MEMBERS_REFUSED, /* with the reason in `faults` */
+};
+enum members_answer members_check(struct supervisor *s, const struct conf *conf,
+    struct ctl_request *req, struct conf_faults *faults);
+/* The hosts of the present configuration from now on. */
+void members_apply(struct supervisor *s);
+/* Once a second: does our sentinel remember hosts that are none any more? */
+void members_tick(struct supervisor *s);
+void members_fini(struct supervisor *s);
 
 /* How long neither its redis nor its sentinel has said anything; its sentinel's link, or NULL. */
 uint64_t hosts_silent_ms(const struct host *h);

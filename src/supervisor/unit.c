@@ -196,6 +196,23 @@ preload_line(void *arg, struct slice line)
 	(void)ring_add(u->sup->ring, u->name, line);
 }
 
+/* Where a server is reached, and where it listens: at that very address if it is one of this host. */
+static void
+set_places(struct unit *u, const struct conf_list *bind, uint16_t port, uint16_t reached_port)
+{
+	const char *host = u->sup->address, *other = NULL;
+	bool here = false;
+
+	for (size_t i = 0; i < bind->count; i++) {
+		here = here || strcmp(bind->items[i], host) == 0;
+		if (other == NULL && bind->items[i][0] != '-') {
+			other = strcmp(bind->items[i], "*") == 0 ? "0.0.0.0" : bind->items[i];
+		}
+	}
+	u->at = endpoint_tcp(host, reached_port);
+	u->listens = endpoint_tcp(here || other == NULL ? host : other, port);
+}
+
 struct unit *
 unit_new(struct supervisor *s, enum unit_kind kind, unsigned number)
 {
@@ -206,9 +223,12 @@ unit_new(struct supervisor *s, enum unit_kind kind, unsigned number)
 	*u = (struct unit){.sup = s, .kind = kind, .number = number};
 	(void)snprintf(u->name, sizeof(u->name), "%s-%u", kind_names[kind], number);
 	if (kind == UNIT_REDIS) {
-		u->at = endpoint_tcp(s->address, s->conf->redis[number - 1].port);
+		set_places(u, &s->conf->redis[number - 1].bind, s->conf->redis[number - 1].port,
+		    conf_redis_port_of(s->conf, s->node));
 	} else if (kind == UNIT_SENTINEL) {
-		u->at = endpoint_tcp(s->address, (uint16_t)(s->conf->sentinel_port + number - 1));
+		set_places(u, &s->conf->sentinel_bind,
+		    (uint16_t)(s->conf->sentinel_port + number - 1),
+		    (uint16_t)(conf_sentinel_port_of(s->conf, s->node) + number - 1));
 	}
 	ondisk_init(u);
 	u->dir = xasprintf("%s/%s", s->conf->data_dir, u->name);

@@ -252,6 +252,19 @@ send_sentinels(struct unit *u)
 	return channel_sendv(u->channel, -1, "sentinels", list, count);
 }
 
+void
+workers_tell_sentinels(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if ((u->kind == UNIT_PROXY || u->kind == UNIT_HTTP) && u->channel != NULL) {
+			(void)send_sentinels(
+			    u); /* a worker that does not read is found by its channel */
+		}
+	}
+}
+
 int
 workers_tell_all(struct unit *u)
 {

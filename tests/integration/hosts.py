@@ -34,12 +34,18 @@ class Host(Cluster):
 
     def _client(self, port, **options):
         options.setdefault("socket_timeout", 5)
+        if self.hosts.tls and port != self.ports.proxy:
+            options = {**self.hosts.tls_client(self), **options}
         client = redis.Redis(host=self.address, port=port, **options)
         self.clients.append(client)
         return client
 
     def redis(self, name="redis-1", **options):
         return super().redis(name, **options)
+
+    def port(self, name):
+        """Where it is reached."""
+        return super().port(name) + self.hosts.published
 
     def secret(self):
         return self.hosts.secret
@@ -56,7 +62,7 @@ class Host(Cluster):
 class Hosts:
     """Makes `count` hosts that are not started; `cases` is what the fixture make_cluster gives."""
 
-    def __init__(self, cases, count=3, lab=None, options=None):
+    def __init__(self, cases, count=3, lab=None, options=None, tls=False):
         from ports import Ports
         self.cases, self.count, self.lab = cases, count, lab
         self.ports = Ports()
@@ -65,7 +71,11 @@ class Hosts:
         self.secret_file.write_text(self.secret)
         self.secret_file.chmod(0o600)
         self.extra = options or {}
+        self.published = 0  # what is to be added to a server's port to reach it
+        self.tls = self.secret_file.parent / "tls" if tls else None
         self.all = [self.add(i) for i in range(1, count + 1)]
+        if tls:
+            self.all[0].cli("cert", self.tls, *[f"{h.name}={h.address}" for h in self.all])
 
     def address(self, number):
         # one block of ports is nobody else's on the loopback network, so the addresses may be
@@ -82,8 +92,17 @@ class Hosts:
             "http.listen": "none",
             "proxy.allow_open": "yes",
             "proxy.listen": f"{host.address}:{p.proxy}",
+            **(self.tls_options(host.name) if self.tls else {}),
             **self.extra,
         }
+
+    def tls_options(self, name):
+        return {"redis.tls_ca": self.tls / "ca.crt", "redis.tls_cert": self.tls / f"{name}.crt", "redis.tls_key": self.tls / f"{name}.key"}
+
+    def tls_client(self, host):
+        """As whom redis-py comes to servers and sentinels: as one of the hosts."""
+        return {"ssl": True, "ssl_ca_certs": str(self.tls / "ca.crt"), "ssl_certfile": str(self.tls / f"{host.name}.crt"),
+                "ssl_keyfile": str(self.tls / f"{host.name}.key")}
 
     @staticmethod
     def write_file(path, options):

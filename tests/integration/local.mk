@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	tests/integration/test_api.py \
 	tests/integration/test_backup.py \
 	tests/integration/test_bad_input.py \
+	tests/integration/test_cert.py \
 	tests/integration/test_cli.py \
 	tests/integration/test_clients.py \
 	tests/integration/test_config.py \
@@ -33,7 +34,7 @@ EXTRA_DIST += \
 	tests/integration/test_durability.py \
 	tests/integration/test_failover.py \
 	tests/integration/hosts.py tests/integration/netlab.py \
-	tests/integration/test_hosts.py tests/integration/test_hosts_cut.py \
+	tests/integration/test_hosts.py tests/integration/test_hosts_cut.py tests/integration/test_hosts_tls.py tests/integration/test_hosts_grow.py tests/integration/test_hosts_modules.py tests/integration/test_hosts_nat.py \
 	tests/integration/test_http.py \
 	tests/integration/test_http_beyond.py \
 	tests/integration/test_http_stream.py \

@@ -1,6 +1,6 @@
 # Unit tests of src/net
 unit_tests += tests/unit/test_endpoint tests/unit/test_loop tests/unit/test_conn tests/unit/test_listener \
-	tests/unit/test_proxied tests/unit/test_tls
+	tests/unit/test_proxied tests/unit/test_tls tests/unit/test_tls_issue
 
 tests_unit_test_endpoint_SOURCES = tests/unit/test_endpoint.c tests/unit/unit.h
 tests_unit_test_endpoint_LDADD = $(LIBS_NET) $(UNIT_LIBS)
@@ -15,3 +15,5 @@ tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/tls_peer.c tests/
 tests_unit_test_tls_LDADD = $(LIBS_NET) $(UNIT_LIBS)
 tests_unit_test_proxied_SOURCES = tests/unit/test_proxied.c tests/unit/unit.h
 tests_unit_test_proxied_LDADD = $(LIBS_NET) $(UNIT_LIBS)
+tests_unit_test_tls_issue_SOURCES = tests/unit/test_tls_issue.c tests/unit/unit.h
+tests_unit_test_tls_issue_LDADD = $(LIBS_NET) $(UNIT_LIBS)

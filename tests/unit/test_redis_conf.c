@@ -10,6 +10,7 @@
 
 #include "instance/conf_file.h"
 #include "instance/redis_conf.h"
+#include "net/tls.h"
 
 static const char *const loopback[] = {"127.0.0.1"};
 
@@ -80,6 +81,35 @@ test_role_is_ours_and_never_left_from_before(void **state)
 	text = edit(old, &spec, &master);
 	assert_int_equal(count(text, "replicaof 127.0.0.1 6382"), 1);
 	assert_null(strstr(text, "10.0.0."));
+}
+
+static void
+test_with_tls_there_is_no_plain_port(void **state)
+{
+	static const struct tls_files tls = {"/tls/a.crt", "/tls/a.key", "/tls/ca.crt"};
+	struct redis_spec spec = plain_spec();
+	const char *text;
+	char *before;
+
+	spec.tls = &tls;
+	spec.announced_port = 16381;
+	text = edit("tls-port 7\ntls-protocols TLSv1.3\n", &spec, NULL);
+	assert_int_equal(count(text, "port 0"), 1);
+	assert_int_equal(count(text, "tls-port 6381"), 1);
+	assert_int_equal(count(text, "tls-key-file /tls/a.key"), 1);
+	assert_int_equal(count(text, "tls-replication yes"), 1);
+	assert_int_equal(count(text, "tls-auth-clients yes"), 1);
+	assert_int_equal(count(text, "tls-protocols TLSv1.3"), 1);
+	assert_int_equal(count(text, "replica-announce-port 16381"), 1);
+	/* and all of it goes with it, but for what an operator has set */
+	spec.tls = NULL;
+	before = strdup(text);
+	text = edit(before, &spec, NULL);
+	free(before);
+	assert_int_equal(count(text, "port 6381"), 1);
+	assert_null(strstr(text, "tls-port"));
+	assert_null(strstr(text, "tls-auth-clients"));
+	assert_int_equal(count(text, "tls-protocols TLSv1.3"), 1);
 }
 
 /* As Redis 7.0 writes it. */
@@ -255,6 +285,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_empty_file_becomes_a_master),
 	    cmocka_unit_test(test_role_is_ours_and_never_left_from_before),
+	    cmocka_unit_test(test_with_tls_there_is_no_plain_port),
 	    cmocka_unit_test(test_what_redis_and_people_wrote_stays),
 	    cmocka_unit_test(test_a_failed_snapshot_stops_no_writes),
 	    cmocka_unit_test(test_editing_twice_changes_nothing),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "instance/sentinel_conf.h"
+#include "net/tls.h"
 #include "scratch.h"
 
 #define ID_1 "1111111111111111111111111111111111111111"
@@ -201,6 +202,44 @@ test_damage_is_refused_and_set_aside(void **state)
 	assert_int_equal(sentinel_conf_create(&spec, &m, &err), 0);
 }
 
+static void
+test_hosts_that_are_gone_are_forgotten(void **state)
+{
+	static const struct tls_files tls = {"/tls/a.crt", "/tls/a.key", "/tls/ca.crt"};
+	const struct endpoint known[] = {endpoint_tcp("10.0.0.1", 6381),
+	    endpoint_tcp("10.0.0.1", 26381), endpoint_tcp("10.0.0.2", 6381),
+	    endpoint_tcp("10.0.0.2", 26381)};
+	const struct sentinel_move moves[] = {
+	    {endpoint_tcp("10.0.0.9", 6381), endpoint_tcp("10.0.0.2", 6381)}};
+	struct sentinel_spec spec = plain_spec("/data");
+	struct errmsg err = ERRMSG_NONE;
+	const char *text;
+	struct buf out;
+
+	spec.known = known;
+	spec.known_count = 4;
+	spec.tls = &tls;
+	spec.announced_port = 36381;
+	buf_init(&out, 0);
+	assert_int_equal(
+	    sentinel_conf_edit(SLICE_LIT("sentinel monitor main 10.0.0.1 6381 2\n"
+					 "sentinel known-replica main 10.0.0.9 6381\n"
+					 "sentinel known-replica main 10.0.0.3 6381\n"
+					 "sentinel known-sentinel main 10.0.0.2 26381 " ID_1 "\n"
+					 "sentinel known-sentinel main 10.0.0.3 26381 " ID_2 "\n"),
+		&spec, moves, 1, &out, &err),
+	    0);
+	assert_int_equal(buf_add(&out, "", 1), 0);
+	text = (const char *)buf_slice(&out).ptr;
+	assert_non_null(strstr(text, "sentinel known-replica main 10.0.0.2 6381\n"));
+	assert_non_null(strstr(text, "sentinel known-sentinel main 10.0.0.2 26381 " ID_1 "\n"));
+	assert_null(strstr(text, "10.0.0.3"));
+	assert_int_equal(strncmp(text, "port 0\n", 7), 0);
+	assert_non_null(strstr(text, "\ntls-port 26381\n"));
+	assert_non_null(strstr(text, "\nsentinel announce-port 36381\n"));
+	buf_fini(&out);
+}
+
 int
 main(void)
 {
@@ -209,6 +248,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_a_file_is_never_made_twice, setup, teardown),
 	    cmocka_unit_test(test_editing_keeps_what_sentinel_remembers),
 	    cmocka_unit_test(test_a_moved_instance_moves_in_every_line),
+	    cmocka_unit_test(test_hosts_that_are_gone_are_forgotten),
 	    cmocka_unit_test_setup_teardown(test_damage_is_refused_and_set_aside, setup, teardown),
 	};
 

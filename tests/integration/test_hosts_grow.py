@@ -1,0 +1,167 @@
+"""Hosts that join a cluster that runs, and leave it: one host becomes three and one again, while writers go on; the token that lets a host in."""
+import os
+import re
+import signal
+
+import pytest
+
+from harness import Cases
+from hosts import Hosts
+from waiting import wait_until
+
+pytestmark = pytest.mark.xdist_group("hosts_grow")
+
+TOKEN = re.compile(r"holdfast-[0-9a-f]{64}")
+
+
+@pytest.fixture
+def cases(request):
+    cases = Cases(request.node.name)
+    yield cases
+    faults = cases.finish(failed=False)
+    if faults:
+        pytest.fail("after the test:\n" + "\n".join(faults), pytrace=False)
+
+
+class Invitation:
+    def __init__(self, hosts, host, name, address, *more, port=None):
+        self.host, self.port = host, port or hosts.ports.extra
+        ca = ["--ca", hosts.tls] if hosts.tls else []
+        self.run = host.spawn(host.program, "invite", "-c", host.ini, "-d", host.dir, *host.args, "--port", self.port, *ca, *more,
+                              f"{name}={address}", label="invite")
+        wait_until(lambda: TOKEN.search(self.run.out) or self.run.exit is not None, "the token")
+        self.token = TOKEN.search(self.run.out).group() if self.run.exit is None else None
+
+    def join(self, newcomer, ini, token=None, env=None, check=True):
+        stdin = None if env else (token or self.token) + "\n"
+        done = newcomer.cli("join", "-c", ini, f"{self.host.address}:{self.port}", stdin=stdin, env=env, check=False)
+        assert not check or done.returncode == 0, (done, self.run.err)
+        return done
+
+    def end(self):
+        self.run.signal(signal.SIGTERM)
+        self.run.wait()
+
+
+def set_peers(hosts, host, names):
+    """What an operator edits: the sections of the hosts that there are."""
+    text = re.sub(r"\[peer-\w+\]\naddress = .*\n", "", host.ini.read_text())
+    host.ini.write_text(text + "".join(f"[peer-{n}]\naddress = {hosts[n].address}\n" for n in names))
+
+
+def join(hosts, by, newcomer, members):
+    """From the invitation until it counts everywhere."""
+    newcomer.ini.unlink()
+    invitation = Invitation(hosts, by, newcomer.name, newcomer.address)
+    env = {"HOLDFAST_TOKEN": invitation.token} if newcomer.name == "c" else None
+    invitation.join(newcomer, newcomer.ini, env=env)
+    assert invitation.run.wait() == 0, invitation.run.err
+    assert oct(newcomer.ini.stat().st_mode)[-3:] == "600"
+    newcomer.args = []  # its file says who it is
+    newcomer.start(wait=False)
+    for h in members:
+        set_peers(hosts, h, [m.name for m in [*members, newcomer]])
+        wait_until(lambda h=h: h.cli("reload", check=False).returncode == 0, f"{newcomer.name} counts on {h.name}", 60)
+        assert h.wait_event("host.added", newcomer.name)
+    hosts.wait_agreed([*members, newcomer])
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_one_host_becomes_three_and_one_again(cases, measured, tls):
+    hosts = Hosts(cases, tls=tls)
+    a, b, c = hosts.all
+    set_peers(hosts, a, "a")
+    a.start(wait=False)
+    assert hosts.wait_agreed([a]) is a
+    load = hosts.history([a], prefix="grow").start()
+    load.wait_progress()
+    join(hosts, a, b, [a])
+    load.wait_progress()
+    assert a.redis().config_get("min-replicas-to-write")["min-replicas-to-write"] == "1"
+    join(hosts, b, c, [a, b])
+    load.wait_progress()
+    assert a.status()["master"]["node"] == "a" and len(a.status()["hosts"]) == 3
+    if not tls:
+        # two of three are a majority: the third one counts
+        b.kill_everything()
+        load.wait_progress()
+        b.start(wait=False)
+        hosts.wait_agreed()
+    # the master's host cannot be taken out, nor two at once, nor this very one
+    for names, told in (("bc", "none of the peers is this host"), ("a", "one at a time")):
+        set_peers(hosts, a, names)
+        done = a.cli("reload", check=False)
+        assert done.returncode == 78 and told in done.stderr, done
+    set_peers(hosts, b, "bc")
+    assert "hand over first" in b.cli("reload", check=False).stderr
+    for names in ("ab", "a"):
+        leaver = hosts[{"ab": "c", "a": "b"}[names]]
+        for name in names:
+            set_peers(hosts, hosts[name], names)
+            hosts[name].cli("reload")
+            assert hosts[name].wait_event("host.removed", leaver.name)
+        load.wait_progress()
+        leaver.stop()
+        hosts.wait_agreed([hosts[n] for n in names])
+        # and the sentinels forget whom they do not see any more
+        wait_until(lambda names=names: all(
+            hosts[n].sentinel("sentinel-1").execute_command("SENTINEL MASTER", "main")["num-other-sentinels"] == len(names) - 1 for n in names),
+            "the sentinels know those who are there", 60, ignore=(Exception,))
+        load.wait_progress()
+    assert a.redis().config_get("min-replicas-to-write")["min-replicas-to-write"] == "0"
+    load.stop()
+    assert load.unknown == [[], []], load.unknown
+    assert load.check(a.redis()) == ([], [], [])
+    measured(f"{load.count()} acknowledged, none lost, none refused")
+
+
+def test_a_host_that_is_not_there_does_not_count(cases):
+    hosts = Hosts(cases, count=2)
+    a, b = hosts.all
+    set_peers(hosts, a, "a")
+    a.start(wait=False)
+    hosts.wait_agreed([a])
+    load = hosts.history([a], writers=1).start()
+    set_peers(hosts, a, "ab")
+    done = a.cli("reload", check=False)
+    assert done.returncode == 3 and "b does not count" in done.stderr, done
+    load.wait_progress()
+    load.stop()
+    assert load.unknown == [[]] and len(a.status()["hosts"]) == 1
+
+
+def test_a_token_is_good_once_and_for_nobody_without_it(cases):
+    hosts = Hosts(cases, count=2)
+    a, b = hosts.all
+    set_peers(hosts, a, "a")
+    a.start(wait=False)
+    hosts.wait_agreed([a])
+    b.ini.unlink()
+    invitation = Invitation(hosts, a, "b", b.address)
+    done = invitation.join(b, b.ini, token="holdfast-" + "0" * 64, check=False)
+    assert done.returncode == 1 and "token" in done.stderr and not b.ini.exists(), done
+    assert invitation.join(b, b.ini, token="nonsense", check=False).returncode == 2
+    invitation.join(b, b.ini)
+    assert invitation.run.wait() == 0 and "without the token" in invitation.run.err
+    assert invitation.token not in (b.ini.read_text() + a.log("redis-1"))
+    assert hosts.secret in b.ini.read_text() and "@" not in b.ini.read_text()
+    again = invitation.join(b, b.case / "again.ini", check=False)  # nobody waits any more
+    assert again.returncode == 1 and "does `holdfast invite` run there?" in again.stderr, again
+    # it is over with its time, and nothing that is there is written over
+    late = Invitation(hosts, a, "b", b.address, "--seconds", "1")
+    assert late.run.wait() == 1 and "in time" in late.run.err
+    other = Invitation(hosts, a, "b", b.address)
+    done = other.join(b, b.ini, check=False)
+    assert done.returncode == 1 and "is there already" in done.stderr, done
+    # nor is the token where others on the host could see it
+    for pid in (other.run.pid, os.getpid()):
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            assert other.token.encode() not in f.read()
+    other.end()
+
+
+def test_who_cannot_invite_says_why(cases):
+    alone = cases()
+    done = alone.cli("invite", "-c", alone.ini, "b=10.0.0.2", check=False)
+    assert done.returncode == 1 and "[peer-" in done.stderr, done
+    assert alone.cli("invite", "b=10.0.0.2", check=False).returncode == 2

@@ -1,0 +1,185 @@
+"""
+Several hosts with TLS between them: all that test_hosts.py does without it, in short, and that nothing goes in plain text or to strangers. Namespaces
+need root; without it the test that looks at the wire is skipped, and says so.
+"""
+import socket
+import ssl
+import subprocess
+import sys
+
+import pytest
+import redis
+
+from harness import Cases
+from hosts import Hosts
+from netlab import Lab, Unable
+from waiting import wait_until
+from wire import Wire, WireError
+
+pytestmark = pytest.mark.xdist_group("hosts")
+
+
+@pytest.fixture(scope="module")
+def _hosts(request):
+    cases = Cases(request.node.name)
+    yield Hosts(cases, options={"proxy.durability": 1}, tls=True).start()
+    faults = cases.finish(failed=False)
+    if faults:
+        pytest.fail("after the tests:\n" + "\n".join(faults), pytrace=False)
+
+
+@pytest.fixture
+def hosts(_hosts):
+    for h in _hosts.all:
+        if h.run.exit is not None:
+            h.start(wait=False)
+    _hosts.wait_agreed()
+    return _hosts
+
+
+def plain_answer(address, port):
+    with socket.create_connection((address, port), timeout=5) as s:
+        s.sendall(b"PING\r\n")
+        try:
+            return s.recv(100)
+        except ConnectionResetError:
+            return b""
+
+
+def test_nobody_comes_in_plain_or_without_a_certificate(hosts):
+    h = hosts.all[0]
+    for port in (hosts.ports.redis, hosts.ports.sentinel):
+        assert b"PONG" not in plain_answer(h.address, port)
+        with pytest.raises(redis.RedisError, match="(?i)certificate required|closed|alert"):
+            redis.Redis(host=h.address, port=port, ssl=True, ssl_ca_certs=str(hosts.tls / "ca.crt")).ping()
+        with pytest.raises(ssl.SSLCertVerificationError):  # and what they show is theirs
+            ssl.create_default_context().wrap_socket(socket.create_connection((h.address, port)), server_hostname=h.address)
+    assert h.redis().config_get("port")["port"] == "0"
+    assert h.redis().config_get("tls-auth-clients")["tls-auth-clients"] == "yes"
+
+
+def test_people_and_workers_elsewhere_come_in_with_one(hosts):
+    h = hosts.all[0]
+    assert h.cli("cli", "redis-1", "PING").stdout == h.cli("cli", "sentinel-1", "PING").stdout == "PONG\n"
+    port = h.ports.extra
+    words = [w for k, v in hosts.tls_options("b").items() for w in ("-s", f"{k}={v}")]
+    run = h.spawn(h.program, "proxy", "--sentinel", f"tls:{h.address}:{hosts.ports.sentinel}", *words, "-s", f"proxy.listen={h.address}:{port}",
+                  label="alone")
+    wait_until(lambda: Wire(port, host=h.address)("SET", "alone", "1") == "OK", "the worker alone serves", ignore=(OSError, WireError))
+    run.signal(15)
+    run.wait()
+
+
+def test_a_master_process_that_dies(hosts, measured):
+    master = hosts.wait_agreed()
+    wire = hosts.but(master)[0].wire()
+    assert wire("SET", "before", "1") == "OK"
+    since = master.last_event()
+    master.kill("redis-1")
+    wait_until(lambda: wire("SET", "after", "1") == "OK", "a write", ignore=(WireError,))
+    now = hosts.wait_agreed()
+    assert now is not master
+    done = master.wait_event("failover.done", after=since)
+    measured(f"writes {done['detail']['writes_ms']:.1f} ms, agreed {done['detail']['agreed_ms']:.1f} ms after the death")
+    assert wire("GET", "before") == b"1"
+
+
+def test_a_switchover_and_a_host_that_dies_and_comes_back(hosts, measured):
+    master = hosts.wait_agreed()
+    target, third = hosts.but(master)
+    load = hosts.history([third, target], prefix="switch").start()
+    load.wait_progress()
+    third.cli("failover", "--to", target.name)
+    load.wait_progress()
+    assert hosts.wait_agreed() is target
+    assert load.unknown == [[], []], load.unknown
+    hosts.kill_host(target)
+    load.wait_progress()
+    now = hosts.wait_agreed(hosts.but(target), "degraded")
+    target.start(wait=False)
+    assert hosts.wait_agreed() is now
+    load.wait_progress()
+    load.stop()
+    assert load.check(now.redis()) == ([], [], [])
+    assert load.check(target.redis()) == ([], [], [])
+    measured(f"{load.count()} acknowledged, none lost")
+
+
+def shown(hosts, h, port):
+    """The serial number of the certificate that is shown there."""
+    done = subprocess.run(["openssl", "s_client", "-connect", f"{h.address}:{port}", "-CAfile", hosts.tls / "ca.crt"], input="", capture_output=True,
+                          text=True, timeout=20)
+    return subprocess.run(["openssl", "x509", "-noout", "-serial"], input=done.stdout, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_renewed_certificate_is_taken_up_at_a_reload(hosts):
+    h = hosts.all[0]
+    ports = hosts.ports.redis, hosts.ports.sentinel
+    before = [shown(hosts, h, p) for p in ports]
+    wire = h.wire()
+    assert wire("SET", "renewed", "1") == "OK"
+    h.cli("cert", "--renew", hosts.tls, f"{h.name}={h.address}")
+    assert "redis.tls_cert" in h.cli("reload").stdout
+    for port, old in zip(ports, before):
+        wait_until(lambda port=port, old=old: shown(hosts, h, port) != old, "the new certificate", ignore=(subprocess.CalledProcessError,))
+    assert wire("GET", "renewed") == b"1"
+    hosts.wait_agreed()
+
+
+def test_tls_is_for_all_or_none(hosts):
+    h = hosts.all[0]
+    kept = dict(h.options)
+    hosts.write_file(h.ini, {k: v for k, v in kept.items() if not k.startswith("redis.tls")})
+    done = h.cli("reload", check=False)
+    assert done.returncode == 78 and "stop all" in done.stderr, done
+    hosts.write_file(h.ini, kept)
+    done = h.cli("check", "-c", h.ini, "-s", "redis.tls_key=none", *h.args, check=False)
+    assert done.returncode == 78 and "redis.tls_key" in done.stderr, done
+
+
+CAPTURE = """
+import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+s.bind((sys.argv[1], 0))
+print("ready", flush=True)
+marker, total, seen = sys.argv[2].encode(), 0, False
+while True:
+    frame = s.recv(70000)
+    total += len(frame)
+    if marker in frame:
+        print("seen", flush=True)
+    if b"the-end-of-it" in frame:
+        print("bytes", total, flush=True)
+"""
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["tls", "plain"])
+def test_nothing_is_to_be_read_on_the_wire(request, tls):
+    """A value written on the master's host is nowhere on the network, and that of a cluster without TLS is."""
+    try:
+        lab = Lab(3)
+    except Unable as e:
+        pytest.skip(str(e))
+    cases = Cases(request.node.name)
+    try:
+        hosts = Hosts(cases, lab=lab, tls=tls, options={"proxy.durability": 1}).start()
+        master = hosts.wait_agreed()
+        run = master.spawn("ip", "netns", "exec", lab.switch, sys.executable, "-I", "-S", "-c", CAPTURE, f"v{master.number}", "a-marker-of-ours",
+                           label="capture")
+        wait_until(lambda: "ready" in run.out, "the capture")
+        for value in ("a-marker-of-ours", "x"):
+            done = subprocess.run([*lab.runner(master.number), "redis-cli", "-h", master.address, "-p", str(hosts.ports.proxy), "SET", "k", value],
+                                  capture_output=True, text=True, timeout=20)
+            assert done.stdout == "OK\n", done  # a replica has it: proxy.durability
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            wait_until(lambda: s.sendto(b"the-end-of-it", (master.address, 9)) and "bytes" in run.out, "the end of the capture")
+        assert ("seen" in run.out) == (not tls), run.out
+        for h in hosts.but(master) if tls else []:  # from another host, too: no plain port
+            asked = subprocess.run([*lab.runner(h.number), "redis-cli", "-h", master.address, "-p", str(hosts.ports.redis), "PING"],
+                                   capture_output=True, text=True, timeout=20)
+            assert "PONG" not in asked.stdout, asked
+        run.signal(9)
+    finally:
+        faults = cases.finish(failed=False)
+        lab.close()
+    assert faults == []
