@@ -351,7 +351,7 @@ look_at_silence(struct unit *u, const struct probe_view *view)
 		}
 		u->said_busy = true;
 	} else {
-		roles_on_silence(u, silent_ms);
+		succession_on_silence(u, silent_ms);
 	}
 }
 
@@ -361,7 +361,7 @@ on_ending(void *arg)
 	struct unit *u = arg;
 
 	ending_free(&u->ending);
-	roles_on_dying(u);
+	succession_on_dying(u);
 }
 
 void
