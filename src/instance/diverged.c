@@ -32,6 +32,7 @@ struct diverged {
 	uint64_t first, last; /* offsets of the stream's first and last byte */
 	bool cut_off;
 	struct buf stream;
+	struct errmsg why;
 	size_t begin; /* in it: where a command begins, and all that is wanted lies behind */
 };
 
@@ -294,7 +295,7 @@ static bool
 ask_for_stream(struct diverged *d, struct slice info)
 {
 	uint64_t oldest = number(info, "repl_backlog_first_byte_offset:");
-	char port[8], offset[24];
+	char port[8];
 
 	d->last = number(info, "master_repl_offset:");
 	d->acked = MIN(highest_acknowledged(info), d->last);
@@ -309,13 +310,11 @@ ask_for_stream(struct diverged *d, struct slice info)
 	d->cut_off = oldest > d->acked + 1;
 	d->first = MAX(oldest, d->acked + 1 - MIN(d->acked, (uint64_t)LEAD_MAX));
 	(void)snprintf(port, sizeof(port), "%u", d->replica.port);
-	(void)snprintf(offset, sizeof(offset), "%llu", (unsigned long long)d->first);
 	d->state = DV_ASKING;
 	d->lines_left = 3;
 	if (say(d, (const char *const[]){"REPLCONF", "listening-port", port, NULL}) < 0 ||
 	    say(d, (const char *const[]){"REPLCONF", "ip-address", d->replica.host, NULL}) < 0 ||
-	    say(d, (const char *const[]){"REPLCONF", "capa", "psync2", NULL}) < 0 ||
-	    say(d, (const char *const[]){"PSYNC", d->replid, offset, NULL}) < 0) {
+	    say(d, (const char *const[]){"REPLCONF", "capa", "psync2", NULL}) < 0) {
 		done(d, -ENOMEM, "no memory");
 		return false;
 	}
@@ -368,10 +367,23 @@ take_answer(struct diverged *d, struct slice in)
 	}
 	if (d->lines_left > 0) {
 		d->lines_left--;
+		if (d->lines_left == 0) {
+			char offset[24];
+
+			/* Redis takes it only when it has nothing else to say. */
+			(void)snprintf(
+			    offset, sizeof(offset), "%llu", (unsigned long long)d->first);
+			if (say(d, (const char *const[]){"PSYNC", d->replid, offset, NULL}) < 0) {
+				done(d, -ENOMEM, "no memory");
+				return 0;
+			}
+		}
 		return line;
 	}
 	if (!slice_begins(in, "+CONTINUE")) {
-		done(d, -EPROTO, "the server does not give it out");
+		errmsg_set(&d->why, "the server does not give it out: %s",
+		    LOG_QUOTE(((struct slice){in.ptr, MIN(line, 100)})));
+		done(d, -EPROTO, d->why.text);
 		return 0;
 	}
 	d->state = DV_STREAM;

@@ -189,7 +189,7 @@ def test_every_single_link_is_cut(hosts, both):
     """Two hosts do not hear each other, the third hears both: the master is alive, and its heartbeat goes round."""
     master = hosts.wait_agreed()
     epoch = master.status()["master"]["epoch"]
-    load = hosts.history([master], prefix="single").start()
+    load = hosts.history([master], prefix=f"single{both}").start()
     load.wait_progress()
     for a, b in itertools.permutations(hosts.all, 2):
         if both and a.number > b.number:
@@ -237,7 +237,7 @@ def test_a_link_that_flaps(hosts):
         master = hosts.wait_agreed()
         host = master if victim == "master" else hosts.but(master)[0]
         since = {h: h.last_event() for h in hosts.all}
-        load = hosts.history(hosts.but(host), prefix=victim).start()
+        load = hosts.history(hosts.but(host), prefix=f"flaps {victim}").start()
         load.wait_progress()
         for _ in range(8):
             hosts.lab.cut(host.number)
