@@ -95,7 +95,7 @@ end(struct failover *f, int error, const struct topo_master *master, const char 
 	f->ops->on_done(f->owner, error, master, text);
 }
 
-/* Nothing has changed. */
+/* Nothing has changed, or it is not changed back on purpose: see failover_freeze.c. */
 static void
 act_fail(void *obj)
 {
@@ -138,14 +138,6 @@ act_promote_without(void *obj)
 	fo_promote(f);
 }
 
-/* A takeover from another host's master: see failover_freeze.c for why what was changed is not changed back. */
-static void
-act_leave(void *obj)
-{
-	fo_leave_frozen(obj);
-	act_fail(obj);
-}
-
 static void
 act_fail_moved(void *obj)
 {
@@ -153,13 +145,6 @@ act_fail_moved(void *obj)
 
 	errmsg_set(&f->why, "the sentinels have just chosen another master themselves");
 	act_fail(f);
-}
-
-static void
-act_leave_moved(void *obj)
-{
-	fo_leave_frozen(obj);
-	act_fail_moved(obj);
 }
 
 static void
@@ -385,6 +370,11 @@ act_pause_instead(void *obj)
 		.comment = (c)                                                                     \
 	}
 
+/* Before anybody was told to be master. */
+#define SENTINEL_FIRST(s) ROW(s, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first")
+#define MASTER_DIES(s)                                                                             \
+	ROW(s, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover")
+
 static const struct fsm_row rows[] = {
     ROW(FO_LOOKING, FO_DONE, is_dry, act_plan, FO_ENDED, "only looked"),
     ROW(FO_LOOKING, FO_DONE, may_lead, fo_vote, FO_VOTING, "the sentinels can be led"),
@@ -392,8 +382,8 @@ static const struct fsm_row rows[] = {
     ROW(FO_LOOKING, FO_DONE, NULL, fo_pause, FO_PAUSING, "Sentinel's way"),
     ROW(FO_LOOKING, FO_BAD, NULL, act_fail, FO_ENDED, "no time for a switchover"),
     ROW(FO_LOOKING, FO_LATE, NULL, act_fail, FO_ENDED, "not all was to be seen"),
-    ROW(FO_LOOKING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
-    ROW(FO_LOOKING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
+    SENTINEL_FIRST(FO_LOOKING),
+    MASTER_DIES(FO_LOOKING),
 
     ROW(FO_VOTING, FO_DONE, is_remote, fo_freeze, FO_FREEZING, "the epoch is won"),
     ROW(FO_VOTING, FO_BAD, is_remote, act_fail, FO_ENDED, "no votes: another may lead"),
@@ -409,40 +399,39 @@ static const struct fsm_row rows[] = {
     ROW(FO_VOTING, FO_LATE, is_dead, act_ask_instead, FO_ASKING,
 	"no votes in time: Sentinel's way"),
     ROW(FO_VOTING, FO_LATE, NULL, act_fail, FO_ENDED, "no votes in time"),
-    ROW(FO_VOTING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+    SENTINEL_FIRST(FO_VOTING),
     ROW(FO_VOTING, FO_DIED, is_dead, NULL, FSM_SAME, "as is known"),
-    ROW(FO_VOTING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
+    MASTER_DIES(FO_VOTING),
 
     ROW(FO_FREEZING, FO_DONE, NULL, fo_drain, FO_DRAINING, "nobody follows the old master"),
-    ROW(FO_FREEZING, FO_BAD, NULL, act_leave, FO_ENDED, "no time for a takeover"),
-    ROW(FO_FREEZING, FO_LATE, NULL, act_leave, FO_ENDED, "not all have stopped following"),
-    ROW(FO_FREEZING, FO_MOVED, NULL, act_leave_moved, FO_ENDED, "Sentinel was first"),
+    ROW(FO_FREEZING, FO_BAD, NULL, act_fail, FO_ENDED, "no time for a takeover"),
+    ROW(FO_FREEZING, FO_LATE, NULL, act_fail, FO_ENDED, "not all have stopped following"),
+    SENTINEL_FIRST(FO_FREEZING),
     ROW(FO_FREEZING, FO_DIED, NULL, NULL, FSM_SAME, "as is known"),
 
-    ROW(FO_DRAINING, FO_BAD, is_remote, act_leave, FO_ENDED, "no replica can take over"),
-    ROW(FO_DRAINING, FO_LATE, is_remote, act_leave, FO_ENDED,
+    ROW(FO_DRAINING, FO_BAD, is_remote, act_fail, FO_ENDED, "no replica can take over"),
+    ROW(FO_DRAINING, FO_LATE, is_remote, act_fail, FO_ENDED,
 	"a replica does not answer, which may have what no other has"),
-    ROW(FO_DRAINING, FO_MOVED, is_remote, act_leave_moved, FO_ENDED, "Sentinel was first"),
     ROW(FO_DRAINING, FO_DONE, NULL, fo_promote, FO_PROMOTING, "the highest offset is known"),
     ROW(FO_DRAINING, FO_BAD, NULL, act_fail_nobody, FO_ENDED, "no replica can take over"),
     ROW(FO_DRAINING, FO_LATE, is_anybody_fit, act_promote_without, FO_PROMOTING,
 	"a replica does not answer, another can take over"),
     ROW(FO_DRAINING, FO_LATE, NULL, act_fail_nobody, FO_ENDED, "no replica can take over"),
-    ROW(FO_DRAINING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
+    SENTINEL_FIRST(FO_DRAINING),
     ROW(FO_DRAINING, FO_DIED, NULL, NULL, FSM_SAME, "as is known"),
 
     ROW(FO_STEERING, FO_DONE, NULL, fo_pause, FO_PAUSING, "Sentinel knows the priorities"),
     ROW(FO_STEERING, FO_BAD, NULL, act_fail, FO_ENDED, "priorities cannot be set"),
     ROW(FO_STEERING, FO_LATE, NULL, act_fail, FO_ENDED, "Sentinel does not see the priorities"),
-    ROW(FO_STEERING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
-    ROW(FO_STEERING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
+    SENTINEL_FIRST(FO_STEERING),
+    MASTER_DIES(FO_STEERING),
 
     ROW(FO_PAUSING, FO_DONE, may_lead, fo_promote, FO_PROMOTING, "the target has every write"),
     ROW(FO_PAUSING, FO_DONE, NULL, fo_ask_sentinel, FO_ASKING, "replicas have every write"),
     ROW(FO_PAUSING, FO_BAD, NULL, act_fail_pause, FO_ENDED, "writes cannot be paused"),
     ROW(FO_PAUSING, FO_LATE, NULL, act_fail_pause, FO_ENDED, "the target lags behind"),
-    ROW(FO_PAUSING, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first"),
-    ROW(FO_PAUSING, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover"),
+    SENTINEL_FIRST(FO_PAUSING),
+    MASTER_DIES(FO_PAUSING),
 
     ROW(FO_PROMOTING, FO_DONE, NULL, fo_tell, FO_TELLING, "promoted"),
     ROW(FO_PROMOTING, FO_LATE, is_remote, act_fail, FO_ENDED,

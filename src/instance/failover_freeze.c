@@ -46,7 +46,6 @@ freeze_all(struct failover *f)
 		if (i != f->master && f->nodes[i].answered && l != NULL &&
 		    link_send(l, ANSWER_MS, on_frozen, &f->nodes[i], "REPLICAOF", NOWHERE_HOST,
 			NOWHERE_PORT, NULL) == 0) {
-			f->nodes[i].frozen = true;
 			f->pending++;
 		}
 	}
@@ -111,7 +110,7 @@ fo_freeze(void *obj)
 	for (size_t i = 0; i < f->count; i++) {
 		struct link *l = fo_node_link(f, i);
 
-		f->nodes[i].answered = f->nodes[i].frozen = false;
+		f->nodes[i].answered = false;
 		if (i != f->master && l != NULL) {
 			f->pending += link_send(l, ANSWER_MS, on_look, &f->nodes[i], "INFO",
 					  "replication", NULL) == 0;
@@ -121,13 +120,4 @@ fo_freeze(void *obj)
 		errmsg_set(&f->why, "no replica answers");
 		fo_step(f, FO_BAD);
 	}
-}
-
-void
-fo_leave_frozen(struct failover *f)
-{
-	for (size_t i = 0; i < f->count; i++) {
-		f->nodes[i].frozen = false;
-	}
-	f->frozen = false;
 }

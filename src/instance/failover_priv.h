@@ -55,7 +55,6 @@ struct fo_node {
 	bool looked; /* takeover: it was looked at before, and `offset` and `read_offset` were … */
 	uint64_t offset_before, read_before;
 	bool drained; /* … the same, or its link has ended: nothing of the dead master is to come */
-	bool frozen;  /* takeover, remote: was told to follow nobody */
 	bool dropped; /* takeover: it could not be promoted */
 	unsigned priority;
 	bool asking;              /* a question to it is open */
@@ -167,8 +166,6 @@ void fo_vote_again(struct failover *f);
 
 /* failover_freeze.c */
 void fo_freeze(void *obj);
-/* They are nobody's any more: see failover_freeze.c for why they are not pointed back. */
-void fo_leave_frozen(struct failover *f);
 
 /* failover_drain.c */
 void fo_drain(void *obj);

@@ -453,10 +453,10 @@ add_directive(struct redis_spec *spec, struct owned *o, const char *name, const 
 	spec->directives = o->list;
 }
 
-/* What the configuration says itself goes before. */
+/* Several hosts. What the configuration says itself goes before. */
 static void
-add_fence(struct redis_spec *spec, struct owned *o, const struct conf_redis *r, const char *name,
-    const char *value)
+add_for_hosts(struct redis_spec *spec, struct owned *o, const struct conf_redis *r,
+    const char *name, const char *value)
 {
 	for (size_t k = 0; k < r->config.count; k++) {
 		if (strcasecmp(r->config.items[k].name, name) == 0) {
@@ -503,8 +503,10 @@ redis_spec_new(const struct conf *conf, size_t i, const char *address, const cha
 	if (conf_host_count(conf) > 1) {
 		/* With a majority of the hosts it takes writes, with fewer it does not: whatever our own supervisor does. */
 		(void)snprintf(o->fence, sizeof(o->fence), "%zu", conf_host_count(conf) / 2);
-		add_fence(spec, o, r, "min-replicas-to-write", o->fence);
-		add_fence(spec, o, r, "min-replicas-max-lag", FENCE_LAG_S);
+		add_for_hosts(spec, o, r, "min-replicas-to-write", o->fence);
+		add_for_hosts(spec, o, r, "min-replicas-max-lag", FENCE_LAG_S);
+		/* What a cut-off master has taken is read out of it (diverged.h), and a host that was away for a while need not copy everything. */
+		add_for_hosts(spec, o, r, "repl-backlog-size", "16mb");
 	}
 	for (size_t k = 0; k < r->config.count; k++) {
 		add_directive(spec, o, r->config.items[k].name, r->config.items[k].value);

@@ -151,7 +151,7 @@ asked_plan(struct supervisor *s, struct ctl_request *req, struct unit *to)
 	p = xcalloc(1, sizeof(*p));
 	*p = (struct plan_question){.sup = s, .req = req, .named = to != NULL};
 	list_init(&p->link);
-	roles_fill_spec(s, &spec, nodes);
+	handover_fill_spec(s, &spec, nodes);
 	p->failover = failover_start(s->loop, &spec, &plan_ops, p, &err);
 	if (p->failover == NULL) {
 		free(p);

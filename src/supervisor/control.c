@@ -244,27 +244,6 @@ on_start(struct ctl_request *req, const json_t *args, void *owner)
 	process_up(u->process);
 }
 
-/* Is it the master, with somebody to hand over to? */
-static bool
-hands_over(const struct supervisor *s, const struct unit *u)
-{
-	if (u->kind != UNIT_REDIS || u != s->master || !servers_is_master(u)) {
-		return false;
-	}
-	for (size_t i = 0; i < s->unit_count; i++) {
-		if (s->units[i] != u && s->units[i]->kind == UNIT_REDIS &&
-		    servers_is_synced(s->units[i])) {
-			return true;
-		}
-	}
-	for (size_t i = 0; i < s->host_count; i++) {
-		if (!s->hosts[i].self && hosts_is_synced(&s->hosts[i])) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* It would take what we stop for a failure of its own. */
 static bool
 refuse_while_rolling(const struct supervisor *s, struct ctl_request *req)
@@ -285,8 +264,8 @@ stop_or_restart(struct supervisor *s, struct ctl_request *req, struct unit *u, b
 		return;
 	}
 	asked_note(s, req, u->name, restart ? "restart" : "stop");
-	if (hands_over(s, u)) {
-		if (roles_switch(s, NULL, NULL, u, restart, &err) < 0) {
+	if (handover_is_possible(s, u)) {
+		if (handover_switch(s, NULL, NULL, u, restart, &err) < 0) {
 			ctl_fail(req, CTL_EXIT_FAILED, "%s is the master and cannot hand over: %s",
 			    u->name, err.text);
 			return;
@@ -378,7 +357,7 @@ on_failover(struct ctl_request *req, const json_t *args, void *owner)
 	}
 	asked_note(
 	    s, req, s->node, "hand over%s%s", to != NULL ? " to " : "", to != NULL ? to : "");
-	if (roles_switch(s, to, req, NULL, false, &err) < 0) {
+	if (handover_switch(s, to, req, NULL, false, &err) < 0) {
 		ctl_fail(req, CTL_EXIT_FAILED, "%s", err.text);
 		return;
 	}

@@ -310,6 +310,14 @@ own_redis(struct supervisor *s)
 	return NULL;
 }
 
+static void
+on_paused(void *arg, const struct redisReply *reply, int error)
+{
+	if (error == 0 && reply_is_ok(reply)) {
+		parting_begin(arg);
+	}
+}
+
 /* Renewed while we are alone; a replica's writes come from its master and are not held up. */
 static void
 pause_writes(struct supervisor *s)
@@ -323,8 +331,8 @@ pause_writes(struct supervisor *s)
 	s->paused_ms = now;
 	workers_isolate(s, PAUSE_MS);
 	if (u != NULL && u->probe != NULL) {
-		(void)link_send(probe_link(u->probe), 0, NULL, NULL, "CLIENT", "PAUSE", PAUSE_TEXT,
-		    "WRITE", NULL);
+		(void)link_send(probe_link(u->probe), 0, on_paused, u, "CLIENT", "PAUSE",
+		    PAUSE_TEXT, "WRITE", NULL);
 	}
 }
 
@@ -342,7 +350,6 @@ begin_isolation(struct supervisor *s)
 	    hosts_heard(s), s->host_count, hosts_majority(s));
 }
 
-/* A majority is heard again: what it says now decides. */
 /* Has a majority of the sentinels said since the isolation began that this is the master? What they said before is of no use. */
 static bool
 is_named_anew(struct supervisor *s, const struct topo_master *named)
@@ -358,6 +365,7 @@ is_named_anew(struct supervisor *s, const struct topo_master *named)
 	return anew > count / 2;
 }
 
+/* A majority is heard again: what it says now decides. */
 static void
 try_end_isolation(struct supervisor *s)
 {
@@ -437,6 +445,8 @@ on_pulse(struct ev_loop *ev, ev_timer *w, int revents)
 			note_host(&s->hosts[i]);
 		}
 	}
+	parting_pulse(s);
+	rolling_pulse(s);
 	if (s->plan == PLAN_AGREEMENT) {
 		agree_pulse(s);
 	} else if (hosts_heard(s) >= hosts_majority(s)) {
@@ -480,7 +490,7 @@ hosts_watch(struct supervisor *s)
 		}
 	}
 	if (hosts_are_several(s)) {
-		suspect_begin(s);
+		voice_begin(s);
 	}
 }
 
@@ -508,7 +518,8 @@ hosts_fini(struct supervisor *s)
 		ev_timer_stop(loop_ev(s->loop), &s->pulse);
 		members_fini(s);
 		agree_fini(s);
-		suspect_fini(s);
+		voice_fini(s);
+		parting_fini(s);
 	}
 	for (size_t i = 0; i < s->host_count; i++) {
 		probe_free(&s->hosts[i].probe);

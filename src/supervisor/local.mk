@@ -8,6 +8,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/damage.c \
 	src/supervisor/decision.c src/supervisor/decision.h \
 	src/supervisor/figures.c \
+	src/supervisor/handover.c \
 	src/supervisor/health.c \
 	src/supervisor/history.c src/supervisor/history.h \
 	src/supervisor/hosts.c src/supervisor/hosts_modules.c src/supervisor/hosts_tls.c src/supervisor/members.c \
@@ -16,6 +17,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/lock.c src/supervisor/lock.h \
 	src/supervisor/modules.c \
 	src/supervisor/ondisk.c \
+	src/supervisor/parting.c \
 	src/supervisor/plan.c \
 	src/supervisor/rejoin.c \
 	src/supervisor/reload.c \
@@ -28,9 +30,11 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/servers.c \
 	src/supervisor/service.c \
 	src/supervisor/suspect.c \
+	src/supervisor/succession.c \
 	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
 	src/supervisor/unit.c \
 	src/supervisor/upgrade.c \
 	src/supervisor/usage.c src/supervisor/usage.h \
+	src/supervisor/voice.c \
 	src/supervisor/watch.c \
 	src/supervisor/workers.c

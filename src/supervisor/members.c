@@ -107,7 +107,7 @@ find_obstacle(const struct supervisor *s, const struct conf *conf, const struct 
 		       "others, then stop it";
 	}
 	if (s->plan != PLAN_RUNNING || s->failover != NULL || s->succession || s->isolated ||
-	    !s->master_known) {
+	    s->rolling != NULL || !s->master_known) {
 		return "hosts come and go when there is a master and nothing is being handed over: "
 		       "wait until `holdfast status` says ready";
 	}
@@ -394,7 +394,7 @@ members_apply(struct supervisor *s)
 	struct host *old = s->hosts;
 	size_t old_count = s->host_count;
 
-	suspect_fini(s);
+	voice_fini(s);
 	s->hosts = xcalloc(s->conf->peer_count + 1, sizeof(*s->hosts));
 	s->host_count = 0;
 	fill(s, old, old_count);

@@ -12,6 +12,18 @@
 enum plan_event { PLAN_DONE, PLAN_PATIENCE, PLAN_STOP, PLAN_EVENT_COUNT };
 
 static void act_step(void *obj);
+static void act_hand_over(void *obj);
+static void act_give_up(void *obj);
+
+/* Several hosts: the others need not find out that this one is gone, nor wait for it. */
+static bool
+has_to_hand_over(void *obj)
+{
+	const struct supervisor *s = obj;
+
+	return hosts_are_several(s) && s->master != NULL && s->failover == NULL && !s->succession &&
+	       handover_is_possible(s, s->master);
+}
 
 static bool
 master_settled(void *obj)
@@ -29,6 +41,7 @@ static const char *const state_names[PLAN_STATE_COUNT] = {
     [PLAN_PROXY] = "proxy",
     [PLAN_HTTP] = "http",
     [PLAN_RUNNING] = "running",
+    [PLAN_HANDING_OVER] = "handing-over",
     [PLAN_STOP_HTTP] = "stop-http",
     [PLAN_STOP_PROXY] = "stop-proxy",
     [PLAN_STOP_SENTINELS] = "stop-sentinels",
@@ -68,6 +81,18 @@ static const struct fsm_row rows[] = {
     ROW(PLAN_HTTP, PLAN_DONE, NULL, PLAN_RUNNING, "everything was started"),
     ROW(PLAN_HTTP, PLAN_PATIENCE, NULL, PLAN_RUNNING, "goes on while http does not route"),
     SAME(PLAN_RUNNING, PLAN_DONE, "runs"),
+    {.state = PLAN_RUNNING,
+	.event = PLAN_STOP,
+	.guard = has_to_hand_over,
+	.action = act_hand_over,
+	.next = PLAN_HANDING_OVER,
+	.comment = "told to stop: another host becomes master first"},
+    ROW(PLAN_HANDING_OVER, PLAN_DONE, NULL, PLAN_STOP_HTTP, "handed over, or could not"),
+    {.state = PLAN_HANDING_OVER,
+	.event = PLAN_PATIENCE,
+	.action = act_give_up,
+	.next = PLAN_STOP_HTTP,
+	.comment = "stops without having handed over"},
     ROW(PLAN_STOP_HTTP, PLAN_DONE, NULL, PLAN_STOP_PROXY, "http has drained"),
     ROW(PLAN_STOP_PROXY, PLAN_DONE, NULL, PLAN_STOP_SENTINELS, "the proxy has drained"),
     ROW(PLAN_STOP_SENTINELS, PLAN_DONE, NULL, PLAN_STOP_REPLICAS, "the sentinels have stopped"),
@@ -202,6 +227,30 @@ act_step(void *obj)
 	supervisor_touch(s);
 }
 
+static void
+act_hand_over(void *obj)
+{
+	struct supervisor *s = obj;
+	struct errmsg err = ERRMSG_NONE;
+
+	ev_timer_stop(loop_ev(s->loop), &s->plan_patience);
+	ev_timer_set(&s->plan_patience, PATIENCE_S, 0.);
+	ev_timer_start(loop_ev(s->loop), &s->plan_patience);
+	if (handover_switch(s, NULL, NULL, NULL, false, &err) < 0) {
+		log_warn("the master stops without handing over, the other hosts find out by "
+			 "themselves: %s",
+		    err.text);
+	}
+	supervisor_touch(s);
+}
+
+static void
+act_give_up(void *obj)
+{
+	handover_cancel(obj, "everything is being stopped, the handover took too long");
+	act_step(obj);
+}
+
 void
 plan_begin(struct supervisor *s)
 {
@@ -213,10 +262,14 @@ plan_begin(struct supervisor *s)
 void
 plan_stop(struct supervisor *s)
 {
-	if (is_stopping(s)) {
+	if (s->plan > PLAN_RUNNING) {
 		s->plan_hurried = true;
 		log_warn("told to stop again: what still runs is killed");
-		act_step(s);
+		if (s->plan == PLAN_HANDING_OVER) {
+			step(s, PLAN_PATIENCE);
+		} else {
+			act_step(s);
+		}
 		return;
 	}
 	if (s->succession) {
@@ -243,7 +296,8 @@ plan_check(struct supervisor *s)
 	/* Several steps may be done at once, when everything was adopted or nothing is left to stop. */
 	for (unsigned before = PLAN_STATE_COUNT;
 	     before != s->plan && s->plan != PLAN_STOPPED && s->plan != PLAN_RUNNING;) {
-		bool done = !waits_for_successor(s);
+		bool done = !waits_for_successor(s) &&
+			    (s->plan != PLAN_HANDING_OVER || s->failover == NULL);
 
 		before = s->plan;
 		for (size_t i = 0; i < s->unit_count; i++) {

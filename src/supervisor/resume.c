@@ -664,8 +664,8 @@ resume_decide(struct supervisor *s, struct errmsg *err)
 	begin_with(s, &f, &d);
 	if (has_successors(s)) {
 		s->orphaned = true;
-		roles_await_successor(s, "died while no supervisor ran: a replica takes over; "
-					 "it comes back as a replica");
+		succession_begin(s, "died while no supervisor ran: a replica takes over; "
+				    "it comes back as a replica");
 	}
 	return 0;
 }

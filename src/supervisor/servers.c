@@ -391,7 +391,7 @@ look_at_silence(struct unit *u, const struct probe_view *view)
 	} else if (silent_ms < s->conf->redis_busy_ms && is_working(u, silent_ms)) {
 		set_busy(u, true, silent_ms);
 	} else {
-		roles_on_silence(u, silent_ms);
+		succession_on_silence(u, silent_ms);
 	}
 }
 
@@ -401,7 +401,7 @@ on_ending(void *arg)
 	struct unit *u = arg;
 
 	ending_free(&u->ending);
-	roles_on_dying(u);
+	succession_on_dying(u);
 }
 
 void

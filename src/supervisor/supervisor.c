@@ -57,7 +57,7 @@ on_check(void *arg)
 	struct supervisor *s = OBJ_CAST((struct supervisor *)arg, SUPERVISOR_MAGIC);
 
 	free_left(s);
-	roles_look_for_orphans(s);
+	succession_look_for_orphans(s);
 	plan_check(s);
 	health_check(s);
 	removal_check(s);
@@ -98,7 +98,7 @@ on_stop_signal(struct ev_loop *ev, ev_signal *w, int revents)
 		    "told to stop (%s): stopping in order", strsignal(w->signum));
 		rolling_stop(s);
 		backup_stop(s);
-		roles_cancel_switch(s, "everything is being stopped, the handover was given up");
+		handover_cancel(s, "everything is being stopped, the handover was given up");
 	}
 	plan_stop(s);
 }

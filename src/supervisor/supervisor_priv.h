@@ -4,6 +4,7 @@
  *   supervisor.c  life of the whole: lock, state, signals, end       plan.c     the order of start and stop (a table)
  *   unit.c        one instance: process, log, readiness              servers.c  redis and sentinel: files, probes
  *   workers.c     proxy and http: sockets, channel                   roles.c    who is master; who follows whom
+ *   succession.c  the master has died                                handover.c a switchover or takeover under way
  *   resume.c      what was before: adoption, the deciding of a master   health.c   ready or not, and why; status
  *   rejoin.c      workers from before                upgrade.c  another binary in our place
  *   control.c     the control commands                               reload.c   a changed configuration
@@ -16,7 +17,7 @@
  *   hosts.c       the other hosts, as seen from here         agree.c    several hosts: who is master to begin with
  *   suspect.c     is the master on another host dead         hosts_tls.c  TLS between hosts
  *   members.c     hosts come and go while all runs           hosts_modules.c  their modules
- *   removal.c     may a module leave
+ *   voice.c       what supervisors say to each other         parting.c    what a cut-off master took and nobody else has
  *   asked.c       what is asked in somebody's name, and what would be   watch.c   live pictures
  *   figures.c     what is measured each second, and its last day (series.c)
  */
@@ -50,6 +51,7 @@
 enum unit_kind { UNIT_REDIS, UNIT_SENTINEL, UNIT_PROXY, UNIT_HTTP, UNIT_KINDS };
 
 struct figures;
+struct parting;
 struct supervisor;
 
 /* See ondisk.c. */
@@ -152,11 +154,14 @@ struct host {
 	struct endpoint redis, sentinel;
 	char id[SENTINEL_ID_SIZE]; /* of its sentinel, unless that has an older one */
 	struct probe *probe;       /* owned; of its redis; NULL: self */
-	struct link *ear;          /* owned; the beat as its redis passes it on: see suspect.c */
-	uint64_t beat_ms;          /* when it was heard last */
-	bool silent;               /* nothing was heard of it for a while */
-	bool lost;                 /* for so long that it was told */
-	bool linked, was_synced;   /* its redis: as in struct unit */
+	struct link *ear; /* owned; what supervisors say, as its redis passes it on: see voice.c */
+	uint64_t *heard_number; /* owned; the last one heard on that ear, of each host */
+	uint64_t said_number,
+	    said_ms; /* the highest of its own that was heard anywhere, and when the last was */
+	uint64_t beat_ms;        /* when the master's beat was heard there last */
+	bool silent;             /* nothing was heard of it for a while */
+	bool lost;               /* for so long that it was told */
+	bool linked, was_synced; /* its redis: as in struct unit */
 	uint64_t unlinked_ms;
 };
 
@@ -186,6 +191,7 @@ enum plan_state {
 	PLAN_PROXY,
 	PLAN_HTTP,
 	PLAN_RUNNING,
+	PLAN_HANDING_OVER, /* several hosts only: told to stop */
 	PLAN_STOP_HTTP,
 	PLAN_STOP_PROXY,
 	PLAN_STOP_SENTINELS,
@@ -284,6 +290,9 @@ struct supervisor {
 	struct unit *failover_then; /* borrowed: stop or restart it once the switchover is done */
 	bool failover_then_restart;
 	struct rolling *rolling; /* a rolling restart; NULL: none */
+	uint64_t roll_order; /* several hosts: the last that another host has ordered; 0: none … */
+	char roll_answer[300]; /* … and how it ended, which is said until … */
+	uint64_t roll_answer_until_ms;
 	struct backup *backup;
 
 	struct notify *notify; /* the service manager */
@@ -300,13 +309,15 @@ struct supervisor {
 	uint64_t modules_asked_ms; /* … when it was asked for them */
 	uint64_t tidied_ms;        /* when our sentinel was asked last whom it knows */
 	ev_timer pulse;
-	struct link *voice; /* owned: to our redis, for the beat */
+	struct link *voice; /* owned: to our redis: see voice.c */
+	uint64_t voice_number;
 	uint64_t suspect_after_ms;
 	unsigned suspect_attempts;
-	uint64_t pulse_ms;    /* when it was felt last */
-	bool isolated;        /* no majority is heard: writes are paused here */
-	uint64_t isolated_ms; /* since when */
-	uint64_t paused_ms;   /* when that was renewed last */
+	uint64_t pulse_ms;       /* when it was felt last */
+	bool isolated;           /* no majority is heard: writes are paused here */
+	uint64_t isolated_ms;    /* since when */
+	uint64_t paused_ms;      /* when that was renewed last */
+	struct parting *parting; /* what its master took meanwhile, until that is settled */
 
 	struct loop_hook check; /* health and plan are looked at once a turn */
 	ev_timer tick;          /* once a second: roles that stay wrong */
@@ -422,41 +433,62 @@ void roles_init(struct supervisor *s);
 void roles_fini(struct supervisor *s);
 /* May this redis start now, and as what? 0 with *ret_follow (NULL: as master), or -EAGAIN. */
 int roles_for_start(struct unit *u, const struct endpoint **ret_follow);
-/* The master is dead and must not start until another was elected, or the time for that is over. */
-void roles_await_successor(struct supervisor *s, const char *text);
-/* The master died while no supervisor ran: once its replicas and a majority of the sentinels are seen, one of them takes over. */
-void roles_look_for_orphans(struct supervisor *s);
-/* A redis that should run has ended. */
-void roles_on_exit(struct unit *u);
-/* It runs no more code, but its end will take a while. */
-void roles_on_dying(struct unit *u);
-/* A master that runs has not answered for so long that it is taken for dead: it is killed, and replaced. */
-void roles_on_silence(struct unit *u, uint64_t silent_ms);
 /* Once a second: an instance whose role stays wrong is set right. */
 void roles_tick(struct supervisor *s);
 /* Is the instance what the present master makes of it, as far as it was seen? */
 bool roles_is_right(const struct unit *u);
 /* Every sentinel that is wanted names the present master and knows all the others; and they are a majority. */
 bool roles_sentinels_agree(const struct supervisor *s);
+/* Does a sentinel carry out a failover? With `or_soon` also: does it hold the master for down, so that one may begin? */
+bool roles_sentinels_are_busy(const struct supervisor *s, bool or_soon);
 /* The present master's name, also of another host's. */
 const char *roles_master_name(struct supervisor *s);
+
+/* ---- succession.c ---- */
+void succession_init(struct supervisor *s);
+void succession_fini(struct supervisor *s);
+/* The master is dead and must not start until another was elected, or the time for that is over. */
+void succession_begin(struct supervisor *s, const char *text);
+/* It may start, as what it is by now. */
+void succession_end(struct supervisor *s);
+/* A takeover has changed nothing: the dead master's own data, or Sentinel's own failover, is what is left. */
+void succession_takeover_failed(struct supervisor *s, int error);
+/* The master died while no supervisor ran: once its replicas and a majority of the sentinels are seen, one of them takes over. */
+void succession_look_for_orphans(struct supervisor *s);
+/* A redis that should run has ended. */
+void succession_on_exit(struct unit *u);
+/* It runs no more code, but its end will take a while. */
+void succession_on_dying(struct unit *u);
+/* A master that runs has not answered for so long that it is taken for dead: it is killed, and replaced. */
+void succession_on_silence(struct unit *u, uint64_t silent_ms);
+/* Has this one all that the master had until a moment ago? Of a master that died while no supervisor ran: does it still follow it? */
+bool succession_is_heir(const struct supervisor *s, const struct unit *u);
+bool succession_is_heir_host(const struct host *h);
+bool succession_may_be_heir(const struct supervisor *s, const struct unit *u);
+/* Is there one, on any host, and a majority of sentinels to promote it? */
+bool succession_has_heir(const struct supervisor *s);
+
+/* ---- handover.c ---- */
 /*
  * Begins a switchover to the redis instance of that name (NULL: the best), which may be another host's; `req` may be NULL; `then` (may be
  * NULL) is stopped or restarted after it. 0 or -errno with `err`.
  */
-int roles_switch(struct supervisor *s, const char *to, struct ctl_request *req, struct unit *then,
-    bool restart, struct errmsg *err);
-
-/* Is there a replica, on any host, that had all of the master's data until a moment ago, and a majority of sentinels to promote it? */
-bool roles_have_heir(const struct supervisor *s);
-/* The master on another host is dead: one of the others takes over, if the sentinels vote for that. False with `err`: it cannot begin. */
-bool roles_take_over_from(
-    struct supervisor *s, const struct host *master, uint64_t retry_ms, struct errmsg *err);
-
+int handover_switch(struct supervisor *s, const char *to, struct ctl_request *req,
+    struct unit *then, bool restart, struct errmsg *err);
+/* Is this the master, with somebody to hand over to? */
+bool handover_is_possible(const struct supervisor *s, const struct unit *u);
+/* The master of this host is dead (`orphaned`: it died while no supervisor ran): a replica takes over. False with `err`: it cannot begin. */
+bool handover_take_over(struct supervisor *s, bool orphaned, struct errmsg *err);
+/* Likewise that of another host, as is seen by `why`; if the sentinels vote for it. */
+bool handover_take_over_from(struct supervisor *s, const struct host *master, const char *why,
+    uint64_t retry_ms, struct errmsg *err);
 /* Who may take part in a failover: `nodes` has room for FAILOVER_MAX_NODES; `spec` is otherwise as it was. */
-void roles_fill_spec(struct supervisor *s, struct failover_spec *spec, struct failover_node *nodes);
+void handover_fill_spec(
+    struct supervisor *s, struct failover_spec *spec, struct failover_node *nodes);
+/* Tells who asked for it how it ended. */
+void handover_answer(struct supervisor *s, int error, const char *text);
 /* Gives a switchover up, if one is under way; who asked for it is told why. */
-void roles_cancel_switch(struct supervisor *s, const char *why);
+void handover_cancel(struct supervisor *s, const char *why);
 
 /* ---- resume.c ---- */
 /* Reads what was before and decides who is master. 0 or -errno. */
@@ -606,14 +638,27 @@ void members_fini(struct supervisor *s);
 uint64_t hosts_silent_ms(const struct host *h);
 struct link *hosts_sentinel_link(const struct host *h);
 
+/* ---- voice.c ---- */
+void voice_begin(struct supervisor *s);
+void voice_fini(struct supervisor *s);
+/* To all the others, if our redis is there; whether it is heard is not known. */
+void voice_say(struct supervisor *s, const char *fmt, ...) ATTR_PRINTF(2, 3);
+
 /* ---- suspect.c ---- */
-void suspect_begin(struct supervisor *s);
-void suspect_fini(struct supervisor *s);
+/* `sender` has said them, and they were heard from the redis of `ear`. */
+void suspect_on_words(struct host *ear, struct host *sender, const char *words);
 /* A planned switchover: the proxies of the other hosts hold for so long, or (0) not any more. */
 void suspect_tell_hold(struct supervisor *s, uint64_t ms);
 /* Is the master on another host dead, as far as it is seen here? Then it is taken over from. With each pulse. */
 void suspect_pulse(struct supervisor *s);
 bool suspect_is_dead(const struct supervisor *s, const struct host *master);
+
+/* ---- parting.c ---- */
+/* This host hears no majority, and its master takes no write any more. */
+void parting_begin(struct unit *master);
+/* Often: is a majority heard again, and who is master? */
+void parting_pulse(struct supervisor *s);
+void parting_fini(struct supervisor *s);
 
 /* ---- agree.c ---- */
 /* What was known when this host ran last counts until a majority says otherwise. */
@@ -709,6 +754,9 @@ bool rolling_is_checking(const struct supervisor *s);
 void rolling_modules_ready(struct supervisor *s, const char *why_not);
 /* Looks whether the present step is done. After health_check. */
 void rolling_check(struct supervisor *s);
+/* Several hosts: with each pulse; and what another supervisor has said. */
+void rolling_pulse(struct supervisor *s);
+void rolling_on_words(struct supervisor *s, const struct host *sender, const char *words);
 /* A failover ended. */
 void rolling_switched(struct supervisor *s, int error, const char *text);
 /* Everything is being stopped: gives up. */

@@ -146,7 +146,7 @@ on_exited(void *owner, pid_t pid, const char *how)
 	if (u->kind == UNIT_REDIS && wanted) {
 		loaded_ended(u);
 		damage_ended(u);
-		roles_on_exit(u);
+		succession_on_exit(u);
 	}
 }
 

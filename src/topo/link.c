@@ -54,8 +54,10 @@ struct link {
 	size_t unanswered_count;
 	ev_timer timer; /* waiting: the next attempt; up: the next thing that may be late */
 	struct loop_hook hook;
-	uint64_t retry_ms;    /* the next pause */
-	uint64_t heard_ms;    /* when the peer last said anything */
+	uint64_t retry_ms; /* the next pause */
+	uint64_t heard_ms; /* when the peer last said anything */
+	uint64_t
+	    refused_ms; /* since when nothing listens there; 0: the last attempt was not refused */
 	uint64_t fed, parsed; /* bytes given to the reader, bytes of whole replies */
 	size_t confirmed;     /* channels */
 	bool auth_sent, ping_sent, broke;
@@ -363,6 +365,7 @@ on_open(struct conn *c, void *owner)
 	struct link *l = OBJ_CAST((struct link *)owner, LINK_MAGIC);
 
 	l->state = LINK_ENTERING;
+	l->refused_ms = 0;
 	conn_set_deadline(c, l->spec.connect_ms);
 	if (l->spec.password == NULL) {
 		subscribe_or_up(l);
@@ -384,6 +387,11 @@ on_close(struct conn *c, void *owner, int error)
 	const char *did = l->state == LINK_CONNECTING ? "cannot connect" : "the connection broke";
 
 	l->conn = NULL;
+	if (error != -ECONNREFUSED || l->state != LINK_CONNECTING) {
+		l->refused_ms = 0;
+	} else if (l->refused_ms == 0) {
+		l->refused_ms = clock_mono_ms();
+	}
 	if (error == 0) {
 		break_link(l, -EPIPE, "the server closed the connection");
 	} else if (error == -ETIMEDOUT) {
@@ -408,6 +416,7 @@ try_connect(struct link *l)
 	l->state = LINK_CONNECTING;
 	l->conn = conn_connect(l->loop, &l->spec.at, l->spec.connect_ms, &conn_ops, l, &err);
 	if (l->conn == NULL) {
+		l->refused_ms = 0;
 		break_link(l, -ECONNREFUSED, "%s", err.text);
 		return;
 	}
@@ -622,6 +631,12 @@ link_silent_ms(const struct link *l)
 	return clock_mono_ms() - l->heard_ms;
 }
 
+uint64_t
+link_refused_ms(const struct link *l)
+{
+	return l->refused_ms > 0 ? MAX(clock_mono_ms() - l->refused_ms, 1) : 0;
+}
+
 bool
 link_is_unheard(const struct link *l)
 {
@@ -667,6 +682,7 @@ link_move(struct link *l, const struct endpoint *at)
 		return;
 	}
 	l->spec.at = *at;
+	l->refused_ms = 0;
 	if (l->state != LINK_RESTING) {
 		if (l->conn != NULL) {
 			break_link(l, -ECANCELED, "the address has changed");

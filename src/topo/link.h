@@ -72,6 +72,11 @@ const struct endpoint *link_at(const struct link *l);
 uint64_t link_silent_ms(const struct link *l);
 /* It stands, and what was sent last was not even acknowledged by the peer's kernel: the host is gone, not only busy (tcp(7), TCP_INFO). */
 bool link_is_unheard(const struct link *l);
+/*
+ * For how long each attempt to connect was turned away by the peer's kernel, with nothing else in between: it is there, and nothing listens. 0: the last one
+ * was not.
+ */
+uint64_t link_refused_ms(const struct link *l);
 /* Connects now instead of after the pause: somebody knows that the peer is there. */
 void link_kick(struct link *l);
 /* Rests: disconnects and stays so (false: connects again at once). No on_down for what it ends. */

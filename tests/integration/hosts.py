@@ -8,6 +8,7 @@ import itertools
 import os
 import secrets
 import signal
+import sys
 import threading
 import time
 
@@ -128,6 +129,12 @@ class Hosts:
             self.wait_agreed()
         return self
 
+    def named_by(self, host):
+        """Who is master, by that host; None: by it nobody, or one that is not running any more."""
+        at = (host.status(check=False) or {}).get("master")
+        named = self[at["node"]] if at else None
+        return named if named and named.run.exit is None else None
+
     def but(self, *hosts):
         return [h for h in self.all if h not in hosts]
 
@@ -178,6 +185,31 @@ class Hosts:
 
     def history(self, hosts=None, **options):
         return History([(h.address, self.ports.proxy) for h in hosts or self.all], **options)
+
+
+class Inside:
+    """A writer on the cut host itself, past the proxy, who does not wait for replicas: when was its last write taken?"""
+
+    CODE = """
+import socket, sys, time
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+while True:
+    s.sendall(b"SET inside x\\r\\n")
+    print(time.monotonic(), s.recv(4096).decode().strip(), flush=True)
+    time.sleep(0.002)
+"""
+
+    def __init__(self, hosts, host):
+        self.run = host.spawn(*hosts.lab.runner(host.number), sys.executable, "-I", "-S", "-c", self.CODE, host.address,
+                              hosts.ports.redis, label="inside")
+
+    def taken(self):
+        """Monotonic s of each write that was taken."""
+        return [float(t) for t, text in (line.split(None, 1) for line in self.run.out.splitlines() if line.count(" ")) if text == "+OK"]
+
+    def stop(self):
+        if self.run.exit is None:
+            self.run.signal(signal.SIGKILL)
 
 
 class History:

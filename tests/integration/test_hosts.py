@@ -4,7 +4,9 @@ a network that can be cut is in test_hosts_cut.py.
 """
 import itertools
 import os
+import shutil
 import signal
+import time
 
 import pytest
 import redis
@@ -125,11 +127,15 @@ def test_a_host_that_dies_and_comes_back(hosts, measured):
     rest = hosts.but(master)
     load = hosts.history(rest, prefix="death").start()
     load.wait_progress()
+    since = {h: h.last_event() for h in rest}
     hosts.kill_host(master)
     load.wait_progress()
     now = hosts.wait_agreed(rest, "degraded")
+    # the kernel of that host says that nothing listens there any more: nobody has to wait for a silence
+    led = [e for h in rest for e in h.events("failover.started", after=since[h])]
+    assert led and {e["detail"]["why"] for e in led} == {"nothing listens in its place"}, led
     assert now in rest
-    assert any(f"host {master.name} cannot be reached" in r for r in now.status()["reasons"])
+    wait_until(lambda: any(f"host {master.name} cannot be reached" in r for r in now.status()["reasons"]), "a reason")
     load.stop()
     gap = max(max(b - a for (_, a), (_, b) in zip(acked, acked[1:])) for acked in load.acked)
     measured(f"{1000 * gap:.0f} ms without an acknowledged write")
@@ -137,6 +143,89 @@ def test_a_host_that_dies_and_comes_back(hosts, measured):
     master.start(wait=False)
     assert hosts.wait_agreed() is now
     assert load.check(master.redis()) == ([], [], [])
+
+
+def test_a_host_that_is_told_to_stop_hands_over_first(hosts, measured):
+    master = hosts.wait_agreed()
+    rest = hosts.but(master)
+    since = {h: h.last_event() for h in hosts.all}
+    load = hosts.history(rest, prefix="told").start()
+    load.wait_progress()
+    began = time.monotonic()
+    master.stop()
+    load.wait_progress()
+    load.stop()
+    assert load.unknown == [[], []], "somebody has noticed"
+    now = hosts.wait_agreed(rest, "degraded")
+    assert not [e for h in rest for e in h.events("failover.started", after=since[h])], "nobody has to find out"
+    assert load.check(now.redis()) == ([], [], [])
+    measured(f"{load.longest_gap_ms(began):.0f} ms without an acknowledged write")
+    master.start(wait=False)
+    assert hosts.wait_agreed() is now
+    done = master.events("failover.done", after=since[master])
+    assert len(done) == 1 and done[0]["subject"] == f"{now.name}/redis-1", done
+
+
+def test_a_rolling_restart_of_all_hosts(hosts, measured):
+    """From a host whose redis is a replica: each host's servers once, one host at a time, and the master hands over once."""
+    master = hosts.wait_agreed()
+    asked = hosts.but(master)[0]
+    since = {h: h.last_event() for h in hosts.all}
+    pids = {(h.name, n): h.instance(n)["pid"] for h in hosts.all for n in ("redis-1", "sentinel-1")}
+    load = hosts.history(prefix="rolling").start()
+    load.wait_progress()
+    began = time.monotonic()
+    done = asked.cli("restart", "--rolling", timeout=120)
+    load.wait_progress()
+    load.stop()
+    assert load.unknown == [[], []], load.unknown
+    now = hosts.wait_agreed()
+    assert now is not master and load.check(now.redis()) == ([], [], [])
+    assert f"host {master.name}: has its turn (4 of 4)" in done.stdout, done.stdout
+    assert all(h.instance(n)["pid"] != pids[h.name, n] for h in hosts.all for n in ("redis-1", "sentinel-1"))
+    assert [len(h.events("failover.started", after=since[h])) for h in hosts.all] == [int(h is master) for h in hosts.all]
+    turns = []
+    for h in hosts.all:
+        (first,), (last,) = h.events("rolling.started", after=since[h]), h.events("rolling.done", after=since[h])
+        if h is not asked:
+            turns.append((first["time"], last["time"]))
+        assert {e["subject"] for e in h.events("instance.starting", after=since[h])} == {"redis-1", "sentinel-1"}
+    assert all(a[1] <= b[0] for a, b in zip(sorted(turns), sorted(turns)[1:])), turns
+    measured(f"{load.longest_gap_ms(began):.0f} ms at most without an acknowledged write")
+
+
+def test_a_rolling_restart_ends_at_a_host_that_cannot(hosts):
+    """And says why; nothing after it is touched."""
+    master = hosts.wait_agreed()
+    asked, other = hosts.but(master)
+    os.kill(other.run.pid, signal.SIGSTOP)
+    pids = {h.name: h.instance("redis-1")["pid"] for h in (asked, master)}
+    try:
+        run = asked.spawn(*asked.command("restart", "-d", asked.dir, "--rolling"), label="rolling")
+        wait_until(lambda: f"host {other.name}: has its turn" in run.out, "its turn")
+        asked.stop()
+        assert run.wait() == 3, run.err
+        assert "everything is being stopped" in run.err and f"not: {other.name}, {master.name}" in run.err, run.err
+    finally:
+        os.kill(other.run.pid, signal.SIGCONT)
+    assert master.instance("redis-1")["pid"] == pids[master.name]
+    asked.start(wait=False)
+    assert hosts.wait_agreed() is master
+
+
+def test_a_host_is_replaced(hosts):
+    """Its machine is gone for good: another one with the same name and address and an empty folder takes its place, and its part."""
+    master = hosts.wait_agreed()
+    gone = hosts.but(master)[1]
+    assert master.wire()("SET", "kept", "1") == "OK"
+    hosts.kill_host(gone)
+    shutil.rmtree(gone.dir)
+    gone.dir.mkdir(mode=0o700)
+    gone.start(wait=False)
+    assert hosts.wait_agreed() is master
+    assert gone.wire()("GET", "kept") == b"1"
+    gone.cli("failover", "--to", gone.name)
+    assert hosts.wait_agreed() is gone
 
 
 def test_a_master_that_dies_while_no_supervisor_runs(hosts):
@@ -151,12 +240,27 @@ def test_a_master_that_dies_while_no_supervisor_runs(hosts):
 
 
 def test_a_start_of_all_in_every_order(hosts):
-    """After a power cut, too: the one that was master is it again, whoever comes first, and nothing is lost."""
-    for n, order in enumerate(itertools.permutations(hosts.all)):
+    """After a power cut, too: the one that was master is it again, whoever comes first, or all at once, and nothing is lost."""
+    for n, order in enumerate([*itertools.permutations(hosts.all), hosts.all, hosts.all]):
         master = hosts.wait_agreed()
         assert master.wire()("RPUSH", "order", n) == n + 1
-        for h in hosts.all:
-            (h.kill_everything if n % 2 else h.stop)()
+        if n % 2:
+            for h in hosts.all:
+                hosts.freeze(h)  # at the same moment: nobody is there to take over
+            for h in hosts.all:
+                hosts.kill_host(h)
+        else:
+            for h in hosts.all[:-1]:
+                h.stop()
+            # each has handed over to one that was left
+            master = wait_until(lambda: hosts.named_by(hosts.all[-1]), "a master")
+            hosts.all[-1].stop()
+        if n >= 6:
+            for h in order:
+                h.start(wait=False)
+            assert hosts.wait_agreed() is master
+            assert [int(x) for x in master.redis().lrange("order", 0, -1)] == list(range(n + 1))
+            continue
         for h in order[:2]:
             h.start(wait=False)
             wait_until(lambda h=h: h.status(check=False), f"the status of {h.name}")

@@ -2,17 +2,21 @@
 Several hosts on a network that is cut: a host that hears nobody is not told so, it only hears nothing. Network namespaces need root; without it these
 tests are skipped, and say so.
 """
+import itertools
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+import redis
 
 from harness import Cases
-from hosts import Hosts
+from hosts import Hosts, Inside
 from netlab import Lab, Unable
 from waiting import wait_until
 
@@ -39,35 +43,9 @@ def _hosts(request):
 def hosts(_hosts):
     if _hosts.all[0].run is None:
         _hosts.start(wait=False)
-    for h in _hosts.all:
-        _hosts.lab.heal(h.number)
+    _hosts.lab.heal_all()
     _hosts.wait_agreed()
     return _hosts
-
-
-class Inside:
-    """A writer on the cut host itself, past the proxy, who does not wait for replicas: when was its last write taken?"""
-
-    CODE = """
-import socket, sys, time
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-while True:
-    s.sendall(b"SET inside x\\r\\n")
-    print(time.monotonic(), s.recv(4096).decode().strip(), flush=True)
-    time.sleep(0.002)
-"""
-
-    def __init__(self, hosts, host):
-        self.run = host.spawn(*hosts.lab.runner(host.number), sys.executable, "-I", "-S", "-c", self.CODE, host.address,
-                              hosts.ports.redis, label="inside")
-
-    def taken(self):
-        """Monotonic s of each write that was taken."""
-        return [float(t) for t, text in (line.split(None, 1) for line in self.run.out.splitlines() if line.count(" ")) if text == "+OK"]
-
-    def stop(self):
-        if self.run.exit is None:
-            self.run.signal(signal.SIGKILL)
 
 
 def test_the_masters_host_is_cut_off(hosts, measured):
@@ -137,6 +115,264 @@ def test_all_hosts_are_cut_off_from_each_other(hosts):
     assert now is master
 
 
+def led(hosts, since):
+    """Every failover that any of the hosts has begun."""
+    return [e for h in hosts.all for e in h.events("failover.started", after=since[h])]
+
+
+def test_what_a_cut_off_master_took_is_kept(hosts):
+    """Past the proxy, without waiting for a replica: acknowledged, and thrown away when it becomes a replica. In two databases, and large."""
+    master = hosts.wait_agreed()
+    rest = hosts.but(master)
+    since = master.last_event()
+    code = """
+import socket, sys, time
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+f = s.makefile("rb")
+def do(*words):
+    s.sendall(b"*%d\\r\\n" % len(words) + b"".join(b"$%d\\r\\n%s\\r\\n" % (len(w), w) for w in words))
+    return f.readline().strip()
+n = 0
+while True:
+    n += 1
+    do(b"SELECT", b"%d" % (n % 2 * 3))
+    if do(b"SET", b"kept:%d" % n, b"x" * (40000 if n % 50 == 0 else 8)) == b"+OK":
+        print(n, flush=True)
+    time.sleep(0.002)
+"""
+    writer = master.spawn(*hosts.lab.runner(master.number), sys.executable, "-I", "-S", "-c", code, master.address,
+                          hosts.ports.redis, label="kept")
+    wait_until(lambda: len(writer.out.splitlines()) > 100, "writes inside")
+    hosts.lab.cut(master.number)
+    now = hosts.wait_agreed(rest, "degraded")
+    master.wait_event("hosts.isolated", after=since)
+    took = [int(n) for n in writer.out.splitlines()]
+    writer.signal(signal.SIGKILL)
+    hosts.lab.heal(master.number)
+    event = master.wait_event("data.diverged", "redis-1", after=since)
+    assert hosts.wait_agreed() is now
+    there = {n for n in took if now.redis(db=n % 2 * 3).exists(f"kept:{n}")}
+    missing = [n for n in took if n not in there]
+    assert missing and there, (len(took), len(there))
+    # The file has exactly what the new master has not, and applies there as it is.
+    assert event["detail"]["exact"] and not event["detail"]["cut_off"]
+    file = event["detail"]["file"]
+    assert os.stat(file).st_mode & 0o777 == 0o600
+    with open(file, "rb") as f:
+        kept = f.read()
+    names = [int(n) for n in re.findall(rb"\r\nkept:(\d+)\r\n", kept)]
+    assert set(missing) <= set(names) and not set(names) & there, (missing[:3], names[:3], sorted(there)[-3:])
+    assert event["detail"]["writes"] == len(names) and b"__holdfast__" not in kept
+    applied = subprocess.run(["redis-cli", "-h", now.address, "-p", str(hosts.ports.redis), "--pipe"], input=kept,
+                             capture_output=True, timeout=60)
+    assert b"errors: 0" in applied.stdout, applied
+    assert all(now.redis(db=n % 2 * 3).exists(f"kept:{n}") for n in names)
+
+
+def test_nothing_is_kept_when_nothing_differs(hosts):
+    master = hosts.wait_agreed()
+    since = {h: h.last_event() for h in hosts.all}
+    for h in hosts.all:
+        hosts.lab.cut(h.number)
+    for h in hosts.all:
+        h.wait_event("hosts.isolated", after=since[h])
+    hosts.lab.heal_all()
+    assert hosts.wait_agreed() is master
+    for h in hosts.all:
+        h.wait_event("hosts.rejoined", after=since[h])
+    assert not master.events("data.diverged", after=since[master])
+    wait_until(lambda: not [f for f in master.dir.glob("diverged/*") if f.stat().st_mtime > time.time() - 5], "no file is left")
+
+
+@pytest.mark.parametrize("both", [True, pytest.param(False, marks=pytest.mark.long)], ids=["both-ways", "one-way"])
+def test_every_single_link_is_cut(hosts, both):
+    """Two hosts do not hear each other, the third hears both: the master is alive, and its heartbeat goes round."""
+    master = hosts.wait_agreed()
+    epoch = master.status()["master"]["epoch"]
+    load = hosts.history([master], prefix=f"single{both}").start()
+    load.wait_progress()
+    for a, b in itertools.permutations(hosts.all, 2):
+        if both and a.number > b.number:
+            continue
+        since = {h: h.last_event() for h in hosts.all}
+        hosts.lab.block(a.number, b.number)
+        if both:
+            hosts.lab.block(b.number, a.number)
+        b.wait_event("host.lost", a.name, after=since[b])
+        load.wait_progress()
+        hosts.lab.heal_all()
+        assert hosts.wait_agreed() is master, (a.name, b.name)
+        assert not led(hosts, since), (a.name, b.name)
+    load.stop()
+    assert load.unknown == [[], []]
+    assert hosts.check(load) == ([], [], [])
+    assert master.status()["master"]["epoch"] == epoch
+
+
+@pytest.mark.parametrize("way", ["out", "in"])
+def test_the_master_is_cut_off_one_way(hosts, way):
+    """What it says arrives and no answer comes back, or the other way round: for everybody it is gone, itself included."""
+    master = hosts.wait_agreed()
+    rest = hosts.but(master)
+    since = master.last_event()
+    load = hosts.history(rest, prefix=way).start()
+    inside = Inside(hosts, master)
+    load.wait_progress()
+    for h in rest:
+        hosts.lab.block(*((master.number, h.number) if way == "out" else (h.number, master.number)))
+    now = hosts.wait_agreed(rest, "degraded")
+    load.wait_progress()
+    master.wait_event("hosts.isolated", after=since)
+    hosts.lab.heal_all()
+    assert hosts.wait_agreed() is now
+    inside.stop()
+    load.stop()
+    assert hosts.check(load) == ([], [], [])
+
+
+def test_a_link_that_flaps(hosts):
+    """A replica's: nobody takes over anything. The master's: whoever is it, nothing is lost."""
+    rng = random.Random(5)
+    for victim in ("replica", "master"):
+        master = hosts.wait_agreed()
+        host = master if victim == "master" else hosts.but(master)[0]
+        since = {h: h.last_event() for h in hosts.all}
+        load = hosts.history(hosts.but(host), prefix=f"flaps {victim}").start()
+        load.wait_progress()
+        for _ in range(8):
+            hosts.lab.cut(host.number)
+            time.sleep(rng.uniform(0.05, 0.6))  # the fault itself
+            hosts.lab.heal(host.number)
+            time.sleep(rng.uniform(0.05, 0.4))  # likewise
+        now = hosts.wait_agreed()
+        load.wait_progress()
+        load.stop()
+        assert hosts.check(load) == ([], [], [])
+        if victim == "replica":
+            assert now is master and not led(hosts, since)
+            assert load.unknown == [[], []]
+
+
+def shout(host, words, stop):
+    """An ordinary client, that says again and again what supervisors say."""
+    client = host.redis(socket_timeout=0.2)
+    while not stop.is_set():
+        for w in words:
+            try:
+                client.publish("__holdfast__:beat", w)
+            except redis.RedisError:
+                break  # cut off
+        stop.wait(0.05)
+
+
+def test_what_clients_say_in_a_supervisors_name(hosts):
+    """Made up or repeated: no dead master is kept alive by it, and no proxy is held up."""
+    master = hosts.wait_agreed()
+    rest = hosts.but(master)
+    ear = master.redis().pubsub(ignore_subscribe_messages=True)
+    ear.subscribe("__holdfast__:beat")
+    heard = []
+    wait_until(lambda: heard.append(ear.get_message(timeout=1)) or len([m for m in heard if m]) > 5, "beats")
+    heard = [m["data"] for m in heard if m]
+    epoch = master.status()["master"]["epoch"]
+    made_up = [b"beat", f"hold {epoch} {master.name}".encode(),
+               *(b" ".join(m.split()[:2] + [w, m.split()[-1]]) for m in heard for w in (b"beat", b"hold %d" % epoch)),
+               b"%s 99999999999999 hold %d %s" % (master.name.encode(), epoch, b"0" * 32), b"x" * 600, b" ", b"\0", b""]
+    stop = threading.Event()
+    shouters = [threading.Thread(target=shout, args=(h, made_up + heard, stop), daemon=True) for h in hosts.all]
+    load = hosts.history(rest, prefix="shout").start()
+    since = {h: h.last_event() for h in hosts.all}
+    try:
+        for t in shouters:
+            t.start()
+        load.wait_progress(200)  # a hold is longer than hold_ms here: a proxy that heeds it answers with an error
+        assert load.unknown == [[], []] and not led(hosts, since)
+        hosts.lab.cut(master.number)
+        now = hosts.wait_agreed(rest, "degraded")
+        assert [e["detail"].get("why") for e in led(hosts, since)], "left to Sentinel"
+        load.wait_progress()
+    finally:
+        stop.set()
+        for t in shouters:
+            t.join()
+    hosts.lab.heal(master.number)
+    assert hosts.wait_agreed() is now
+    load.stop()
+    assert hosts.check(load) == ([], [], [])
+
+
+class Roles:
+    """Who says that he is a master, of some hosts, looked at as often as it goes."""
+
+    def __init__(self, hosts):
+        self.hosts, self.stopping, self.seen = hosts, threading.Event(), []
+        self.thread = threading.Thread(target=self._look, daemon=True)
+        self.thread.start()
+
+    def _look(self):
+        clients = {h.name: h.redis(socket_timeout=2) for h in self.hosts}
+        while not self.stopping.is_set():
+            masters = set()
+            for name, c in clients.items():
+                try:
+                    if c.execute_command("ROLE")[0] == b"master":
+                        masters.add(name)
+                except redis.RedisError:
+                    pass
+            if not self.seen or self.seen[-1] != masters:
+                self.seen.append(masters)
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+        return self.seen
+
+
+def test_two_who_lead_at_once(hosts, measured):
+    """Both supervisors have asked for votes before any sentinel has answered either: then all votes are given in the same moment."""
+    for n in range(int(os.environ.get("HOLDFAST_TEST_FAULTS", "2"))):
+        master = hosts.wait_agreed()
+        rest = hosts.but(master)
+        since = {h: h.last_event() for h in hosts.all}
+        load = hosts.history(rest, prefix=f"two{n}").start()
+        load.wait_progress()
+        roles = Roles(rest)
+        sentinels = [h.instance("sentinel-1")["pid"] for h in rest]
+        for pid in sentinels:
+            os.kill(pid, signal.SIGSTOP)
+        hosts.lab.cut(master.number)
+        for h in rest:
+            h.wait_event("failover.started", after=since[h])
+        for pid in sentinels:
+            os.kill(pid, signal.SIGCONT)
+        now = hosts.wait_agreed(rest, "degraded")
+        load.wait_progress()
+        seen = roles.stop()
+        assert all(len(m) <= 1 for m in seen) and set().union(*seen) == {now.name}, (seen, led(hosts, since))
+        hosts.lab.heal(master.number)
+        assert hosts.wait_agreed() is now
+        load.stop()
+        assert hosts.check(load) == ([], [], [])
+    measured(f"{n + 1} times two led at once: one master each time")
+
+
+def cut_one_way(hosts, load, host, rng):
+    """What it says to one or to all of the others vanishes, or what they say to it."""
+    for other in hosts.but(host)[:rng.choice([1, 2])]:
+        hosts.lab.block(*rng.choice([(host.number, other.number), (other.number, host.number)]))
+    time.sleep(rng.uniform(0.1, 3.0))  # the fault itself
+    hosts.lab.heal_all()
+
+
+def cut_two_links(hosts, load, host, rng):
+    """Two hosts do not hear each other; a moment later it is another two."""
+    for other in rng.sample(hosts.but(host), 2):
+        hosts.lab.block(host.number, other.number)
+        hosts.lab.block(other.number, host.number)
+        time.sleep(rng.uniform(0.1, 1.5))  # likewise
+        hosts.lab.heal_all()
+
+
 def cut_for_a_while(hosts, load, host, rng):
     hosts.lab.cut(host.number)
     hosts.wait_agreed(hosts.but(host), "degraded")
@@ -168,7 +404,18 @@ def stop_the_host(hosts, load, host, rng):
     hosts.freeze(host, signal.SIGCONT)
 
 
-FAULTS = [cut_for_a_while, cut_for_a_moment, kill_the_server, kill_the_host, stop_the_host]
+def stop_a_supervisor(hosts, load, host, rng):
+    """It finds everything changed when it goes on; meanwhile the master's host may be cut off."""
+    os.kill(host.run.pid, signal.SIGSTOP)
+    victim = rng.choice(hosts.all)
+    if rng.random() < 0.5:
+        hosts.lab.cut(victim.number)
+    time.sleep(rng.uniform(0.3, 2.5))  # the fault itself
+    os.kill(host.run.pid, signal.SIGCONT)
+    hosts.lab.heal(victim.number)
+
+
+FAULTS = [cut_for_a_while, cut_for_a_moment, cut_one_way, cut_two_links, kill_the_server, kill_the_host, stop_the_host, stop_a_supervisor]
 
 
 def test_faults_at_random(hosts, measured):
@@ -182,8 +429,7 @@ def test_faults_at_random(hosts, measured):
         fault, host = rng.choice(FAULTS), rng.choice(hosts.all)
         began = time.monotonic()
         fault(hosts, load, host, rng)
-        for h in hosts.all:
-            hosts.lab.heal(h.number)
+        hosts.lab.heal_all()
         hosts.wait_agreed()
         load.wait_progress()
         gaps.append(load.longest_gap_ms(began))

@@ -43,7 +43,7 @@ is(const struct redisReply *request, size_t i, const char *text)
 static uint16_t
 port_of(const struct world *w, size_t node)
 {
-	return fake_at(w->nodes[node].server)->port;
+	return node < WORLD_NODES ? fake_at(w->nodes[node].server)->port : 1;
 }
 
 static size_t
@@ -54,8 +54,16 @@ node_at(const struct world *w, const char *port)
 			return i;
 		}
 	}
-	fail_msg("no node has port %s", port);
-	return 0;
+	if (strcmp(port, "1") != 0) {
+		fail_msg("no node has port %s", port);
+	}
+	return WORLD_NODES; /* where nobody listens */
+}
+
+static const char *
+name_of(size_t node)
+{
+	return node < WORLD_NODES ? names[node] : "nobody";
 }
 
 /* ---- redis ---- */
@@ -104,7 +112,7 @@ answer_replicaof(struct world_node *n, struct fake_client *c, const struct redis
 	const char *answer = promote ? n->promote_answer : n->follow_answer;
 
 	note(n->w, "%s REPLICAOF %s\n", names[n - n->w->nodes],
-	    promote ? "NO ONE" : names[node_at(n->w, word(request, 2))]);
+	    promote ? "NO ONE" : name_of(node_at(n->w, word(request, 2))));
 	if (promote && n->promote_silent) {
 		return;
 	}
@@ -115,6 +123,7 @@ answer_replicaof(struct world_node *n, struct fake_client *c, const struct redis
 	n->is_master = promote;
 	if (!promote) {
 		n->follows = node_at(n->w, word(request, 2));
+		n->link_up = n->link_up && n->follows < WORLD_NODES;
 	}
 	fake_say(c, "+OK\r\n");
 }
@@ -378,8 +387,16 @@ on_done(void *owner, int error, const struct topo_master *master, const char *te
 	(void)snprintf(w->text, sizeof(w->text), "%s", text);
 }
 
-static const struct failover_ops ops = {
-    .on_hold = on_hold, .on_promoted = on_promoted, .on_done = on_done};
+static bool
+is_still_dead(void *owner)
+{
+	return !((struct world *)owner)->heard_again;
+}
+
+static const struct failover_ops ops = {.on_hold = on_hold,
+    .on_promoted = on_promoted,
+    .on_done = on_done,
+    .is_still_dead = is_still_dead};
 static const struct link_ops link_ops = {.on_up = NULL};
 
 /* ---- life ---- */
@@ -455,8 +472,8 @@ world_teardown(void **state)
 	return 0;
 }
 
-static void
-begin(struct world *w)
+static struct failover *
+begin(struct world *w, const struct failover_ops *with, void *owner)
 {
 	struct failover_node nodes[WORLD_NODES];
 
@@ -469,13 +486,19 @@ begin(struct world *w)
 	w->spec.watcher = w->watcher;
 	w->spec.nodes = nodes;
 	w->spec.count = w->spec.count > 0 ? w->spec.count : WORLD_NODES;
-	w->failover = failover_start(w->loop, &w->spec, &ops, w, &w->err);
+	return failover_start(w->loop, &w->spec, with, owner, &w->err);
+}
+
+struct failover *
+world_start_another(struct world *w, const struct failover_ops *with, void *owner)
+{
+	return begin(w, with, owner);
 }
 
 void
 world_start(struct world *w)
 {
-	begin(w);
+	w->failover = begin(w, &ops, w);
 	assert_non_null(w->failover);
 	assert_false(w->done);
 }

@@ -69,6 +69,7 @@ struct world {
 	char journal
 	    [8192]; /* "redis-1 CLIENT PAUSE\n"… in order, from servers, sentinels and callbacks */
 	bool done, cancel_on_hold, cancel_on_promoted;
+	bool heard_again; /* the master of another host is not dead after all */
 	int error;
 	char text[1024];
 	bool has_master;
@@ -82,6 +83,8 @@ int world_setup(void **state);
 int world_teardown(void **state);
 /* Starts the failover; fails the test when it does not start. */
 void world_start(struct world *w);
+/* One more at the same time, of somebody else. */
+struct failover *world_start_another(struct world *w, const struct failover_ops *with, void *owner);
 /* Starts it and runs until its end. */
 void world_run(struct world *w);
 void world_until_done(struct world *w);

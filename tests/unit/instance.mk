@@ -17,6 +17,10 @@ tests_unit_test_failover_SOURCES = tests/unit/test_failover.c tests/unit/failove
 tests_unit_test_failover_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
 EXTRA_DIST += tests/unit/golden/failover.fsm
 
+unit_tests += tests/unit/test_diverged
+tests_unit_test_diverged_SOURCES = tests/unit/test_diverged.c
+tests_unit_test_diverged_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
+
 unit_tests += tests/unit/test_claim
 tests_unit_test_claim_SOURCES = tests/unit/test_claim.c tests/unit/failover_world.c tests/unit/failover_world.h \
 	tests/unit/fake_server.c tests/unit/fake_server.h
@@ -26,6 +30,11 @@ unit_tests += tests/unit/test_takeover
 tests_unit_test_takeover_SOURCES = tests/unit/test_takeover.c tests/unit/failover_world.c tests/unit/failover_world.h \
 	tests/unit/fake_server.c tests/unit/fake_server.h
 tests_unit_test_takeover_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_takeover_hosts
+tests_unit_test_takeover_hosts_SOURCES = tests/unit/test_takeover_hosts.c tests/unit/failover_world.c \
+	tests/unit/failover_world.h tests/unit/fake_server.c tests/unit/fake_server.h
+tests_unit_test_takeover_hosts_LDADD = $(LIBS_INSTANCE) $(UNIT_LIBS)
 
 unit_tests += tests/unit/test_redis_data
 tests_unit_test_redis_data_SOURCES = tests/unit/test_redis_data.c tests/unit/scratch.h

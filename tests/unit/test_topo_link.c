@@ -153,6 +153,12 @@ teardown(void **state)
 }
 
 static bool
+is_refused(void *arg)
+{
+	return link_refused_ms(((struct fixture *)arg)->link) > 0;
+}
+
+static bool
 is_up(void *arg)
 {
 	struct fixture *f = arg;
@@ -281,6 +287,25 @@ nobody_there_is_told_and_tried_again(void **state)
 	fake_run_until(f->loop, was_down, f);
 	assert_int_equal(f->down_error, -ECONNREFUSED);
 	assert_false(link_is_up(f->link));
+}
+
+static void
+that_nothing_listens_is_known_until_something_does(void **state)
+{
+	struct fixture *f = *state;
+	struct fake *other = fake_new(f->loop, on_request, f);
+
+	start_up(f);
+	fake_drop_all(f->server);
+	fake_run_until(f->loop, was_down, f);
+	assert_int_equal(link_refused_ms(f->link), 0); /* that a connection ends says nothing */
+	fake_free(&f->server);
+	fake_run_until(f->loop, is_refused, f);
+	link_move(f->link, fake_at(other));
+	f->server = other;
+	assert_int_equal(link_refused_ms(f->link), 0);
+	fake_run_until(f->loop, is_up, f);
+	assert_int_equal(link_refused_ms(f->link), 0);
 }
 
 static void
@@ -625,6 +650,7 @@ main(void)
 	    T(password_alone_is_for_the_default_user),
 	    T(refusal_is_told_and_tried_again),
 	    T(nobody_there_is_told_and_tried_again),
+	    T(that_nothing_listens_is_known_until_something_does),
 	    T(broken_link_fails_its_commands_and_comes_back),
 	    T(late_answer_is_thrown_away_and_the_next_one_fits),
 	    T(silence_breaks_the_link),
