@@ -67,8 +67,7 @@ operand(const struct cli_command *c)
 	if (has_operand(c, "NAME") || has_operand(c, "INSTANCE")) {
 		return strcmp(c->name, "debug") == 0 ? "" : "instances";
 	}
-	if (has_operand(c, "BINARY") || has_operand(c, "SOURCE") ||
-	    strcmp(c->name, "cert") == 0) {
+	if (has_operand(c, "BINARY") || has_operand(c, "SOURCE") || strcmp(c->name, "cert") == 0) {
 		return "files";
 	}
 	return has_operand(c, "SUBCOMMAND") ? "commands" : "";
