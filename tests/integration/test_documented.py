@@ -4,6 +4,7 @@ it is run instead. A command that is new in a document is in neither, and is run
 """
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,18 +16,20 @@ from harness import binary, wait_until
 
 SOURCE = Path(os.environ.get("HF_SRCDIR") or Path(__file__).resolve().parents[2])
 DOCUMENTS = ["README.md", "etc/man/holdfast.8", "etc/man/holdfast-api.7", "etc/man/holdfast-internals.7"]
-COMMAND = re.compile(r"^(sudo )?(holdfast|curl|redis-cli|kill|docker|make|\./bootstrap|HOLDFAST_CONFIGURE=\S+|systemctl|mkdir|cd) ")
+COMMAND = re.compile(r"^(sudo )?(holdfast|curl|redis-cli|kill|docker|make|\./bootstrap|HOLDFAST_CONFIGURE=\S+|systemctl|mkdir|cd|until) ")
 # What is run elsewhere: the beginning of the command, and where.
 ELSEWHERE = {
-    "./bootstrap": "by CI, and by whoever reads this",
-    "HOLDFAST_CONFIGURE=": "tests/system/test_package.py builds with these",
-    "sudo ": "tests/system/test_package.py, the package does it",
-    "systemctl ": "tests/system/test_package.py",
-    "docker ": "tests/system/test_docker.py",
-    "make ": "by CI and developers",
-    "mkdir ": "by developers",
-    "cd ": "by developers",
-    "kill ": "test_takeover.py, test_adopt.py",
+    "./bootstrap run": "tests/system/test_readme.py, on a Debian that has nothing",
+    "./bootstrap check": "by CI",
+    "HOLDFAST_CONFIGURE=": "tests/system/test_readme.py",
+    "sudo ": "tests/system/test_readme.py",
+    "systemctl ": "tests/system/test_readme.py",
+    "docker compose ": "tests/system/test_compose.py",
+    "docker ": "tests/system/test_readme.py",
+    "make ": "test_targets_are_there, below; what they do is hours of work",
+    "mkdir ": "by developers: the whole check once more",
+    "cd ": "this is how these tests run",
+    "kill ": "test_takeover.py, test_adopt.py: the process is another each time",
     "holdfast 0.1.0 is ready": "output of `holdfast run`",
     "holdfast upgrade": "test_upgrade.py",
     "holdfast restore": "test_backup.py",
@@ -65,6 +68,32 @@ COMMANDS = sorted({line for path in DOCUMENTS for line in shown(path)})
 
 def test_there_are_commands():
     assert len([c for c in COMMANDS if not is_elsewhere(c)]) >= 20
+
+
+def test_targets_are_there():
+    """make knows each target and each variable that is set for it; what they do is not done (nor by -n, which begins every $(MAKE))."""
+    build = os.environ.get("HF_BUILDDIR") or binary().parent
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    known = subprocess.run(["make", "-p", "-q", "-C", build, "no-such-target"], env=env, capture_output=True, text=True).stdout
+    lines = [c for c in COMMANDS if c.startswith("make ")]
+    assert len(lines) >= 5
+    for line in lines:
+        for word in shlex.split(line.replace("-C build", ""))[1:]:
+            name, is_variable, _ = word.partition("=")
+            assert re.search(rf"\$[({{]{name}\b" if is_variable else rf"^{re.escape(name)}:", known, re.M), f"{line}: {word}"
+
+
+def test_what_the_text_names_is_there():
+    """A `holdfast …` amid the text is a subcommand that exists, with options that it has."""
+    for path in DOCUMENTS[:1]:
+        for words in re.findall(r"`holdfast ([a-z][^`]*)`", (SOURCE / path).read_text()):
+            subcommand, *rest = words.split()
+            done = subprocess.run([binary(), "help", subcommand], capture_output=True, text=True)
+            assert done.returncode == 0, f"{path}: `holdfast {words}`: {done.stderr}"
+            if subcommand == "cli":
+                continue  # what follows is redis-cli's
+            for option in [w for w in rest if re.match(r"--?[a-z]", w)]:
+                assert re.search(rf"(^|[\s,]){re.escape(option.split('=')[0])}\b", done.stdout), f"{path}: `holdfast {words}`: {option}"
 
 
 @pytest.fixture(scope="module")
