@@ -148,8 +148,8 @@ size_t conf_host_count(const struct conf *conf);
 /* Is the section of peer `i` (below peer_count) about this very host? */
 bool conf_peer_is_self(const struct conf *conf, size_t i);
 
-/* Where the redis and the sentinel of the host of that name are reached, which need not be where they listen. */
-uint16_t conf_redis_port_of(const struct conf *conf, const char *host);
+/* Where redis `i` (from 0) and the sentinel of the host of that name are reached, which need not be where they listen. */
+uint16_t conf_redis_port_of(const struct conf *conf, const char *host, size_t i);
 uint16_t conf_sentinel_port_of(const struct conf *conf, const char *host);
 /* Do the servers and sentinels of all hosts speak TLS, and nothing else? */
 bool conf_hosts_use_tls(const struct conf *conf);

@@ -45,11 +45,11 @@ find_peer(const struct conf *conf, const char *name)
 }
 
 uint16_t
-conf_redis_port_of(const struct conf *conf, const char *host)
+conf_redis_port_of(const struct conf *conf, const char *host, size_t i)
 {
 	const struct conf_peer *p = find_peer(conf, host);
 
-	return p != NULL && p->redis_port != 0 ? p->redis_port : conf->redis[0].port;
+	return p != NULL && p->redis_port != 0 ? p->redis_port : conf->redis[i].port;
 }
 
 uint16_t

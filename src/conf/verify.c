@@ -270,7 +270,7 @@ verify_address(const struct conf *conf, const struct conf_settings *s)
 	}
 	for (unsigned n = 0; n < conf->redis_instances; n++) {
 		where = conf_where(s, "redis", "bind", n + 1);
-		if (conf_redis_port_of(conf, conf->holdfast_node) == conf->redis[0].port &&
+		if (conf_redis_port_of(conf, conf->holdfast_node, n) == conf->redis[n].port &&
 		    !hosts_include(&conf->redis[n].bind, address)) {
 			conf_faults_add(s->faults,
 			    "%s: %s does not listen on holdfast.address %s, where all others look "

@@ -53,7 +53,7 @@ hosts_resolve(struct host *h, const char *address, const struct conf *conf, stru
 		errmsg_prefix(err, "peer-%s.address", h->name);
 		return rc;
 	}
-	h->redis = endpoint_tcp(text, conf_redis_port_of(conf, h->name));
+	h->redis = endpoint_tcp(text, conf_redis_port_of(conf, h->name, 0));
 	h->sentinel = endpoint_tcp(text, conf_sentinel_port_of(conf, h->name));
 	return 0;
 }

@@ -224,7 +224,7 @@ unit_new(struct supervisor *s, enum unit_kind kind, unsigned number)
 	(void)snprintf(u->name, sizeof(u->name), "%s-%u", kind_names[kind], number);
 	if (kind == UNIT_REDIS) {
 		set_places(u, &s->conf->redis[number - 1].bind, s->conf->redis[number - 1].port,
-		    conf_redis_port_of(s->conf, s->node));
+		    conf_redis_port_of(s->conf, s->node, number - 1));
 	} else if (kind == UNIT_SENTINEL) {
 		set_places(u, &s->conf->sentinel_bind,
 		    (uint16_t)(s->conf->sentinel_port + number - 1),
