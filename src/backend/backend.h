@@ -27,6 +27,12 @@ struct backend;
 struct metrics;
 struct scripts;
 
+/* A server that also listens on a unix socket, on this host. */
+struct backend_near {
+	struct endpoint at;     /* as whoever names the master says it */
+	struct endpoint socket; /* the same server */
+};
+
 /* Plain data. */
 struct backend_conf {
 	uint64_t hold_ms;      /* how long a request waits for a master */
@@ -41,6 +47,8 @@ struct backend_conf {
 	bool any_role;           /* a replica will do: what is sent only reads */
 	struct metrics *metrics; /* borrowed: shared with another backend; NULL: its own */
 	struct scripts *scripts; /* likewise */
+	const struct backend_near *near; /* requests go there over the socket if that can be; borrowed (outlives the backend) */
+	size_t near_count;
 	const char *client_name; /* what our links are called in CLIENT LIST; borrowed, static */
 };
 

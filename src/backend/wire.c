@@ -804,6 +804,27 @@ on_close(struct conn *c, void *owner, int error)
 static const struct conn_ops ops = {
     .on_open = on_open, .on_data = on_data, .on_room = on_room, .on_close = on_close};
 
+/* Over its unix socket if it has one here and listens there: a server that began before it was told to does not. */
+static struct conn *
+connect_to_master(struct wire *w)
+{
+	struct backend *b = w->lane->backend;
+
+	for (size_t i = 0; i < b->conf.near_count; i++) {
+		const struct backend_near *n = &b->conf.near[i];
+
+		if (endpoint_equal(&n->at, &b->master.at)) {
+			struct conn *c =
+			    conn_connect(b->loop, &n->socket, CONNECT_MS, &ops, w, NULL);
+
+			if (c != NULL) {
+				return c;
+			}
+		}
+	}
+	return conn_connect(b->loop, &b->master.at, CONNECT_MS, &ops, w, NULL);
+}
+
 struct wire *
 wire_new(struct lane *lane)
 {
@@ -823,7 +844,7 @@ wire_new(struct lane *lane)
 	w->timer.data = w;
 	ev_init(&w->drain, on_drain);
 	w->drain.data = w;
-	w->conn = conn_connect(b->loop, &b->master.at, CONNECT_MS, &ops, w, NULL);
+	w->conn = connect_to_master(w);
 	if (w->conn == NULL) {
 		free_now(w);
 		return NULL;

@@ -219,6 +219,8 @@ configure_backend(struct worker *w)
 {
 	const struct backend_conf conf = {.hold_ms = w->conf->proxy_hold_ms,
 	    .fence = (unsigned)conf_host_count(w->conf) / 2,
+	    .near = w->near,
+	    .near_count = w->near_count,
 	    .client_name = "holdfast"};
 	enum log_level level = LOG_NOTICE;
 
@@ -420,6 +422,21 @@ on_sentinels(struct worker *w, struct channel_msg *msg)
 	}
 }
 
+/* Pairs: where a server of this host listens for all, and its unix socket. */
+static void
+on_near(struct worker *w, struct channel_msg *msg)
+{
+	w->near_count = 0;
+	for (size_t i = 0; i + 1 < msg->arg_count && w->near_count < NEAR_MAX; i += 2) {
+		struct backend_near *n = &w->near[w->near_count];
+
+		if (endpoint_parse(msg->args[i], 0, &n->at, NULL) == 0 &&
+		    endpoint_parse(msg->args[i + 1], 0, &n->socket, NULL) == 0) {
+			w->near_count++;
+		}
+	}
+}
+
 static void
 on_master(struct worker *w, struct channel_msg *msg)
 {
@@ -482,6 +499,8 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 		on_listen(w, msg);
 	} else if (strcmp(msg->verb, "sentinels") == 0) {
 		on_sentinels(w, msg);
+	} else if (strcmp(msg->verb, "near") == 0) {
+		on_near(w, msg);
 	} else if (strcmp(msg->verb, "master") == 0) {
 		on_master(w, msg);
 	} else if (strcmp(msg->verb, "hold") == 0 && w->backend != NULL) {

@@ -23,6 +23,8 @@ struct door_watch {
 	struct endpoint at;
 };
 
+#define NEAR_MAX 8
+
 struct worker {
 	uint32_t magic;
 	const struct worker_ops *ops; /* borrowed (static) */
@@ -56,6 +58,8 @@ struct worker {
 	struct tls_server *tls; /* NULL: no door has TLS */
 	struct endpoint sentinels[WATCHER_MAX_SENTINELS];
 	size_t sentinel_count;
+	struct backend_near near[NEAR_MAX]; /* the servers of this host */
+	size_t near_count;
 	struct sentinel_log sentinel_log;
 	ev_signal sigterm, sigint;
 	ev_timer drain_end;

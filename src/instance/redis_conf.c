@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "base/mem.h"
 #include "conf/conf.h"
@@ -285,6 +286,18 @@ add_directives(struct buf *out, const struct redis_spec *spec, const struct advi
 	return err;
 }
 
+char *
+redis_conf_socket(const char *dir)
+{
+	char *path = xasprintf("%s/redis.sock", dir);
+
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+		free(path);
+		return NULL;
+	}
+	return path;
+}
+
 int
 redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct endpoint *master,
     struct buf *out, struct errmsg *err)
@@ -294,6 +307,7 @@ redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct e
 	 * master sends nothing more until the replica's next acknowledgement, up to a second later (replication.c,
 	 * repl_start_cmd_stream_on_ack), and a master that dies in that second takes with it what it has acknowledged since.
 	 */
+	char *socket = redis_conf_socket(spec->dir);
 	struct advised advised[] = {{"repl-diskless-sync-delay", "0"}, {"repl-diskless-sync", "no"},
 	    /* or one without persistence would begin with the file of a copy, as if that were its data */
 	    {"rdb-del-sync-files", "yes"},
@@ -304,7 +318,10 @@ redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct e
 			module_set_oldest(spec->modules) >= 7
 		    ? "propagation-error-behavior"
 		    : NULL,
-		"panic-on-replicas"}};
+		"panic-on-replicas"},
+	    /* workers on this host reach it there: cheaper for both, and without TLS */
+	    {socket != NULL ? "unixsocket" : NULL, socket},
+	    {socket != NULL ? "unixsocketperm" : NULL, "700"}};
 	bool has_default = false;
 	int rc;
 
@@ -323,6 +340,7 @@ redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct e
 	if (rc == 0) {
 		rc = add_directives(out, spec, advised, ARRAY_LEN(advised));
 	}
+	free(socket);
 	if (rc != 0) {
 		errmsg_set(err, "%s: its redis.conf is too large", spec->name);
 		return -ENOBUFS;

@@ -78,6 +78,8 @@ void redis_spec_demote(struct redis_spec *spec);
  */
 int redis_conf_write(const struct redis_spec *spec, const struct endpoint *master,
     struct errmsg *err) ATTR_WARN_UNUSED;
+/* Where the instance with that folder also listens, for workers of this host; NULL: the path is too long for that. Owned by the caller. */
+char *redis_conf_socket(const char *dir);
 /* The pure part: `text` (may be empty) with these changes. 0, -EINVAL, -ENOBUFS. */
 int redis_conf_edit(struct slice text, const struct redis_spec *spec, const struct endpoint *master,
     struct buf *out, struct errmsg *err) ATTR_WARN_UNUSED;

@@ -11,6 +11,7 @@
  *   secret USER PASSWORD     our own redis user
  *   listen OPTION ENDPOINT   + fd; OPTION is e.g. proxy.listen
  *   sentinels ENDPOINT…      whom to watch
+ *   near (ENDPOINT SOCKET)…  the servers of this host, and where each listens for this host alone
  *   master HOST PORT EPOCH   who is master, in the supervisor's eyes
  *   prepare MS               a planned switchover is near: begin nothing in pieces, at most MS; 0: called off
  *   hold MS                  planned switchover: hold requests until the next `master`, at most MS

@@ -252,6 +252,29 @@ send_sentinels(struct unit *u)
 	return channel_sendv(u->channel, -1, "sentinels", list, count);
 }
 
+static int
+send_near(struct unit *u)
+{
+	const struct supervisor *s = u->sup;
+	char texts[IPC_MAX_ARGS][ENDPOINT_TEXT_SIZE];
+	const char *list[IPC_MAX_ARGS];
+	size_t count = 0;
+
+	for (size_t i = 0; i < s->unit_count && count + 1 < ARRAY_LEN(list); i++) {
+		struct unit *server = s->units[i];
+		char *path = server->kind == UNIT_REDIS ? redis_conf_socket(server->dir) : NULL;
+
+		if (path != NULL) {
+			list[count] = endpoint_format(&server->at, texts[count]);
+			(void)snprintf(texts[count + 1], sizeof(texts[count + 1]), "unix:%s", path);
+			list[count + 1] = texts[count + 1];
+			count += 2;
+		}
+		free(path);
+	}
+	return channel_sendv(u->channel, -1, "near", list, count);
+}
+
 void
 workers_tell_sentinels(struct supervisor *s)
 {
@@ -282,6 +305,9 @@ workers_tell_all(struct unit *u)
 	}
 	if (rc == 0) {
 		rc = crowd_tell(u);
+	}
+	if (rc == 0) {
+		rc = send_near(u);
 	}
 	if (rc == 0) {
 		rc = send_sentinels(u);

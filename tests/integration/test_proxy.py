@@ -602,6 +602,26 @@ def test_alone_against_sentinels_elsewhere(cluster):
     assert alone.wait() == 0
 
 
+def links_of_the_proxy(cluster):
+    """Where the master sees the proxy's requests come from."""
+    return [line for line in direct(cluster)("CLIENT", "LIST").decode().splitlines() if "cmd=set " in line]
+
+
+def test_a_master_of_this_host_is_reached_over_its_socket(cluster):
+    """One that does not listen there, as one that was started by an older version, over TCP."""
+    c = cluster
+    (c.dir / "redis-2" / "redis.sock").unlink()
+    with c.wire() as w:
+        w("SET", "near", 1)
+        assert "redis-1/redis.sock" in links_of_the_proxy(c)[0]
+        c.cli("failover", "--to", "redis-2")
+        w("SET", "near", 2)
+        assert " addr=127.0.0.1:" in links_of_the_proxy(c)[0]
+        c.cli("failover", "--to", "redis-3")
+        w("SET", "near", 3)
+        assert "redis-3/redis.sock" in links_of_the_proxy(c)[0]
+
+
 def test_a_stop_answers_what_was_asked(cluster):
     value = b"v" * (8 * MIB)
     upload = Wire.pack("SET", "large", value)

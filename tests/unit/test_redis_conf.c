@@ -69,6 +69,28 @@ test_empty_file_becomes_a_master(void **state)
 }
 
 static void
+test_it_listens_on_a_socket_in_its_folder(void **state)
+{
+	struct redis_spec spec = plain_spec();
+	const char *text = edit("", &spec, NULL);
+	char deep[120];
+
+	assert_int_equal(count(text, "unixsocket /data/redis-1/redis.sock"), 1);
+	assert_int_equal(count(text, "unixsocketperm 700"), 1);
+	/* the folder has moved */
+	spec.dir = "/data2/redis-1";
+	text = edit(strdupa(text), &spec, NULL);
+	assert_int_equal(count(text, "unixsocket /data2/redis-1/redis.sock"), 1);
+	assert_null(strstr(text, "/data/"));
+	/* a path too long for a socket */
+	memset(deep, 'd', sizeof(deep) - 1);
+	deep[0] = '/';
+	deep[sizeof(deep) - 1] = '\0';
+	spec.dir = deep;
+	assert_null(strstr(edit("", &spec, NULL), "unixsocket"));
+}
+
+static void
 test_role_is_ours_and_never_left_from_before(void **state)
 {
 	const char *old = "replicaof 10.0.0.1 1\nslaveof 10.0.0.2 2\nport 1\n";
@@ -284,6 +306,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_empty_file_becomes_a_master),
+	    cmocka_unit_test(test_it_listens_on_a_socket_in_its_folder),
 	    cmocka_unit_test(test_role_is_ours_and_never_left_from_before),
 	    cmocka_unit_test(test_with_tls_there_is_no_plain_port),
 	    cmocka_unit_test(test_what_redis_and_people_wrote_stays),
