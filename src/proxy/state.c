@@ -15,6 +15,9 @@
 
 #define NAME_BYTES_MAX 4096
 
+static const char bad_name[] =
+    "-ERR Client names cannot contain spaces, newlines or special characters.\r\n";
+
 struct login {
 	struct identity next;
 	struct lane *lane; /* ref: the lane of `next`; NULL with an own lane */
@@ -207,6 +210,10 @@ read_hello(struct session *s, const struct resp_request *req, struct login *l, s
 			i += 2;
 		} else if (slice_caseeq(req->argv[i], "SETNAME") && i + 1 < req->kept &&
 			   req->argv[i + 1].len < NAME_BYTES_MAX) {
+			if (!session_is_good_name(req->argv[i + 1])) {
+				session_reply(s, bad_name);
+				return false;
+			}
 			free(l->name);
 			l->name = dup_arg(req->argv[++i]);
 		} else {
@@ -305,8 +312,7 @@ on_client(struct session *s, const struct resp_request *req)
 
 	if (slice_caseeq(sub, "SETNAME")) {
 		if (!session_is_good_name(req->argv[2])) {
-			session_reply(s, "-ERR Client names cannot contain spaces, newlines or "
-					 "special characters.\r\n");
+			session_reply(s, bad_name);
 			return DISPATCH_DONE;
 		}
 		free(s->name);
