@@ -34,6 +34,9 @@
 #include "topo/topo.h"
 
 #define FAILOVER_MAX_NODES 64
+/* Where nobody listens: a replica that follows it keeps its data, its offset, and what it needs for a partial copy later. */
+#define FAILOVER_NOWHERE_HOST "127.0.0.1"
+#define FAILOVER_NOWHERE_PORT "1"
 
 struct claim;
 struct failover;

@@ -15,9 +15,6 @@
 #include "topo/reply.h"
 
 #define ANSWER_MS 800
-/* Where nobody listens: the replica keeps its data, its offset, and what it needs for a partial copy later. */
-#define NOWHERE_HOST "127.0.0.1"
-#define NOWHERE_PORT "1"
 
 static void
 on_frozen(void *arg, const struct redisReply *reply, int error)
@@ -44,8 +41,8 @@ freeze_all(struct failover *f)
 		struct link *l = fo_node_link(f, i);
 
 		if (i != f->master && f->nodes[i].answered && l != NULL &&
-		    link_send(l, ANSWER_MS, on_frozen, &f->nodes[i], "REPLICAOF", NOWHERE_HOST,
-			NOWHERE_PORT, NULL) == 0) {
+		    link_send(l, ANSWER_MS, on_frozen, &f->nodes[i], "REPLICAOF",
+			FAILOVER_NOWHERE_HOST, FAILOVER_NOWHERE_PORT, NULL) == 0) {
 			f->pending++;
 		}
 	}

@@ -112,6 +112,7 @@ on_reload_signal(struct ev_loop *ev, ev_signal *w, int revents)
 static void
 on_watch_change(void *arg, size_t i, const struct watcher_sentinel *view)
 {
+	suspect_on_sentinel(arg, view);
 	supervisor_touch(arg);
 }
 

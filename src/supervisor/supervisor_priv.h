@@ -313,6 +313,8 @@ struct supervisor {
 	uint64_t voice_number;
 	uint64_t suspect_after_ms;
 	unsigned suspect_attempts;
+	uint64_t
+	    left_epoch; /* of the last master that ours was told to follow no more; see suspect.c */
 	uint64_t pulse_ms;       /* when it was felt last */
 	bool isolated;           /* no majority is heard: writes are paused here */
 	uint64_t isolated_ms;    /* since when */
@@ -649,6 +651,8 @@ void voice_say(struct supervisor *s, const char *fmt, ...) ATTR_PRINTF(2, 3);
 void suspect_on_words(struct host *ear, struct host *sender, const char *words);
 /* A planned switchover: the proxies of the other hosts hold for so long, or (0) not any more. */
 void suspect_tell_hold(struct supervisor *s, uint64_t ms);
+/* What a sentinel says has changed. */
+void suspect_on_sentinel(struct supervisor *s, const struct watcher_sentinel *view);
 /* Is the master on another host dead, as far as it is seen here? Then it is taken over from. With each pulse. */
 void suspect_pulse(struct supervisor *s);
 bool suspect_is_dead(const struct supervisor *s, const struct host *master);

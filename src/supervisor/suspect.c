@@ -4,12 +4,15 @@
  * The master's own supervisor says a beat (voice.c), which its replicas pass on to their clients: so it is heard here on every replica, and says
  * that this replica's host still hears the master. The host is taken for dead when, for SUSPECT_MS and a bit more for each place in the file,
  *   - neither its redis nor its sentinel has said anything,
- *   - and not even its kernel has acknowledged what was sent there, which it does for a process that is only busy or stopped (or, both
- *     connections are broken for longer),
+ *   - and not even its kernel has acknowledged what was sent there (or, both connections are broken for longer),
  *   - and no replica that can be heard has heard a beat.
  * The server alone is taken for dead when it cannot be connected to for so long that its own supervisor would have replaced it, and no
  * replica is linked to it. That is soon when its host's kernel says that nothing listens there: GONE_MS when nothing listens in the sentinel's place
- * either, so that the supervisor is likely to have died with them. Nothing else counts: a master that is busy has until Sentinel's down-after.
+ * either, so that the supervisor is likely to have died with them. A host whose kernel acknowledges, so that all its processes are busy, or stopped, has
+ * Sentinel's down-after; then it is replaced from here, too, and not by Sentinel, which has nobody stop following it first: one that goes on in
+ * that moment would have writes confirmed by a replica that is about to follow another.
+ *
+ * Where it comes to a failover of Sentinel's own all the same, each supervisor has its own replica stop following as soon as it hears of that.
  *
  * A supervisor that leads a planned switchover tells the others' proxies to hold: "hold EPOCH". One that comes late, when the master is another one
  * already, is not heeded.
@@ -103,16 +106,31 @@ is_linked(const struct supervisor *s, const struct host *h)
 	return false;
 }
 
+/* Its kernel acknowledges what is sent to it: its processes are busy, or stopped. */
+static bool
+is_acknowledging(const struct host *m)
+{
+	struct link *redis = probe_link(m->probe), *sentinel = hosts_sentinel_link(m);
+
+	return (link_is_up(redis) && !link_is_unheard(redis)) ||
+	       (sentinel != NULL && link_is_up(sentinel) && !link_is_unheard(sentinel));
+}
+
+static uint64_t
+patience_ms(const struct supervisor *s, const struct host *m)
+{
+	struct link *sentinel = hosts_sentinel_link(m);
+
+	if (!link_is_up(probe_link(m->probe)) && (sentinel == NULL || !link_is_up(sentinel))) {
+		return BROKEN_MS;
+	}
+	return is_acknowledging(m) ? MAX(s->conf->sentinel_down_after_ms, SUSPECT_MS) : SUSPECT_MS;
+}
+
 static bool
 is_host_dead(const struct supervisor *s, const struct host *m, uint64_t longer_ms)
 {
-	uint64_t silent = hosts_silent_ms(m);
-	struct link *redis = probe_link(m->probe), *sentinel = hosts_sentinel_link(m);
-	bool up = link_is_up(redis) || (sentinel != NULL && link_is_up(sentinel));
-
-	if (silent < (up ? SUSPECT_MS : BROKEN_MS) + longer_ms ||
-	    (link_is_up(redis) && !link_is_unheard(redis)) ||
-	    (sentinel != NULL && link_is_up(sentinel) && !link_is_unheard(sentinel))) {
+	if (hosts_silent_ms(m) < patience_ms(s, m) + longer_ms) {
 		return false;
 	}
 	for (size_t i = 0; i < s->host_count; i++) {
@@ -187,13 +205,43 @@ evidence(const struct supervisor *s, const struct host *m, uint64_t longer_ms)
 		return gone_ms(m, longer_ms) > 0 ? "nothing listens in its place"
 						 : "it cannot be connected to";
 	}
-	return is_host_dead(s, m, longer_ms) ? "its host is silent" : NULL;
+	if (is_host_dead(s, m, longer_ms)) {
+		return is_acknowledging(m) ? "its host acknowledges and does not answer"
+					   : "its host is silent";
+	}
+	return NULL;
 }
 
 bool
 suspect_is_dead(const struct supervisor *s, const struct host *m)
 {
 	return evidence(s, m, 0) != NULL;
+}
+
+void
+suspect_on_sentinel(struct supervisor *s, const struct watcher_sentinel *view)
+{
+	const struct probe_view *v;
+
+	if (!hosts_are_several(s) || !view->knows || !view->failover || s->plan != PLAN_RUNNING ||
+	    s->failover != NULL || s->master != NULL || !s->master_known ||
+	    s->left_epoch == s->master_at.epoch ||
+	    !endpoint_equal(&view->names.at, &s->master_at.at)) {
+		return;
+	}
+	s->left_epoch = s->master_at.epoch;
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		v = u->kind == UNIT_REDIS && u->probe != NULL ? probe_get(u->probe) : NULL;
+		if (v != NULL && v->role == PROBE_REPLICA &&
+		    endpoint_equal(&v->master, &s->master_at.at)) {
+			log_notice("%s: follows %s no more, which Sentinel is about to replace",
+			    u->name, ENDPOINT_TEXT(&v->master));
+			(void)link_send(probe_link(u->probe), 0, NULL, NULL, "REPLICAOF",
+			    FAILOVER_NOWHERE_HOST, FAILOVER_NOWHERE_PORT, NULL);
+		}
+	}
 }
 
 void

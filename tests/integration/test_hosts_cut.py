@@ -230,6 +230,23 @@ def test_the_master_is_cut_off_one_way(hosts, way):
     assert hosts.check(load) == ([], [], [])
 
 
+def test_the_masters_host_stands_still(hosts):
+    """Its kernel acknowledges, so it may only be busy: until down_after_ms. Then the supervisors replace it, not Sentinel, and what it goes on with is
+    confirmed by nobody: a replica of it would confirm what its next master has not."""
+    master = hosts.wait_agreed()
+    since = {h: h.last_event() for h in hosts.all}
+    load = hosts.history([master], writers=4, prefix="still").start()
+    load.wait_progress()
+    hosts.freeze(master)
+    now = hosts.wait_agreed(hosts.but(master), "ready|degraded")
+    hosts.freeze(master, signal.SIGCONT)
+    assert hosts.wait_agreed() is now
+    assert {e["detail"].get("why") for e in led(hosts, since)} == {"its host acknowledges and does not answer"}
+    load.wait_progress()
+    load.stop()
+    assert hosts.check(load) == ([], [], [])
+
+
 def test_a_link_that_flaps(hosts):
     """A replica's: nobody takes over anything. The master's: whoever is it, nothing is lost."""
     rng = random.Random(5)
