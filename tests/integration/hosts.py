@@ -24,7 +24,7 @@ NAMES = "abcdefg"
 
 class Host(Cluster):
     def __init__(self, case, hosts, number, **options):
-        self.hosts, self.number = hosts, number
+        self.hosts, self.number, self.by_port = hosts, number, {}
         self.name, self.address = NAMES[number - 1], hosts.address(number)
         super().__init__(case, **options)
         self.ports.release()
@@ -37,9 +37,11 @@ class Host(Cluster):
         options.setdefault("socket_timeout", 5)
         if self.hosts.tls and port != self.ports.proxy:
             options = {**self.hosts.tls_client(self), **options}
-        client = redis.Redis(host=self.address, port=port, **options)
-        self.clients.append(client)
-        return client
+        key = (port, *sorted(options.items()))
+        if key not in self.by_port:  # a look at all hosts is taken again and again
+            self.by_port[key] = redis.Redis(host=self.address, port=port, **options)
+            self.clients.append(self.by_port[key])
+        return self.by_port[key]
 
     def redis(self, name="redis-1", **options):
         return super().redis(name, **options)
