@@ -108,7 +108,8 @@ find_obstacle(const struct supervisor *s, const struct conf *conf, const struct 
 	}
 	if (s->plan != PLAN_RUNNING || s->failover != NULL || s->succession || s->isolated ||
 	    s->rolling != NULL || !s->master_known) {
-		return "hosts come and go when there is a master and nothing is being handed over: "
+		return "hosts come and go when there is a master and nothing is being handed over "
+		       "or restarted: "
 		       "wait until `holdfast status` says ready";
 	}
 	if (d->removed != NULL && endpoint_equal(&d->removed->redis, &s->master_at.at)) {
