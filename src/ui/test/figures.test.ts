@@ -4,7 +4,7 @@ import type { Instance, Status } from '../src/api/types';
 import { health, renewed } from '../src/core/health';
 import { mapOf } from '../src/core/map';
 import { advise, byTtl, byType, prefixTree, type Sampled } from '../src/core/memory';
-import { append, column, fromHistory, rate, total } from '../src/core/series';
+import { append, column, fromHistory, joined, rate, total } from '../src/core/series';
 
 const inst = (name: string, kind: Instance['kind'], more: Partial<Instance> = {}): Instance => ({ name, kind, state: 'ready', wanted: 'up', pid: 1, port: 1, role: null, restarts: 0, uptime_ms: 1, lag_bytes: null, modules: [], ...more });
 const good: Status = {
@@ -12,6 +12,13 @@ const good: Status = {
 	instances: [inst('redis-1', 'redis', { role: 'master' }), inst('redis-2', 'redis', { role: 'replica', lag_bytes: 0 }), inst('redis-3', 'redis', { role: 'replica', lag_bytes: 5000 }), inst('sentinel-1', 'sentinel'), inst('proxy-1', 'proxy'), inst('http-1', 'http')],
 };
 const but = (name: string, more: Partial<Instance>, s: Partial<Status> = {}): Status => ({ ...good, ...s, instances: good.instances.map(i => (i.name === name ? { ...i, ...more } : i)) });
+
+test('samples that come while a history is on its way are kept', () => {
+	const h = { step_s: 1, t: [10, 11, 12], series: { a: [1, 2, 3] }, marks: [] };
+	const samples = [11, 12, 13, 14].map(t => ({ time: t, figures: { a: t * 10 }, commands: [] }));
+	assert.deepEqual(joined(h, samples, 300), { t: [10, 11, 12, 13, 14], series: { a: [1, 2, 3, 130, 140] } });
+	assert.deepEqual(joined(h, [], 300), fromHistory(h));
+});
 
 test('a status goes on with the samples', () => {
 	const down = but('http-1', { pid: null, uptime_ms: 0 });
