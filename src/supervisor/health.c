@@ -320,10 +320,11 @@ health_status(struct supervisor *s)
 			(void)json_object_set_new(master, "node", json_string(h->name));
 		}
 	}
-	status = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:I}", "name", s->name, "node", s->node,
-	    "version", PACKAGE_VERSION, "state", health_names[s->health], "reasons",
+	status = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:I,s:f}", "name", s->name, "node",
+	    s->node, "version", PACKAGE_VERSION, "state", health_names[s->health], "reasons",
 	    s->plan <= PLAN_RUNNING ? find_reasons(s) : json_array(), "master", master, "instances",
-	    instances, "uptime_ms", (json_int_t)(clock_mono_ms() - s->started_ms));
+	    instances, "uptime_ms", (json_int_t)(clock_mono_ms() - s->started_ms), "time",
+	    (double)clock_wall_ms() / 1000.);
 	if (hosts_are_several(s)) {
 		(void)json_object_set_new(status, "hosts", hosts_json(s));
 	}

@@ -33,6 +33,7 @@ essence_of(const json_t *status)
 	size_t i;
 
 	(void)json_object_del(all, "uptime_ms");
+	(void)json_object_del(all, "time");
 	json_array_foreach(json_object_get(status, "instances"), i, one)
 	{
 		json_t *copy = json_copy(one);

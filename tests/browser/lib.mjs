@@ -89,3 +89,11 @@ export async function nameless(page) {
 export async function tooWide(page) {
 	return page.evaluate(() => document.scrollingElement.scrollWidth > innerWidth ? `${document.scrollingElement.scrollWidth} px of ${innerWidth}` : null);
 }
+
+// The tab that one is at comes to lie within the window.
+export async function seesTab(page) {
+	await page.waitForFunction(() => [...document.querySelectorAll('.tabs [aria-current]')].every(e => {
+		const r = e.getBoundingClientRect();
+		return r.left > -1 && r.right < innerWidth + 1;
+	}));
+}

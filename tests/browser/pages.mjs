@@ -17,13 +17,12 @@ scenario(async browser => {
 	await ask('load');
 	while (pages.length < COUNT) {
 		pages.push(await open(browser));
-		await pages.at(-1).go('#/metrics');
+		await pages.at(-1).go('#/cluster');
 	}
-	await first.go('#/metrics');
 	// every one of them is told of each second
 	const told = async page => {
 		const now = () => page.evaluate(() => document.querySelector('.pulse')?.textContent ?? '');
-		for (let n = 0, was = await now(); n < 3; n++) {
+		for (let n = 0, was = await now(); n < 2; n++) {
 			await page.waitForFunction(text => document.querySelector('.pulse')?.textContent !== text, was);
 			was = await now();
 		}

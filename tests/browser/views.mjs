@@ -1,5 +1,5 @@
 // Every view under load, by link and by key, light, dark and narrow; the way back; names for all controls.
-import { ask, BASE, check, LONG, nameless, open, same, scenario, tooWide } from './lib.mjs';
+import { ask, BASE, check, LONG, nameless, open, same, scenario, seesTab, tooWide } from './lib.mjs';
 
 const VIEWS = {
 	'#/cluster': '.map .is-master', '#/cluster/redis-2': '.log', '#/metrics': '.chart canvas', '#/browser': '.v-row', '#/browser/0/k/user%3A1': '.value .tbl', '#/console': '.cli textarea',
@@ -18,6 +18,12 @@ scenario(async browser => {
 	const { master } = await ask('state');
 	same(await page.getAttribute('.map .is-master', 'data-name'), master, 'the master in the picture');
 
+	// what moves goes on between two changes of the state
+	const up = () => page.textContent('.tbl tbody tr:first-child td:nth-last-child(2)');
+	const was = await up();
+	check(/s/.test(was), `the time that a process is up: ${was}`);
+	await page.waitForFunction(text => document.querySelector('.tbl tbody tr:first-child td:nth-last-child(2)').textContent !== text, was);
+
 	// a second of load is visible soon after; the commands are counted
 	await page.go('#/metrics');
 	await ask('load');
@@ -32,6 +38,7 @@ scenario(async browser => {
 			await p.waitForSelector(sight);
 			same(await nameless(p), [], `controls without a name in ${hash}, ${name}`);
 			same(await tooWide(p), null, `width of ${hash}, ${name}`);
+			await seesTab(p);
 			await p.shot(`${name}-${hash.replace(/\W+/g, '-')}`);
 			p.quiet(`${hash}, ${name}`);
 		}

@@ -85,5 +85,6 @@ def scenario(folder, name, cluster, answers):
             p.kill()
             p.wait()
     reader.join(10)
-    assert code == 0 and figures is not None, f"{name}.mjs: {''.join(errors)[-6000:]}"
+    said = "".join(errors)
+    assert code == 0 and figures is not None, f"{name}.mjs: {said[:3000]}\n[…]\n{said[3000:][-3000:]}"
     return figures

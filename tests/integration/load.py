@@ -114,6 +114,8 @@ class Load:
     def stop(self):
         self._stop.set()
         for w in self.writers:
+            if w.ident is None:
+                continue  # never started
             w.join(60)
             assert not w.is_alive(), "a writer hangs: no reply and no error for a minute"
         return self

@@ -2,7 +2,7 @@
 import { batch, computed, effect, signal } from '@preact/signals';
 import { ApiError, api, stream, whenLoginNeeded } from './api/client';
 import type { Event, Sample, Session, Status } from './api/types';
-import { health } from './core/health';
+import { health, renewed } from './core/health';
 
 export const session = signal<Session | null>(null);
 export const loginNeeded = signal(false);
@@ -49,6 +49,7 @@ function connect(): void {
 		event: (e: Event) => takeEvents([e]),
 		metrics: (s: Sample) => batch(() => {
 			sample.value = s;
+			status.value = status.value && renewed(status.value, s);
 			recent.value = [...recent.value.slice(-KEEP_SAMPLES), s];
 			for (const f of sampleHeard) {
 				f(s);

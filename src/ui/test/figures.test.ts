@@ -1,17 +1,33 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Instance, Status } from '../src/api/types';
-import { health } from '../src/core/health';
+import { health, renewed } from '../src/core/health';
 import { mapOf } from '../src/core/map';
 import { advise, byTtl, byType, prefixTree, type Sampled } from '../src/core/memory';
-import { append, column, fromHistory, rate, total } from '../src/core/series';
+import { append, column, fromHistory, joined, rate, total } from '../src/core/series';
 
 const inst = (name: string, kind: Instance['kind'], more: Partial<Instance> = {}): Instance => ({ name, kind, state: 'ready', wanted: 'up', pid: 1, port: 1, role: null, restarts: 0, uptime_ms: 1, lag_bytes: null, modules: [], ...more });
 const good: Status = {
-	name: 'main', node: 'n', version: '1', state: 'ready', master: { name: 'redis-1', host: 'h', port: 1, epoch: 1 }, uptime_ms: 1,
+	name: 'main', node: 'n', version: '1', state: 'ready', master: { name: 'redis-1', host: 'h', port: 1, epoch: 1 }, time: 100, uptime_ms: 1,
 	instances: [inst('redis-1', 'redis', { role: 'master' }), inst('redis-2', 'redis', { role: 'replica', lag_bytes: 0 }), inst('redis-3', 'redis', { role: 'replica', lag_bytes: 5000 }), inst('sentinel-1', 'sentinel'), inst('proxy-1', 'proxy'), inst('http-1', 'http')],
 };
 const but = (name: string, more: Partial<Instance>, s: Partial<Status> = {}): Status => ({ ...good, ...s, instances: good.instances.map(i => (i.name === name ? { ...i, ...more } : i)) });
+
+test('samples that come while a history is on its way are kept', () => {
+	const h = { step_s: 1, t: [10, 11, 12], series: { a: [1, 2, 3] }, marks: [] };
+	const samples = [11, 12, 13, 14].map(t => ({ time: t, figures: { a: t * 10 }, commands: [] }));
+	assert.deepEqual(joined(h, samples, 300), { t: [10, 11, 12, 13, 14], series: { a: [1, 2, 3, 130, 140] } });
+	assert.deepEqual(joined(h, [], 300), fromHistory(h));
+});
+
+test('a status goes on with the samples', () => {
+	const down = but('http-1', { pid: null, uptime_ms: 0 });
+	const s = renewed(renewed(down, { time: 101, figures: {}, commands: [] }), { time: 102.5, figures: { 'redis-1.lag_bytes': null, 'redis-2.lag_bytes': 77, 'redis-3.lag_bytes': null }, commands: [] });
+	assert.deepEqual([s.time, s.uptime_ms], [102.5, 2501]);
+	assert.deepEqual(s.instances.map(i => i.uptime_ms), [2501, 2501, 2501, 2501, 2501, 0]);
+	assert.deepEqual(s.instances.slice(0, 3).map(i => i.lag_bytes), [null, 77, null]);
+	assert.equal(renewed(s, { time: 90, figures: {}, commands: [] }).uptime_ms, 2501);
+});
 
 test('health is one sentence', () => {
 	assert.deepEqual([health(good, null).grade, health(good, null).sentence], ['good', 'All writes safe on 3 servers']);

@@ -1,5 +1,5 @@
 // The one sentence at the top: is all well; if not, what is wrong and what to do.
-import type { Instance, Status } from '../api/types';
+import type { Instance, Sample, Status } from '../api/types';
 import { bytes, plural } from './format';
 
 export type Grade = 'good' | 'warn' | 'bad' | 'unknown';
@@ -9,6 +9,18 @@ export interface Health {
 	word: string; // one word beside the mark, so that colour is not needed
 	sentence: string;
 	advice: string;
+}
+
+// A status comes when something has changed; what moves all the time is brought up to date with each sample.
+export function renewed(s: Status, sample: Sample): Status {
+	const later = Math.max(0, sample.time - s.time) * 1000;
+	return {
+		...s, time: Math.max(s.time, sample.time), uptime_ms: s.uptime_ms + later,
+		instances: s.instances.map(i => {
+			const lag = sample.figures[`${i.name}.lag_bytes`];
+			return { ...i, uptime_ms: i.pid === null ? i.uptime_ms : i.uptime_ms + later, lag_bytes: i.role === 'replica' && lag !== undefined ? lag : i.lag_bytes };
+		}),
+	};
 }
 
 export function health(s: Status | null, offline: string | null): Health {

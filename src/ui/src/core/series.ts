@@ -40,6 +40,11 @@ export function append(c: Columns, s: Sample, seconds: number, step: number): Co
 	return { t: drop > 0 ? t.slice(drop) : t, series };
 }
 
+// A history and the samples that came while it was on its way.
+export function joined(h: History, samples: Sample[], seconds: number): Columns {
+	return samples.reduce((c, s) => append(c, s, seconds, Math.max(h.step_s, 1)), fromHistory(h));
+}
+
 export function fromHistory(h: History): Columns {
 	const t: number[] = [];
 	const names = Object.keys(h.series);

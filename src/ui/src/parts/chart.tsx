@@ -89,7 +89,7 @@ export function Chart(p: Props): JSX.Element {
 		};
 		const u = new uPlot({
 			width: Math.max(200, el.clientWidth), height: p.height ?? 150,
-			padding: [8, 8, 0, 0],
+			padding: [8, 20, 0, 0], // half a label of the time goes beyond the last point
 			legend: { show: false },
 			cursor: { y: false, points: { size: 6 }, sync: p.sync ? { key: p.sync } : undefined, drag: { x: false, y: false } },
 			scales: {

@@ -185,7 +185,7 @@ function KeyList({ place, chosen, onDialog }: { place: Place; chosen: Bin | null
 						return <>{pad}<TypeTag type={m?.type ?? ''} /><span class={`k${r.index === chosenIndex ? ' chosen' : ''}`} title={r.label}>{r.label === '' ? <i class="dim">(empty)</i> : r.label}</span>{m && m.ttl !== null && m.ttl >= 0 && <span class="meta">{ttl(m.ttl)}</span>}</>;
 					}} />}
 			<div class="keys-foot" role="status">
-				<span>{whole(store.count)} found{total === null ? '' : scan.done.value ? ` of ${whole(total)}` : ` · ${percent(looked, total)} of ${short(total)}`}{store.full ? '; the list is full, narrow the pattern' : ''}</span>
+				<span>{whole(store.count)} found{total === null ? '' : scan.done.value ? ` of ${whole(Math.max(total, store.count))}` : ` · ${percent(looked, total)} of ${short(total)}`}{store.full ? '; the list is full, narrow the pattern' : ''}</span>
 				<span class="push" />
 				{scan.running.value ? <Button icon="stop" onClick={stopScan}>Stop</Button> : !scan.done.value && !store.full && scan.wanted.value ? <><Button onClick={() => goOn(false)}>More</Button><Button onClick={() => goOn(true)}>All</Button></> : <Button icon="refresh" label="Scan again" kind="quiet" onClick={() => beginScan({ db: place.db, match: place.match, type: place.type })} />}
 				<Button icon="save" label="Export and import" kind="quiet" onClick={() => onDialog('transfer')} />

@@ -4,10 +4,10 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/client';
 import type { CommandFigures, Mark, Sample } from '../api/types';
 import { bytes, micros, percent, short, whole } from '../core/format';
-import { append, type Columns, column, fromHistory, rate, scale, total } from '../core/series';
+import { append, type Columns, column, joined, rate, scale, total } from '../core/series';
 import { Chart, type Line } from '../parts/chart';
 import { Choice, Fault, Panel, Table } from '../parts/parts';
-import { events, go, linkTo, route, sample, sampleHeard, status } from '../state';
+import { events, go, linkTo, recent, route, sample, sampleHeard, status } from '../state';
 
 const RANGES: { value: string; text: string; seconds: number; step: number }[] = [
 	{ value: '300', text: '5 min', seconds: 300, step: 1 },
@@ -30,7 +30,7 @@ export function Metrics(): JSX.Element {
 		const load = () => api.history(chosen.seconds, 600).then(h => {
 			if (on) {
 				step.current = Math.max(h.step_s, 1);
-				set(fromHistory(h));
+				set(joined(h, recent.value, chosen.seconds));
 				setMarks(h.marks);
 				setError(null);
 			}

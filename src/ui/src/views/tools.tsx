@@ -15,9 +15,12 @@ const TABS: [string, string][] = [['slowlog', 'Slow log'], ['monitor', 'Monitor'
 
 export function Tools(): JSX.Element {
 	const tab = route.value.path[0] ?? 'slowlog';
+	const tabs = useRef<HTMLElement>(null);
+	// a phone does not show them all
+	useEffect(() => tabs.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }), [tab]);
 	return (
 		<>
-			<nav class="tabs" aria-label="Tools">{TABS.map(([id, name]) => <a key={id} href={linkTo('tools', [id])} aria-current={tab === id ? 'page' : undefined}>{name}</a>)}</nav>
+			<nav ref={tabs} class="tabs" aria-label="Tools">{TABS.map(([id, name]) => <a key={id} href={linkTo('tools', [id])} aria-current={tab === id ? 'page' : undefined}>{name}</a>)}</nav>
 			<div class="tool" tabIndex={-1}><div class="stack">
 				{tab === 'slowlog' ? <SlowLog /> : tab === 'monitor' ? <Monitor /> : tab === 'pubsub' ? <PubSub /> : tab === 'clients' ? <Clients /> : tab === 'memory' ? <MemoryTool /> : tab === 'users' ? <Users /> : tab === 'indexes' ? <Indexes /> : <Empty>There is no tool “{tab}”.</Empty>}
 			</div></div>
