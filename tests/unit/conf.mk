@@ -19,3 +19,7 @@ tests_unit_test_conf_find_LDADD = $(LIBS_CONF) $(UNIT_LIBS)
 unit_tests += tests/unit/test_conf_docs
 tests_unit_test_conf_docs_SOURCES = tests/unit/test_conf_docs.c tests/unit/conf_fixture.h
 tests_unit_test_conf_docs_LDADD = $(LIBS_CONF) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_conf_hosts
+tests_unit_test_conf_hosts_SOURCES = tests/unit/test_conf_hosts.c tests/unit/conf_fixture.h tests/unit/unit.h
+tests_unit_test_conf_hosts_LDADD = $(LIBS_CONF) $(UNIT_LIBS)
