@@ -23,14 +23,11 @@ buf_fini(struct buf *b)
 }
 
 int
-buf_reserve(struct buf *b, size_t len)
+buf_grow(struct buf *b, size_t len)
 {
 	size_t held = buf_len(b), want, cap;
 	uint8_t *data;
 
-	if (b->data != NULL && b->cap - b->end >= len && (b->max == 0 || held + len <= b->max)) {
-		return 0;
-	}
 	if (__builtin_add_overflow(held, len, &want) || (b->max != 0 && want > b->max)) {
 		return -ENOBUFS;
 	}
@@ -107,29 +104,6 @@ buf_release(struct buf *b)
 	if (b->start == b->end) {
 		buf_fini(b);
 	}
-}
-
-int
-buf_add(struct buf *b, const void *bytes, size_t len)
-{
-	int err;
-
-	if (len == 0) {
-		return 0;
-	}
-	err = buf_reserve(b, len);
-	if (err < 0) {
-		return err;
-	}
-	memcpy(b->data + b->end, bytes, len);
-	b->end += len;
-	return 0;
-}
-
-int
-buf_add_slice(struct buf *b, struct slice s)
-{
-	return buf_add(b, s.ptr, s.len);
 }
 
 int

@@ -46,8 +46,18 @@ buf_slice(const struct buf *b)
 	    b->data != NULL ? b->data + b->start : (const uint8_t *)"", b->end - b->start};
 }
 
+/* buf_reserve's work when there is too little room. */
+int buf_grow(struct buf *b, size_t len) ATTR_WARN_UNUSED;
+
 /* Makes room for at least `len` more bytes at the end. 0, or -ENOBUFS (over max), -ENOMEM. */
-int buf_reserve(struct buf *b, size_t len) ATTR_WARN_UNUSED;
+ATTR_WARN_UNUSED static inline int
+buf_reserve(struct buf *b, size_t len)
+{
+	bool fits = b->data != NULL && b->cap - b->end >= len &&
+		    (b->max == 0 || buf_len(b) + len <= b->max);
+
+	return fits ? 0 : buf_grow(b, len);
+}
 /* Where to write after buf_reserve, and how much fits. */
 static inline uint8_t *
 buf_tail(struct buf *b)
@@ -71,8 +81,24 @@ void buf_clear(struct buf *b);
 void buf_release(struct buf *b);
 
 /* Append; 0, or -ENOBUFS / -ENOMEM with nothing appended. */
-int buf_add(struct buf *b, const void *bytes, size_t len) ATTR_WARN_UNUSED;
-int buf_add_slice(struct buf *b, struct slice s) ATTR_WARN_UNUSED;
+ATTR_WARN_UNUSED static inline int
+buf_add(struct buf *b, const void *bytes, size_t len)
+{
+	int err = len > 0 ? buf_reserve(b, len) : 0;
+
+	if (err == 0 && len > 0) {
+		memcpy(b->data + b->end, bytes, len);
+		b->end += len;
+	}
+	return err;
+}
+
+ATTR_WARN_UNUSED static inline int
+buf_add_slice(struct buf *b, struct slice s)
+{
+	return buf_add(b, s.ptr, s.len);
+}
+
 int buf_add_str(struct buf *b, const char *text) ATTR_WARN_UNUSED;
 int buf_addf(struct buf *b, const char *fmt, ...) ATTR_PRINTF(2, 3) ATTR_WARN_UNUSED;
 int buf_vaddf(struct buf *b, const char *fmt, va_list ap) ATTR_PRINTF(2, 0) ATTR_WARN_UNUSED;

@@ -150,14 +150,13 @@ trim(struct slice s)
 }
 
 const struct http_header *
-http_header_find(const struct http_request *req, const char *name)
+http_header_get(const struct http_request *req, struct slice name)
 {
-	size_t len = strlen(name);
-
 	for (size_t i = 0; i < req->header_count; i++) {
 		const struct http_header *h = &req->headers[i];
 
-		if (h->name.len == len && strncasecmp((const char *)h->name.ptr, name, len) == 0) {
+		if (h->name.len == name.len &&
+		    strncasecmp((const char *)h->name.ptr, (const char *)name.ptr, name.len) == 0) {
 			return h;
 		}
 	}
@@ -195,18 +194,25 @@ http_token_in(struct slice value, const char *word)
 	return false;
 }
 
-static bool
-is_tchar(uint8_t c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
+/* RFC 9110 section 5.6.2 */
+static const bool is_tchar[256] = {['a' ... 'z'] = true,
+    ['A' ... 'Z'] = true,
+    ['0' ... '9'] = true,
+    ['!'] = true,
+    ['#' ... '\''] = true,
+    ['*'] = true,
+    ['+'] = true,
+    ['-'] = true,
+    ['.'] = true,
+    ['^' ... '`'] = true,
+    ['|'] = true,
+    ['~'] = true};
 
 static bool
 is_token(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++) {
-		if (!is_tchar(s.ptr[i])) {
+		if (!is_tchar[s.ptr[i]]) {
 			return false;
 		}
 	}

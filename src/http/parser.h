@@ -67,7 +67,12 @@ int http_head_parse(
     struct slice head, struct http_request *ret_req, struct http_fault *ret_fault) ATTR_WARN_UNUSED;
 
 /* The first header of that name (any case), or NULL. */
-const struct http_header *http_header_find(const struct http_request *req, const char *name);
+const struct http_header *http_header_get(const struct http_request *req, struct slice name);
+static inline const struct http_header *
+http_header_find(const struct http_request *req, const char *name)
+{
+	return http_header_get(req, slice_str(name));
+}
 /* Takes the next item of a list in a header off `rest`, without the blanks around it; false at the end. */
 bool http_next_item(struct slice *rest, char separator, struct slice *ret_item);
 /* Is `word` (any case) one of the comma separated tokens of `value`? */

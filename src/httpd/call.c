@@ -8,6 +8,7 @@
 #include "http/response.h"
 #include "http/uri.h"
 #include "httpd/hub.h"
+#include "resp/write.h"
 
 #define ARGV_KEPT 16 /* arguments that the command table may look at */
 
@@ -223,19 +224,9 @@ count_segments(struct slice path)
 static int
 begin_argument(struct buf *resp, size_t len, size_t room)
 {
-	char digits[24];
-	size_t at = sizeof(digits);
-	int err;
+	int err = resp_add_header(resp, '$', len);
 
-	digits[--at] = '\n';
-	digits[--at] = '\r';
-	do {
-		digits[--at] = (char)('0' + len % 10);
-		len /= 10;
-	} while (len > 0);
-	digits[--at] = '$';
-	err = buf_reserve(resp, sizeof(digits) - at + room + 2);
-	return err < 0 ? err : buf_add(resp, digits + at, sizeof(digits) - at);
+	return err < 0 ? err : buf_reserve(resp, room + 2);
 }
 
 static int
@@ -295,7 +286,7 @@ write_command(struct call *call, struct slice path, const struct slice *body, st
 {
 	struct slice argv[ARGV_KEPT], segment, argument;
 	size_t ends[ARGV_KEPT], start = buf_len(resp), n = 0;
-	int err = buf_addf(resp, "*%zu\r\n", call->argc);
+	int err = resp_add_header(resp, '*', call->argc);
 
 	while (err == 0 && uri_next_segment(&path, &segment)) {
 		err = add_segment(resp, segment, &argument);

@@ -5,7 +5,8 @@
 #include "httpd/assets.h"
 
 static const struct route routes[] = {
-#define ROUTE(path, match, flags, answer, words) {path, match, flags, answer, words},
+#define ROUTE(path, match, flags, answer, words)                                                   \
+	{path, sizeof(path) - 1, match, flags, answer, words},
 #include "httpd/routes.def"
 #undef ROUTE
 };
@@ -24,12 +25,12 @@ route_find(struct slice target)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
 		const struct route *r = &routes[i];
-		size_t len = strlen(r->path);
 
-		if (path.len < len || memcmp(path.ptr, r->path, len) != 0) {
+		if (path.len < r->path_len || memcmp(path.ptr, r->path, r->path_len) != 0) {
 			continue;
 		}
-		if (path.len == len || (r->match == ROUTE_BELOW && path.ptr[len] == '/')) {
+		if (path.len == r->path_len ||
+		    (r->match == ROUTE_BELOW && path.ptr[r->path_len] == '/')) {
 			return r;
 		}
 	}

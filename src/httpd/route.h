@@ -11,6 +11,7 @@ enum route_flag { ROUTE_OPEN = 1 << 0, ROUTE_API = 1 << 1, ROUTE_PAGE = 1 << 2 }
 
 struct route {
 	const char *path;
+	size_t path_len;
 	enum route_match match;
 	unsigned flags;
 	void (*answer)(struct exchange *x); /* answer.h */
