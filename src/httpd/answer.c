@@ -87,6 +87,19 @@ answer_fault(struct exchange *x)
 	answer_error(x, x->fault.status, x->fault.why);
 }
 
+/* `err`: of what was written of the head so far. */
+static void
+end_without_body(struct exchange *x, struct http_response *r, int err)
+{
+	if (err == 0) {
+		err = http_response_known(r, NULL, false, 0);
+	}
+	if (err < 0) {
+		http_response_abort(r);
+		x->session->broken = true;
+	}
+}
+
 /* Also what a browser asks before it lets a page of another site send anything but the plainest request. */
 void
 answer_options(struct exchange *x)
@@ -104,13 +117,7 @@ answer_options(struct exchange *x)
 		err = http_response_header(&r, "Access-Control-Allow-Headers",
 		    SLICE_LIT("X-Requested-With, Content-Type, Authorization"));
 	}
-	if (err == 0) {
-		err = http_response_known(&r, NULL, false, 0);
-	}
-	if (err < 0) {
-		http_response_abort(&r);
-		x->session->broken = true;
-	}
+	end_without_body(x, &r, err);
 }
 
 void
@@ -122,13 +129,7 @@ answer_elsewhere(struct exchange *x)
 	if (err == 0) {
 		err = http_response_header(&r, "Location", buf_slice(&x->text));
 	}
-	if (err == 0) {
-		err = http_response_known(&r, NULL, false, 0);
-	}
-	if (err < 0) {
-		http_response_abort(&r);
-		x->session->broken = true;
-	}
+	end_without_body(x, &r, err);
 }
 
 void
