@@ -240,7 +240,10 @@ static const struct row {
     {"user", to_nothing, "start it as that user"},
     {"group", to_nothing, "start it as that group"},
     {"hiredis", to_nothing, HAS_NONE},
-    {"ssl", to_nothing, "the servers are on this host: the way to them is not encrypted"},
+    {"ssl", to_nothing,
+	"the servers are on this host, the way to them is not encrypted; to others by TLS: "
+	"redis.tls_ca, "
+	"redis.tls_cert and redis.tls_key"},
 };
 
 static void

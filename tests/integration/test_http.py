@@ -521,6 +521,44 @@ def test_many_small_values_cost_no_more_than_the_limit(strict):
         assert h.request("POST", "/", json.dumps(many), headers={"Content-Type": "application/json"}).json == {"MSET": [True, "OK"]}
 
 
+def test_all_clients_together_hold_no_more_than_four_times_the_limit(make_cluster):
+    cluster = make_cluster(options={"http.max_request_bytes": 16 * MB}).start()
+    port = cluster.ports.http
+    most, part, rest = 64 * MB, b"a" * (14 * MB), b"a" * (2 * MB)
+
+    def begin(web):
+        """Most of a body, or of a message, and then nothing."""
+        s = WebSocket(port).http.sock if web else dial(port)
+        try:
+            s.sendall((b"\x81\xff" + (16 * MB).to_bytes(8, "big") + NO_MASK if web else UPLOAD + b"Content-Length: %d\r\n\r\n" % (16 * MB)) + part)
+        except OSError:
+            pass  # refused already
+        return s
+
+    def end(s, web):
+        """The rest of it; the status or the code of the answer."""
+        try:
+            s.sendall(rest)
+        except OSError:
+            pass
+        answer = s.recv(65536)
+        s.close()
+        if web:
+            return int.from_bytes(answer[2:4], "big") if answer[:1] == b"\x88" else json.loads(answer[2:])["http_status"]
+        return status_of(answer)
+
+    # some are served (16 MB of "a" are no JSON), and who is too much is told
+    for web, served, refused in ((False, 200, 503), (True, 400, 1013)):
+        socks = []
+        assert_grown(growth(cluster, lambda: socks.extend(begin(web) for _ in range(8))), most + 8 * MB)
+        told = [end(s, web) for s in socks]
+        assert 1 <= told.count(served) <= 4 and told.count(served) + told.count(refused) == 8, told
+    for words in ("too many large requests at once", "websocket closed code=1013"):
+        wait_until(lambda words=words: words in cluster.log("http-1"), "a line in the log")
+    with cluster.http() as h:
+        assert h.get("/STRLEN/k").json == {"STRLEN": 16 * MB}
+
+
 def test_slow_and_idle_clients(strict):
     port = strict.ports.http
     begin = time.monotonic()

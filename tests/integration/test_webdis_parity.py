@@ -102,6 +102,20 @@ def test_its_configuration_becomes_ours(make_cluster):
     assert cluster.proxy(password='pass "word"', db=3).get("k") == b"v"
 
 
+def test_every_key_of_its_configuration_is_known(make_cluster):
+    """As in Webdis' own documentation: what has no meaning here is said with what stands for it."""
+    cluster = make_cluster()
+    path = cluster.case / "webdis.json"
+    path.write_text(json.dumps({**{k: v for k, v in CONF.items() if k != "surprise"}, "redis_auth": ["default", "$SECRET"], "http_port": 7379,
+                                "pidfile": "x", "log_fsync": "auto", "user": "www-data", "group": "www-data", "hiredis": {"keep_alive_sec": 15},
+                                "ssl": {"enabled": True, "ca_cert_bundle": "/c", "path_to_certs": "/p", "client_cert": "/a", "client_key": "/k",
+                                        "redis_sni": "n"}}))
+    ini = cluster.cli("check", "--webdis", path, env={"SECRET": "x"}).stdout
+    assert "not known" not in ini and "password = $SECRET" in ini
+    for key in ("threads", "pool_size", "daemonize", "pidfile", "logfile", "log_fsync", "user", "group", "hiredis", "ssl"):
+        assert f"; {key}: " in ini, key
+
+
 @pytest.mark.parametrize("text, said", [("{", "webdis.json:1"), ("[]", "no JSON object"), ('{"http_port": "$NO_SUCH_VARIABLE"}', "http_port"),
                                         ('{"acl": [{"http_basic_auth": "x"}]}', "user:password"), ('{"acl": [{"enabled": [1]}]}', "list of commands")])
 def test_a_configuration_that_is_none(make_cluster, text, said):
