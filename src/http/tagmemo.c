@@ -12,7 +12,7 @@ struct slot {
 };
 
 struct tagmemo {
-	struct slot slots[TAGMEMO_SLOTS];
+	struct slot small[TAGMEMO_SMALL_SLOTS], large[TAGMEMO_SLOTS];
 };
 
 struct tagmemo *
@@ -28,7 +28,10 @@ tagmemo_free(struct tagmemo **mp)
 
 	*mp = NULL;
 	for (size_t i = 0; m != NULL && i < TAGMEMO_SLOTS; i++) {
-		free(m->slots[i].body);
+		free(m->large[i].body);
+	}
+	for (size_t i = 0; m != NULL && i < TAGMEMO_SMALL_SLOTS; i++) {
+		free(m->small[i].body);
 	}
 	free(m);
 }
@@ -43,7 +46,8 @@ slot_of(struct tagmemo *m, struct slice body)
 		memcpy(&word, body.ptr + i * (body.len - sizeof(word)) / 3, sizeof(word));
 		hash = (hash ^ word) * 0x9e3779b97f4a7c15;
 	}
-	return &m->slots[hash >> 32 & (TAGMEMO_SLOTS - 1)];
+	return body.len <= TAGMEMO_SMALL ? &m->small[hash >> 32 & (TAGMEMO_SMALL_SLOTS - 1)]
+					 : &m->large[hash >> 32 & (TAGMEMO_SLOTS - 1)];
 }
 
 /* Without memory it is not kept. */

@@ -132,8 +132,8 @@ a_full_buffer_is_an_error_not_a_crash(void **state)
 static void
 a_memo_changes_no_tag(void **state)
 {
-	static const size_t sizes[] = {0, 1, TAGMEMO_MIN - 1, TAGMEMO_MIN, TAGMEMO_MIN + 1, 5000,
-	    TAGMEMO_MAX, TAGMEMO_MAX + 1};
+	static const size_t sizes[] = {0, 1, TAGMEMO_MIN - 1, TAGMEMO_MIN, TAGMEMO_MIN + 1, 19,
+	    TAGMEMO_SMALL, TAGMEMO_SMALL + 1, 5000, TAGMEMO_MAX, TAGMEMO_MAX + 1};
 	static uint8_t body[TAGMEMO_MAX + 1];
 	struct tagmemo *memo = tagmemo_new();
 	char hex[MD5_HEX_BYTES], right[MD5_HEX_BYTES];
