@@ -53,7 +53,10 @@ int buf_grow(struct buf *b, size_t len) ATTR_WARN_UNUSED;
 ATTR_WARN_UNUSED static inline int
 buf_reserve(struct buf *b, size_t len)
 {
-	return b->data != NULL && b->cap - b->end >= len ? 0 : buf_grow(b, len);
+	bool fits = b->data != NULL && b->cap - b->end >= len &&
+		    (b->max == 0 || buf_len(b) + len <= b->max);
+
+	return fits ? 0 : buf_grow(b, len);
 }
 /* Where to write after buf_reserve, and how much fits. */
 static inline uint8_t *

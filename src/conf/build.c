@@ -70,36 +70,6 @@ setting_name(const struct conf_setting *it)
 			      : xasprintf("%s.%s%s", section, config, key);
 }
 
-/* What is not there yet may be named with its default, which is what conf_to_ini writes. */
-static void
-check_later(struct conf_settings *s, const struct conf_setting *it, const void *field)
-{
-	char *name, *now, *def;
-	void *unset = NULL;
-	char zero[sizeof(struct conf_list)] = {0};
-
-	if (it->opt->later == 0 || it->source == SOURCE_TEXT) {
-		return;
-	}
-	unset = zero;
-	if (it->opt->def[0] != '\0') {
-		int rc = conf_value_parse(it->opt, it->opt->def, "", unset, &(struct errmsg){""});
-
-		assert(rc == 0);
-	}
-	now = conf_value_format(it->opt, field);
-	def = conf_value_format(it->opt, unset);
-	if (strcmp(now, def) != 0) {
-		name = setting_name(it);
-		conf_faults_add(s->faults,
-		    "%s: %s is not available yet in this version: take it out", it->where, name);
-		free(name);
-	}
-	free(now);
-	free(def);
-	conf_value_free(it->opt, unset);
-}
-
 static void
 apply(struct conf_settings *s, struct conf_setting *it, void *field)
 {
@@ -113,8 +83,6 @@ apply(struct conf_settings *s, struct conf_setting *it, void *field)
 		conf_faults_add(s->faults, "%s: %s %s", it->where, name, err.text);
 		free(name);
 		it->refused = true;
-	} else if (it->item == NULL) {
-		check_later(s, it, field);
 	}
 }
 
@@ -190,18 +158,8 @@ stands_for_section(const struct conf_setting *it)
 static void
 apply_named(struct conf_settings *s, struct conf *conf, struct conf_setting *it)
 {
-	static const char *const family[] = {[SCOPE_MODULE] = "module",
-	    [SCOPE_ACL] = "acl",
-	    [SCOPE_PEER] = "peer",
-	    [SCOPE_SITE] = "site",
-	    [SCOPE_USER] = "user"};
 	void *item = item_of(s, conf, it);
 
-	if (conf_section_find(family[it->scope])->later && stands_for_section(it)) {
-		conf_faults_add(s->faults,
-		    "%s: [%s-%s] is not available yet in this version: take it out", it->where,
-		    family[it->scope], it->item);
-	}
 	if (item != NULL && it->opt != NULL) {
 		apply(s, it, conf_field(item, it->opt->item_offset));
 	}

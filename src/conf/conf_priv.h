@@ -57,7 +57,6 @@ struct conf_opt {
 	const char *words;
 	unsigned flags;
 	enum conf_target target;
-	int later;
 	const char *help, *more;
 	enum conf_scope scope;
 	size_t offset; /* in struct conf, or CONF_NO_OFFSET */
@@ -68,8 +67,7 @@ struct conf_opt {
 struct conf_section {
 	const char *name, *words;
 	enum conf_scope
-	    scope;  /* SCOPE_GLOBAL: [name]; SCOPE_REDIS: also [name-N]; else only [name-NAME] */
-	bool later; /* none of its options works yet */
+	    scope; /* SCOPE_GLOBAL: [name]; SCOPE_REDIS: also [name-N]; else only [name-NAME] */
 };
 
 extern const struct conf_opt conf_opts[];

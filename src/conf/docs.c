@@ -32,12 +32,6 @@ docs_addf(struct docs *d, const char *fmt, ...)
 	va_end(ap);
 }
 
-bool
-docs_is_later(const struct conf_opt *opt)
-{
-	return opt->later != 0 || conf_section_find(opt->section)->later;
-}
-
 char *
 docs_range(const struct conf_opt *opt)
 {
@@ -114,16 +108,12 @@ sample(struct docs *d)
 	for (size_t s = 0; s < conf_section_count; s++) {
 		const struct conf_section *section = &conf_sections[s];
 
-		if (section->later) {
-			continue;
-		}
 		docs_add(d, "\n\n");
 		comment(d, section->words);
 		docs_addf(
 		    d, section->scope > SCOPE_REDIS ? "; [%s-NAME]\n" : "[%s]\n", section->name);
 		for (size_t i = 0; i < conf_opt_count; i++) {
-			if (strcmp(conf_opts[i].section, section->name) == 0 &&
-			    !docs_is_later(&conf_opts[i])) {
+			if (strcmp(conf_opts[i].section, section->name) == 0) {
 				sample_option(d, &conf_opts[i]);
 			}
 		}
@@ -144,17 +134,14 @@ list_md(struct docs *d)
 	for (size_t s = 0; s < conf_section_count; s++) {
 		const struct conf_section *section = &conf_sections[s];
 
-		docs_addf(d,
-		    "%s### [%s%s]\n\n%s%s\n\n| option | default | |\n| --- | --- | --- |\n",
+		docs_addf(d, "%s### [%s%s]\n\n%s\n\n| option | default | |\n| --- | --- | --- |\n",
 		    s > 0 ? "\n" : "", section->name, section->scope > SCOPE_REDIS ? "-NAME" : "",
-		    section->words, section->later ? " Not available yet." : "");
+		    section->words);
 		for (size_t i = 0; i < conf_opt_count; i++) {
 			const struct conf_opt *opt = &conf_opts[i];
 
 			if (strcmp(opt->section, section->name) == 0) {
-				docs_addf(d, "| %s | %s | %s%s |\n", opt->key, opt->def, opt->help,
-				    opt->later != 0 && !section->later ? " (not available yet)"
-								       : "");
+				docs_addf(d, "| %s | %s | %s |\n", opt->key, opt->def, opt->help);
 			}
 		}
 	}

@@ -314,42 +314,19 @@ instance_keys(struct docs *d)
 		    "the N\\-th instance alone.\n");
 }
 
-static void
-later(struct docs *d)
-{
-	docs_add(d, ".SH RESERVED OPTIONS\nThese names are known and their values are checked, but "
-		    "this version cannot do yet "
-		    "what they ask for: anything but the default is refused.\n");
-	for (size_t i = 0; i < conf_opt_count; i++) {
-		const struct conf_opt *opt = &conf_opts[i];
-
-		if (docs_is_later(opt)) {
-			docs_addf(d, ".TP\n.B %s%s.%s\n", opt->section,
-			    opt->offset == CONF_NO_OFFSET ? "\\-NAME" : "", opt->key);
-			sentence(d, opt->help);
-		}
-	}
-}
-
 void
 docs_man(struct docs *d)
 {
-	bool any_later = false;
-
 	docs_add(d, before_options);
 	for (size_t s = 0; s < conf_section_count; s++) {
 		const struct conf_section *section = &conf_sections[s];
 
-		if (section->later) {
-			continue;
-		}
 		docs_addf(d, ".SS [%s%s]\n", section->name,
 		    section->scope > SCOPE_REDIS ? "\\-NAME" : "");
 		text(d, section->words);
 		docs_add(d, "\n");
 		for (size_t i = 0; i < conf_opt_count; i++) {
-			if (strcmp(conf_opts[i].section, section->name) == 0 &&
-			    !docs_is_later(&conf_opts[i])) {
+			if (strcmp(conf_opts[i].section, section->name) == 0) {
 				option(d, &conf_opts[i]);
 			}
 		}
@@ -357,12 +334,6 @@ docs_man(struct docs *d)
 			docs_add(d, after_redis);
 			instance_keys(d);
 		}
-	}
-	for (size_t i = 0; i < conf_opt_count; i++) {
-		any_later = any_later || docs_is_later(&conf_opts[i]);
-	}
-	if (any_later) {
-		later(d);
 	}
 	docs_add(d, after_options);
 }

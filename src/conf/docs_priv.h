@@ -11,8 +11,6 @@ struct docs {
 
 void docs_add(struct docs *d, const char *text);
 void docs_addf(struct docs *d, const char *fmt, ...) ATTR_PRINTF(2, 3);
-/* Does a later version bring it? */
-bool docs_is_later(const struct conf_opt *opt);
 /* "1 to 65535", or "" for what is no number; a new string. */
 char *docs_range(const struct conf_opt *opt);
 void docs_man(struct docs *d);

@@ -5,39 +5,39 @@
 
 #include "base/nearest.h"
 
-#define ROW(section, key, type, def, min, max, words, flags, target, later, help, more, scope,     \
-    offset, item)                                                                                  \
-	{#section, #key, type, def, min, max, words, flags, target, later, help, more, scope,      \
-	    offset, item},
+#define ROW(                                                                                       \
+    section, key, type, def, min, max, words, flags, target, help, more, scope, offset, item)      \
+	{#section, #key, type, def, min, max, words, flags, target, help, more, scope, offset,     \
+	    item},
 
 const struct conf_opt conf_opts[] = {
-#define OPT(section, key, type, def, min, max, words, flags, target, later, help, more)            \
-	ROW(section, key, type, def, min, max, words, flags, target, later, help, more,            \
-	    SCOPE_GLOBAL, offsetof(struct conf, section##_##key), CONF_NO_OFFSET)
-#define OPT_REDIS(section, key, type, def, min, max, words, flags, target, later, help, more)      \
-	ROW(section, key, type, def, min, max, words, flags, target, later, help, more,            \
-	    SCOPE_REDIS, offsetof(struct conf, section##_##key), offsetof(struct conf_redis, key))
-#define OPT_MODULE(section, key, type, def, min, max, words, flags, target, later, help, more)     \
-	ROW(section, key, type, def, min, max, words, flags, target, later, help, more,            \
-	    SCOPE_MODULE, CONF_NO_OFFSET, offsetof(struct conf_module, key))
-#define OPT_ACL(section, key, type, def, min, max, words, flags, target, later, help, more)        \
-	ROW(section, key, type, def, min, max, words, flags, target, later, help, more, SCOPE_ACL, \
+#define OPT(section, key, type, def, min, max, words, flags, target, help, more)                   \
+	ROW(section, key, type, def, min, max, words, flags, target, help, more, SCOPE_GLOBAL,     \
+	    offsetof(struct conf, section##_##key), CONF_NO_OFFSET)
+#define OPT_REDIS(section, key, type, def, min, max, words, flags, target, help, more)             \
+	ROW(section, key, type, def, min, max, words, flags, target, help, more, SCOPE_REDIS,      \
+	    offsetof(struct conf, section##_##key), offsetof(struct conf_redis, key))
+#define OPT_MODULE(section, key, type, def, min, max, words, flags, target, help, more)            \
+	ROW(section, key, type, def, min, max, words, flags, target, help, more, SCOPE_MODULE,     \
+	    CONF_NO_OFFSET, offsetof(struct conf_module, key))
+#define OPT_ACL(section, key, type, def, min, max, words, flags, target, help, more)               \
+	ROW(section, key, type, def, min, max, words, flags, target, help, more, SCOPE_ACL,        \
 	    CONF_NO_OFFSET, offsetof(struct conf_acl, key))
-#define OPT_PEER(section, key, type, def, min, max, words, flags, target, later, help, more)       \
-	ROW(section, key, type, def, min, max, words, flags, target, later, help, more,            \
-	    SCOPE_PEER, CONF_NO_OFFSET, offsetof(struct conf_peer, key))
-#define OPT_SITE(section, key, type, def, min, max, words, flags, target, later, help, more)       \
-	ROW(section, key, type, def, min, max, words, flags, target, later, help, more,            \
-	    SCOPE_SITE, CONF_NO_OFFSET, offsetof(struct conf_site, key))
-#define OPT_USER(section, key, type, def, min, max, words, flags, target, later, help, more)       \
-	ROW(section, key, type, def, min, max, words, flags, target, later, help, more,            \
-	    SCOPE_USER, CONF_NO_OFFSET, offsetof(struct conf_user, key))
+#define OPT_PEER(section, key, type, def, min, max, words, flags, target, help, more)              \
+	ROW(section, key, type, def, min, max, words, flags, target, help, more, SCOPE_PEER,       \
+	    CONF_NO_OFFSET, offsetof(struct conf_peer, key))
+#define OPT_SITE(section, key, type, def, min, max, words, flags, target, help, more)              \
+	ROW(section, key, type, def, min, max, words, flags, target, help, more, SCOPE_SITE,       \
+	    CONF_NO_OFFSET, offsetof(struct conf_site, key))
+#define OPT_USER(section, key, type, def, min, max, words, flags, target, help, more)              \
+	ROW(section, key, type, def, min, max, words, flags, target, help, more, SCOPE_USER,       \
+	    CONF_NO_OFFSET, offsetof(struct conf_user, key))
 #include "conf/options.def"
 };
 const size_t conf_opt_count = ARRAY_LEN(conf_opts);
 
 const struct conf_section conf_sections[] = {
-#define CONF_SECTION(name, scope, later, words) {#name, words, scope, later},
+#define CONF_SECTION(name, scope, words) {#name, words, scope},
 #include "conf/options.def"
 };
 const size_t conf_section_count = ARRAY_LEN(conf_sections);
