@@ -63,6 +63,6 @@ if BUILD_UI
 $(srcdir)/src/ui/dist/assets.inc: $(ui_sources)
 	@echo '  NPM      src/ui/dist'
 	@cd $(srcdir)/src/ui && \
-		{ test node_modules/.package-lock.json -nt package-lock.json || $(NPM) ci --omit=dev --silent; } && \
-		$(NPM) run --silent build >/dev/null
+		{ test node_modules/.package-lock.json -nt package-lock.json || $(NPM) ci --omit=dev --no-audit --no-fund --no-progress --loglevel=error >&2; } && \
+		$(NPM) run --loglevel=error build >/dev/null
 endif

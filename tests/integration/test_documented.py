@@ -16,7 +16,7 @@ from harness import binary, wait_until
 
 SOURCE = Path(os.environ.get("HF_SRCDIR") or Path(__file__).resolve().parents[2])
 DOCUMENTS = ["README.md", "etc/man/holdfast.8", "etc/man/holdfast-api.7", "etc/man/holdfast-internals.7"]
-COMMAND = re.compile(r"^(sudo )?(holdfast|curl|redis-cli|kill|docker|make|\./bootstrap|HOLDFAST_CONFIGURE=\S+|systemctl|mkdir|cd|until) ")
+COMMAND = re.compile(r"^(sudo )?(holdfast|curl|redis-cli|kill|docker|make|\./bootstrap|HOLDFAST_CONFIGURE=\S+|systemctl|systemd-sysusers|mkdir|cd|until) ")
 # What is run elsewhere: the beginning of the command, and where.
 ELSEWHERE = {
     "./bootstrap run": "tests/system/test_readme.py, on a Debian that has nothing",
@@ -36,6 +36,8 @@ ELSEWHERE = {
     "holdfast check --webdis": "test_webdis_parity.py, test_cli.py",
     "redis-cli -p 6390": "test_tls.py",
     "curl --cacert": "test_tls.py",
+    "holdfast invite": "test_hosts_grow.py",
+    "holdfast join": "test_hosts_grow.py",
     "holdfast proxy": "test_proxy.py",
     "holdfast http": "test_http.py",
     "holdfast run": "every test",

@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 from lab import SOURCE, boot, release, run, wait_until
@@ -26,6 +27,10 @@ def fresh(engine, checkout):
     """Debian 12 as it comes, with an init; what it has is not what we need."""
     c = boot(engine, "hf-test-fresh", "dbus")
     engine.docker("cp", checkout, f"{c.name}:/holdfast")
+    # A network may have an authority of its own: what this machine trusts, beyond Debian's.
+    for authority in Path("/usr/local/share/ca-certificates").glob("*.crt"):
+        engine.docker("cp", authority, f"{c.name}:/usr/local/share/ca-certificates/")
+    c.exec("update-ca-certificates")
     yield c
     c.remove()
 
