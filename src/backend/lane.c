@@ -84,7 +84,7 @@ void
 requester_settle(struct requester *r, uint64_t len)
 {
 	assert(r->unanswered > 0);
-	r->kept_bytes -= (size_t)MIN(len, (uint64_t)r->kept_bytes);
+	r->kept_bytes -= (uint32_t)MIN(len, (uint64_t)r->kept_bytes);
 	if (--r->unanswered == 0) {
 		r->queue = NULL;
 	}
@@ -496,7 +496,7 @@ lane_send(struct requester *r, struct lane *lane, struct slice raw, unsigned fla
 	if (err == 0) {
 		r->queue = q;
 		r->unanswered++;
-		r->kept_bytes += raw.len;
+		r->kept_bytes += (uint32_t)MIN(raw.len, (size_t)(UINT32_MAX - r->kept_bytes));
 	}
 	return err;
 }

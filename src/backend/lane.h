@@ -87,12 +87,12 @@ struct requester {
 	uint32_t unanswered;             /* requests; read only */
 	/* the room's own, not to be touched */
 	uint32_t pass;
+	uint32_t kept_bytes; /* or the most that fits */
+	bool slow;
 	struct queue
 	    *queue; /* borrowed: where its unanswered requests are; NULL when there are none */
-	struct lane *own; /* borrowed: its own lane, if it has one */
-	size_t kept_bytes;
+	struct lane *own;    /* borrowed: its own lane, if it has one */
 	struct list waiting; /* for room */
-	bool slow;
 };
 
 void requester_init(struct requester *r, const struct requester_ops *ops, void *owner);

@@ -62,10 +62,10 @@ filter_fini(struct client_filter *f)
 void
 session_filter_fini(struct session *s)
 {
-	if (s->filter != NULL) {
-		filter_fini(s->filter);
-		free(s->filter);
-		s->filter = NULL;
+	if (s->rare->filter != NULL) {
+		filter_fini(s->rare->filter);
+		free(s->rare->filter);
+		session_rare(s)->filter = NULL;
 	}
 }
 
@@ -155,15 +155,16 @@ add_line(struct buf *out, const struct session *s)
 	    "tot-mem=%zu events=%s cmd=%s "
 	    "user=%s redir=-1 resp=%u lib-name=%s lib-ver=%s\n",
 	    (unsigned long long)s->number, conn_peer(s->conn, peer), local_address(s, local),
-	    conn_fd(s->conn), s->name != NULL ? s->name : "",
-	    (unsigned long long)(now - s->created_ms) / 1000,
-	    (unsigned long long)(now - MIN(now, s->active_ms)) / 1000, flags_of(s, flags),
-	    s->id.database, session_sub_count(s, SUBS_CHANNEL), session_sub_count(s, SUBS_PATTERN),
-	    session_sub_count(s, SUBS_SHARD), session_multi_queued(s), unsent,
-	    sizeof(*s) + unsent + session_held_bytes(s), unsent > 0 ? "rw" : "r",
-	    last_command(s, command, sizeof(command)), s->id.user != NULL ? s->id.user : "default",
-	    s->id.protocol, s->lib_name != NULL ? s->lib_name : "",
-	    s->lib_version != NULL ? s->lib_version : "");
+	    conn_fd(s->conn), s->rare->name != NULL ? s->rare->name : "",
+	    (unsigned long long)(now / 1000 - s->created_s),
+	    (unsigned long long)(now / 1000 - MIN(now / 1000, (uint64_t)s->active_s)),
+	    flags_of(s, flags), s->id.database, session_sub_count(s, SUBS_CHANNEL),
+	    session_sub_count(s, SUBS_PATTERN), session_sub_count(s, SUBS_SHARD),
+	    session_multi_queued(s), unsent, sizeof(*s) + unsent + session_held_bytes(s),
+	    unsent > 0 ? "rw" : "r", last_command(s, command, sizeof(command)),
+	    s->id.user != NULL ? s->id.user : "default", s->id.protocol,
+	    s->rare->lib_name != NULL ? s->rare->lib_name : "",
+	    s->rare->lib_version != NULL ? s->rare->lib_version : "");
 }
 
 /* As one string, which RESP3 calls text. */
@@ -349,7 +350,7 @@ is_meant(const struct client_filter *f, const struct session *me, const struct s
 	       (f->laddr == NULL || strcmp(f->laddr, local_address(s, text)) == 0) &&
 	       (f->user == NULL ||
 		   strcmp(f->user, s->id.user != NULL ? s->id.user : "default") == 0) &&
-	       clock_mono_ms() - s->created_ms >= f->max_age_s * 1000;
+	       clock_mono_ms() / 1000 - s->created_s >= f->max_age_s;
 }
 
 /* ---- the answer ---- */
@@ -381,7 +382,7 @@ look_at_ours(struct proxy *p, struct client_filter *f, struct session *me)
 static void
 reply(struct session *s)
 {
-	struct client_filter *f = s->filter;
+	struct client_filter *f = s->rare->filter;
 
 	if (!f->kill) {
 		reply_text(s, buf_slice(&f->text));
@@ -398,7 +399,7 @@ static void
 on_told(void *arg, const char *text)
 {
 	struct session *s = OBJ_CAST((struct session *)arg, SESSION_MAGIC);
-	struct client_filter *f = s->filter;
+	struct client_filter *f = s->rare->filter;
 	uint64_t killed;
 
 	if (text == NULL) {
@@ -446,7 +447,7 @@ session_clients_command(struct session *s, const struct resp_request *req)
 	struct buf ask;
 	enum dispatch d = DISPATCH_DONE;
 
-	s->filter = f;
+	session_rare(s)->filter = f;
 	if (!filter_read(f, req->argv + 1, req->kept - 1)) {
 		session_replyf(s, "-ERR %s\r\n", f->error);
 		session_filter_fini(s);
@@ -472,7 +473,7 @@ session_clients_command(struct session *s, const struct resp_request *req)
 void
 session_clients_answer(struct session *s, const struct lane_reply *answer)
 {
-	struct client_filter *f = s->filter;
+	struct client_filter *f = s->rare->filter;
 	struct slice words[RESP_ARGV_KEPT];
 
 	if (answer->type == '-') {

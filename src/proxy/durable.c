@@ -30,18 +30,18 @@ session_is_durable(const struct session *s)
 void
 session_holding_fini(struct session *s)
 {
-	if (s->holding != NULL) {
-		confirm_unwatch(&s->holding->watcher);
-		held_fini(&s->holding->held);
-		free(s->holding);
-		s->holding = NULL;
+	if (s->rare->holding != NULL) {
+		confirm_unwatch(&s->rare->holding->watcher);
+		held_fini(&s->rare->holding->held);
+		free(s->rare->holding);
+		session_rare(s)->holding = NULL;
 	}
 }
 
 size_t
 session_held_bytes(const struct session *s)
 {
-	return s->holding != NULL ? buf_len(&s->holding->held.bytes) : 0;
+	return s->rare->holding != NULL ? buf_len(&s->rare->holding->held.bytes) : 0;
 }
 
 bool
@@ -53,7 +53,7 @@ session_holds_much(const struct session *s)
 static void
 put_instead(struct session *s, enum confirm_outcome outcome)
 {
-	const struct confirm *c = s->holding->confirm;
+	const struct confirm *c = s->rare->holding->confirm;
 	unsigned replicas = confirm_replicas(c);
 	char text[160];
 
@@ -75,7 +75,7 @@ put_instead(struct session *s, enum confirm_outcome outcome)
 static void
 deliver(struct session *s)
 {
-	struct holding *h = s->holding;
+	struct holding *h = s->rare->holding;
 	enum confirm_outcome outcome;
 	struct slice raw;
 
@@ -101,7 +101,7 @@ on_outcome(void *arg, unsigned process, uint64_t upto, enum confirm_outcome outc
 {
 	struct session *s = OBJ_CAST((struct session *)arg, SESSION_MAGIC);
 
-	held_decide(&s->holding->held, process, upto, outcome);
+	held_decide(&s->rare->holding->held, process, upto, outcome);
 	deliver(s);
 }
 
@@ -115,7 +115,7 @@ too_much(struct session *s)
 void
 session_hold(struct session *s, struct slice bytes)
 {
-	if (held_add_plain(&s->holding->held, bytes) < 0) {
+	if (held_add_plain(&s->rare->holding->held, bytes) < 0) {
 		too_much(s);
 	}
 }
@@ -123,14 +123,14 @@ session_hold(struct session *s, struct slice bytes)
 void
 session_hold_write(struct session *s, const struct lane_reply *reply)
 {
-	struct holding *h = s->holding;
+	struct holding *h = s->rare->holding;
 	uint64_t ticket = 0;
 
 	if (s->ending) {
 		return;
 	}
 	if (h == NULL) {
-		h = s->holding = xcalloc(1, sizeof(*h));
+		h = session_rare(s)->holding = xcalloc(1, sizeof(*h));
 		h->confirm = s->proxy->confirms[s->door];
 		held_init(&h->held, s->proxy->conf.max_output_bytes);
 		h->watcher = (struct confirm_watcher){.on_outcome = on_outcome, .arg = s};

@@ -36,18 +36,19 @@ struct multi {
 void
 session_multi_fini(struct session *s)
 {
-	if (s->multi != NULL) {
-		buf_fini(&s->multi->log);
-		free(s->multi->lengths);
-		free(s->multi);
-		s->multi = NULL;
+	if (s->rare->multi != NULL) {
+		buf_fini(&s->rare->multi->log);
+		free(s->rare->multi->lengths);
+		free(s->rare->multi);
+		session_rare(s)->multi = NULL;
 	}
 }
 
 int
 session_multi_queued(const struct session *s)
 {
-	return s->multi != NULL && s->own_mode == OWN_MULTI ? (int)s->multi->count - 1 : -1;
+	return s->rare->multi != NULL && s->own_mode == OWN_MULTI ? (int)s->rare->multi->count - 1
+								  : -1;
 }
 
 static const char *
@@ -59,13 +60,13 @@ null_text(const struct session *s)
 bool
 session_multi_is_away(const struct session *s)
 {
-	return s->multi != NULL && s->multi->away;
+	return s->rare->multi != NULL && s->rare->multi->away;
 }
 
 uint64_t
 session_multi_away_ms(const struct session *s, uint64_t now_ms)
 {
-	return session_multi_is_away(s) ? now_ms - s->multi->away_ms : 0;
+	return session_multi_is_away(s) ? now_ms - s->rare->multi->away_ms : 0;
 }
 
 /* One more request was sent; `raw` NULL: not to be kept. */
@@ -85,8 +86,8 @@ note(struct multi *m, struct slice raw)
 void
 session_multi_streamed(struct session *s)
 {
-	if (s->multi != NULL) {
-		note(s->multi, (struct slice){NULL, 0});
+	if (s->rare->multi != NULL) {
+		note(s->rare->multi, (struct slice){NULL, 0});
 	}
 }
 
@@ -100,7 +101,7 @@ in_lost(struct session *s, const struct command *cmd)
 		return session_wait_for(s, WAIT_REPLIES);
 	}
 	if (cmd != NULL && cmd->id == CMD_EXEC) {
-		if (s->multi != NULL && s->multi->watched) {
+		if (s->rare->multi != NULL && s->rare->multi->watched) {
 			session_reply(s, null_text(s));
 		} else {
 			session_reply(
@@ -142,18 +143,19 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 			return session_wait_for(s, WAIT_REPLIES);
 		}
 		raw = (struct slice){(const uint8_t *)discard, sizeof(discard) - 1};
-		s->instead = null_text(s);
+		session_rare(s)->instead = null_text(s);
 	} else if (is_exec && s->multi_dirty) {
 		/* something in it was refused here, of which the server knows nothing */
 		if (s->requester.unanswered > 0) {
 			return session_wait_for(s, WAIT_REPLIES);
 		}
 		raw = (struct slice){(const uint8_t *)discard, sizeof(discard) - 1};
-		s->instead = "-EXECABORT Transaction discarded because of previous errors.\r\n";
+		session_rare(s)->instead =
+		    "-EXECABORT Transaction discarded because of previous errors.\r\n";
 	}
 	d = session_forward(s, raw, 0);
-	if (d == DISPATCH_DONE && s->requester.unanswered > 0 && s->multi != NULL) {
-		note(s->multi, raw);
+	if (d == DISPATCH_DONE && s->requester.unanswered > 0 && s->rare->multi != NULL) {
+		note(s->rare->multi, raw);
 	}
 	if (d == DISPATCH_DONE && (cmd == NULL || cmd->id == CMD_SELECT)) {
 		s->own_sticky = true; /* takes effect with EXEC, out of our sight */
@@ -181,11 +183,11 @@ session_multi_begin(struct session *s, const struct resp_request *req)
 		return d;
 	}
 	session_multi_fini(s);
-	s->multi = xcalloc(1, sizeof(*s->multi));
-	s->multi->whole = true;
-	s->multi->watched = s->own_mode == OWN_WATCH;
-	buf_init(&s->multi->log, KEPT_BYTES_MAX);
-	note(s->multi, req->raw);
+	session_rare(s)->multi = xcalloc(1, sizeof(*s->rare->multi));
+	s->rare->multi->whole = true;
+	s->rare->multi->watched = s->own_mode == OWN_WATCH;
+	buf_init(&s->rare->multi->log, KEPT_BYTES_MAX);
+	note(s->rare->multi, req->raw);
 	s->multi_asked = true;
 	if (ready) {
 		s->own_mode = OWN_MULTI;
@@ -201,7 +203,7 @@ session_multi_begin(struct session *s, const struct resp_request *req)
 bool
 session_multi_hides(struct session *s, const struct lane_reply *reply)
 {
-	struct multi *m = s->multi;
+	struct multi *m = s->rare->multi;
 
 	if (m == NULL || reply->type == '>') {
 		return false;
@@ -228,7 +230,7 @@ session_multi_hides(struct session *s, const struct lane_reply *reply)
 static void
 give_up(struct session *s, const char *exec_reply)
 {
-	struct multi *m = s->multi;
+	struct multi *m = s->rare->multi;
 
 	m->away = false;
 	session_lesson_fini(s);
@@ -241,10 +243,10 @@ give_up(struct session *s, const char *exec_reply)
 			session_reply(s, "+OK\r\n");
 		} else if (!s->own_ends || !last) {
 			session_reply(s, "+QUEUED\r\n");
-		} else if (s->instead != NULL) {
-			const char *instead = s->instead;
+		} else if (s->rare->instead != NULL) {
+			const char *instead = s->rare->instead;
 
-			s->instead = NULL;
+			session_rare(s)->instead = NULL;
 			session_reply(s, instead);
 		} else if (!s->exec_sent) {
 			session_reply(s, "+OK\r\n"); /* DISCARD */
@@ -262,8 +264,8 @@ give_up(struct session *s, const char *exec_reply)
 void
 session_multi_lost(struct session *s)
 {
-	struct multi *m = s->multi;
-	bool exec_is_out = s->own_ends && s->exec_sent && s->instead == NULL && !m->refused;
+	struct multi *m = s->rare->multi;
+	bool exec_is_out = s->own_ends && s->exec_sent && s->rare->instead == NULL && !m->refused;
 
 	if (s->multi_lost) {
 		return;
@@ -299,7 +301,7 @@ session_multi_give_up(struct session *s)
 void
 session_multi_room(struct session *s)
 {
-	struct multi *m = s->multi;
+	struct multi *m = s->rare->multi;
 	size_t at = 0;
 
 	if (!m->away) {

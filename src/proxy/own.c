@@ -116,11 +116,11 @@ send_wait(struct session *s, const struct command *cmd, const struct resp_reques
 		return DISPATCH_DONE;
 	}
 	s->info_asked = true;
-	s->wait_at = 0;
+	session_rare(s)->wait_at = 0;
 	d = session_forward(s, req->raw, LANE_READ);
 	if (d == DISPATCH_DONE && s->requester.unanswered > 0) {
 		s->waits_for_aof = cmd->arity == 4;
-		s->wait_for = replicas_wanted(req, s->waits_for_aof);
+		session_rare(s)->wait_for = replicas_wanted(req, s->waits_for_aof);
 		(void)session_wait_for(s, WAIT_REPLIES);
 	}
 	return d;
@@ -146,7 +146,7 @@ session_wait_info(struct session *s, const struct lane_reply *reply)
 	}
 	if (backend_is_process(s->backend, s->written_at, id) ||
 	    (reply->type == '-' && s->written_at == reply->process)) { /* may not ask */
-		s->wait_at = reply->process;
+		session_rare(s)->wait_at = reply->process;
 	}
 }
 
@@ -154,16 +154,16 @@ struct slice
 session_wait_answer(struct session *s, const struct lane_reply *reply)
 {
 	struct resp_cursor c = {reply->raw};
-	uint64_t wanted = s->wait_for;
+	uint64_t wanted = s->rare->wait_for;
 	struct resp_item item;
 
-	s->wait_for = 0;
+	session_rare(s)->wait_for = 0;
 	if (reply->local || !resp_cursor_next(&c, &item) ||
 	    item.type != (s->waits_for_aof ? RESP_ARRAY : RESP_INT)) {
 		return reply->raw; /* an error */
 	}
 	/* lost with its link and sent again it may have been answered by another server than INFO */
-	if (s->written_at != 0 && reply->process != s->wait_at) {
+	if (s->written_at != 0 && reply->process != s->rare->wait_at) {
 		s->written_at = 0;
 		return slice_str(s->waits_for_aof ? "*2\r\n:0\r\n:0\r\n" : ":0\r\n");
 	}

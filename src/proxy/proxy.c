@@ -77,8 +77,8 @@ look_at_session(struct proxy *p, struct session *s, uint64_t now)
 		log_peer(LOG_INFO, "a client that does not read its replies is closed");
 		session_close(s);
 	} else if (p->conf.client_timeout_ms != 0 && s->requester.unanswered == 0 &&
-		   s->holding == NULL && s->own_mode != OWN_RAW &&
-		   now - s->active_ms >= p->conf.client_timeout_ms) {
+		   s->rare->holding == NULL && s->own_mode != OWN_RAW &&
+		   (now / 1000 - s->active_s) * 1000 >= p->conf.client_timeout_ms) {
 		p->stats.idle++;
 		session_close(s);
 	}

@@ -102,18 +102,8 @@ struct identity {
 	uint8_t protocol;
 };
 
-struct session {
-	uint32_t magic;
-	struct list link;
-	struct proxy *proxy; /* borrowed (outlives its sessions) */
-	struct backend
-	    *backend;      /* borrowed (outlives it): the proxy's, or a place of its readers */
-	struct conn *conn; /* owned */
-	struct requester requester;
-	struct resp_request_scanner scan;
-	struct lane *lane; /* ref: the shared one, or NULL until it is needed */
-	struct lane *own;  /* owned, or NULL */
-	struct identity id;
+/* What an idle client does not need: there may be many of them. */
+struct session_rare {
 	struct login *login;     /* owned: AUTH, HELLO or SELECT waits for its reply */
 	struct raw *raw;         /* owned: OWN_RAW's state */
 	struct multi *multi;     /* owned: OWN_MULTI's, from MULTI on */
@@ -123,37 +113,55 @@ struct session {
 	char *name;          /* owned: CLIENT SETNAME */
 	char *lib_name, *lib_version; /* owned: CLIENT SETINFO */
 	struct client_filter *filter; /* owned: of the CLIENT LIST or KILL that is due */
-	uint64_t created_ms;
-	uint32_t sent_seen; /* conn_sent_total, its lower half, a second ago … */
-	uint32_t stuck_s;   /* … since when it has not grown, although something waits */
-	uint64_t number;    /* CLIENT ID */
-	uint64_t active_ms;
-	unsigned written_at; /* lane_reply.process of a write that no WAIT has confirmed, or 0 */
+	uint64_t wait_for; /* how many replicas the WAIT that is due asked for; 0: none is due */
 	unsigned
 	    wait_at; /* lane_reply.process of who took the writes and may count for WAIT, or 0 */
-	uint64_t wait_for;   /* how many replicas the WAIT that is due asked for; 0: none is due */
+};
+
+/* All zero: nothing of that is there. */
+extern const struct session_rare session_no_rare;
+
+struct session {
+	uint32_t magic;
+	unsigned written_at; /* lane_reply.process of a write that no WAIT has confirmed, or 0 */
+	struct list link;
+	struct proxy *proxy; /* borrowed (outlives its sessions) */
+	struct backend
+	    *backend;      /* borrowed (outlives it): the proxy's, or a place of its readers */
+	struct conn *conn; /* owned */
+	struct requester requester;
+	struct resp_request_scanner scan;
+	struct lane *lane;               /* ref: the shared one, or NULL until it is needed */
+	struct lane *own;                /* owned, or NULL */
+	const struct session_rare *rare; /* owned, or session_no_rare; changed by session_rare() */
+	struct identity id;
+	uint64_t number;    /* CLIENT ID */
+	uint32_t created_s; /* clock_mono_ms … */
+	uint32_t active_s;
+	uint32_t sent_seen;  /* conn_sent_total, its lower half, a second ago … */
+	uint32_t stuck_s;    /* … since when it has not grown, although something waits */
 	uint16_t asked;      /* the present request's command: metrics_command */
 	uint8_t door;        /* enum proxy_door */
 	uint8_t wait;        /* enum session_wait */
 	uint8_t own_mode;    /* enum session_own */
 	uint8_t large_reads; /* to come, see SESSION_LARGE_READS */
-	bool eof;            /* the client sends no more */
-	bool in_reply;       /* it has a part of one */
-	bool closing;        /* gone after the replies that are due */
-	bool ending;         /* gone once those that wait for replicas are written */
-	bool watch_lost;     /* EXEC must fail: what was watched is not known any more */
-	bool multi_lost;     /* EXEC must fail: the transaction's connection is gone */
-	bool own_ends;       /* with the reply that is due the own lane is done with */
-	bool own_sticky;     /* it may not go back */
+	bool eof : 1;        /* the client sends no more */
+	bool in_reply : 1;   /* it has a part of one */
+	bool closing : 1;    /* gone after the replies that are due */
+	bool ending : 1;     /* gone once those that wait for replicas are written */
+	bool watch_lost : 1; /* EXEC must fail: what was watched is not known any more */
+	bool multi_lost : 1; /* EXEC must fail: the transaction's connection is gone */
+	bool own_ends : 1;   /* with the reply that is due the own lane is done with */
+	bool own_sticky : 1; /* it may not go back */
 	bool
-	    unknown_asked; /* the last request is a command that the table does not know, and all that keeps the own lane */
-	bool multi_asked;   /* the next reply is MULTI's */
-	bool exec_sent;     /* the last request of the own lane is EXEC */
-	bool no_evict;      /* CLIENT NO-EVICT: to be shown only */
-	bool info_due;      /* the next reply is INFO's for the client */
-	bool multi_dirty;   /* EXEC must fail: something in it was refused here */
-	bool waits_for_aof; /* the WAIT that is due is WAITAOF */
-	bool info_asked;    /* the next reply is INFO's, for it: see wait_at */
+	    unknown_asked : 1; /* the last request is a command that the table does not know, and all that keeps the own lane */
+	bool multi_asked : 1;   /* the next reply is MULTI's */
+	bool exec_sent : 1;     /* the last request of the own lane is EXEC */
+	bool no_evict : 1;      /* CLIENT NO-EVICT: to be shown only */
+	bool info_due : 1;      /* the next reply is INFO's for the client */
+	bool multi_dirty : 1;   /* EXEC must fail: something in it was refused here */
+	bool waits_for_aof : 1; /* the WAIT that is due is WAITAOF */
+	bool info_asked : 1;    /* the next reply is INFO's, for it: see wait_at */
 };
 
 enum dispatch {
@@ -172,6 +180,8 @@ struct slice session_wait_answer(struct session *s, const struct lane_reply *rep
 /* A client came through `door`; the conn is the session's from here. */
 void session_new(struct proxy *p, struct conn *c, enum proxy_door door);
 void session_close(struct session *s);
+/* To change it. */
+struct session_rare *session_rare(struct session *s);
 /* Answers as Redis would and closes once the reply is sent. */
 void session_close_with(struct session *s, const char *reply);
 /* No more requests; ends when all is answered. */

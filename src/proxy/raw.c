@@ -41,11 +41,11 @@ struct raw {
 void
 session_raw_fini(struct session *s)
 {
-	if (s->raw != NULL) {
-		subs_fini(&s->raw->subs);
-		buf_fini(&s->raw->asked);
-		free(s->raw);
-		s->raw = NULL;
+	if (s->rare->raw != NULL) {
+		subs_fini(&s->rare->raw->subs);
+		buf_fini(&s->rare->raw->asked);
+		free(s->rare->raw);
+		session_rare(s)->raw = NULL;
 	}
 }
 
@@ -54,8 +54,8 @@ session_sub_count(const struct session *s, unsigned kind)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; s->raw != NULL && i < subs_count(&s->raw->subs); i++) {
-		n += kind == SUBS_KINDS || subs_at(&s->raw->subs, i)->kind == kind;
+	for (size_t i = 0; s->rare->raw != NULL && i < subs_count(&s->rare->raw->subs); i++) {
+		n += kind == SUBS_KINDS || subs_at(&s->rare->raw->subs, i)->kind == kind;
 	}
 	return n;
 }
@@ -63,13 +63,14 @@ session_sub_count(const struct session *s, unsigned kind)
 bool
 session_is_monitor(const struct session *s)
 {
-	return s->raw != NULL && s->raw->monitor;
+	return s->rare->raw != NULL && s->rare->raw->monitor;
 }
 
 uint64_t
 session_raw_lost_ms(const struct session *s, uint64_t now_ms)
 {
-	return s->raw != NULL && s->raw->lost_ms != 0 ? now_ms - s->raw->lost_ms : 0;
+	return s->rare->raw != NULL && s->rare->raw->lost_ms != 0 ? now_ms - s->rare->raw->lost_ms
+								  : 0;
 }
 
 /* ---- requests ---- */
@@ -78,7 +79,7 @@ session_raw_lost_ms(const struct session *s, uint64_t now_ms)
 static uint64_t
 replies_to(const struct session *s, const struct command *cmd, const struct resp_request *req)
 {
-	const struct subs *subs = &s->raw->subs;
+	const struct subs *subs = &s->rare->raw->subs;
 	enum subs_kind kind = SUBS_CHANNEL;
 	uint64_t n = 0;
 
@@ -108,8 +109,8 @@ begin(struct session *s)
 		lane_want(&s->requester, s->own);
 		return session_wait_for(s, WAIT_ROOM);
 	}
-	s->raw = xcalloc(1, sizeof(*s->raw));
-	buf_init(&s->raw->asked, ASKED_BYTES_MAX);
+	session_rare(s)->raw = xcalloc(1, sizeof(*s->rare->raw));
+	buf_init(&s->rare->raw->asked, ASKED_BYTES_MAX);
 	s->own_mode = OWN_RAW;
 	lane_set_pinned(s->own, true);
 	lane_set_raw(s->own, true);
@@ -120,7 +121,7 @@ begin(struct session *s)
 static bool
 is_away(const struct session *s)
 {
-	return s->raw->lost_ms != 0 || !lane_is_ready(s->own);
+	return s->rare->raw->lost_ms != 0 || !lane_is_ready(s->own);
 }
 
 /* Sends our mark and waits for it. */
@@ -132,12 +133,12 @@ send_mark(struct session *s)
 	if (is_away(s)) {
 		return session_wait_for(s, WAIT_ROOM);
 	}
-	if (s->raw->marked) {
+	if (s->rare->raw->marked) {
 		return session_wait_for(s, WAIT_REPLIES);
 	}
 	d = session_forward(s, SLICE_LIT(mark_request), 0);
 	if (d == DISPATCH_DONE) {
-		s->raw->marked = true;
+		s->rare->raw->marked = true;
 		return session_wait_for(s, WAIT_REPLIES);
 	}
 	return d;
@@ -146,13 +147,14 @@ send_mark(struct session *s)
 enum dispatch
 session_raw_settle(struct session *s)
 {
-	return s->raw->due == 0 || s->raw->forever ? DISPATCH_DONE : send_mark(s);
+	return s->rare->raw->due == 0 || s->rare->raw->forever ? DISPATCH_DONE : send_mark(s);
 }
 
 bool
 session_raw_may_leave(const struct session *s)
 {
-	return subs_count(&s->raw->subs) == 0 && !s->raw->monitor && !s->raw->forever;
+	return subs_count(&s->rare->raw->subs) == 0 && !s->rare->raw->monitor &&
+	       !s->rare->raw->forever;
 }
 
 enum dispatch
@@ -168,7 +170,7 @@ cannot_be_confirmed(const struct session *s, const struct command *cmd)
 	if (cmd != NULL && (cmd->flags & CMD_PUBSUB) != 0) {
 		return cmd->id == CMD_NONE; /* CLIENT REPLY */
 	}
-	return (s->id.protocol >= 3 || s->raw->monitor) &&
+	return (s->id.protocol >= 3 || s->rare->raw->monitor) &&
 	       (cmd == NULL || (cmd->flags & (CMD_WRITE | CMD_OWN)) != 0);
 }
 
@@ -185,7 +187,7 @@ forget_asked(struct raw *r)
 static void
 note(struct session *s, const struct command *cmd, const struct resp_request *req)
 {
-	struct raw *r = s->raw;
+	struct raw *r = s->rare->raw;
 	uint64_t replies = replies_to(s, cmd, req);
 	bool names = cmd != NULL && cmd->id >= CMD_SUBSCRIBE && cmd->id <= CMD_SUNSUBSCRIBE &&
 		     req->argc > 1 && !r->monitor;
@@ -200,7 +202,7 @@ session_raw_command(struct session *s, const struct command *cmd, const struct r
 	bool is_pubsub = cmd != NULL && (cmd->flags & CMD_PUBSUB) != 0;
 	enum dispatch d;
 
-	if (s->raw == NULL) {
+	if (s->rare->raw == NULL) {
 		d = begin(s);
 		if (d != DISPATCH_DONE) {
 			return d;
@@ -226,9 +228,9 @@ session_raw_command(struct session *s, const struct command *cmd, const struct r
 		session_count_local(s, false);
 		note(s, cmd, req);
 		if (is_pubsub && cmd->id == CMD_MONITOR) {
-			s->raw->monitor = true;
+			s->rare->raw->monitor = true;
 		} else if (is_pubsub && cmd->id == CMD_NONE) {
-			s->raw->forever = true;
+			s->rare->raw->forever = true;
 		}
 	}
 	return d;
@@ -239,7 +241,7 @@ session_raw_command(struct session *s, const struct command *cmd, const struct r
 static void
 on_mark(struct session *s)
 {
-	struct raw *r = s->raw;
+	struct raw *r = s->rare->raw;
 
 	r->marked = false;
 	r->due = 0;
@@ -254,7 +256,7 @@ on_mark(struct session *s)
 static bool
 is_ours(struct session *s, struct slice raw, enum subs_message m)
 {
-	struct raw *r = s->raw;
+	struct raw *r = s->rare->raw;
 
 	if (r->swallow > 0 &&
 	    (m == SUBS_SUBSCRIBED || m == SUBS_UNSUBSCRIBED || (r->monitor && m == SUBS_OTHER))) {
@@ -271,7 +273,7 @@ is_ours(struct session *s, struct slice raw, enum subs_message m)
 void
 session_raw_reply(struct session *s, const struct lane_reply *reply)
 {
-	struct raw *r = s->raw;
+	struct raw *r = s->rare->raw;
 	enum subs_kind kind;
 	struct slice name;
 	enum subs_message m = SUBS_PUSHED;
@@ -302,7 +304,8 @@ session_raw_reply(struct session *s, const struct lane_reply *reply)
 bool
 session_raw_is_settled(const struct session *s)
 {
-	return s->raw == NULL || (s->raw->due == 0 && s->raw->swallow == 0 && !s->raw->marked);
+	return s->rare->raw == NULL ||
+	       (s->rare->raw->due == 0 && s->rare->raw->swallow == 0 && !s->rare->raw->marked);
 }
 
 /* ---- failover ---- */
@@ -310,7 +313,7 @@ session_raw_is_settled(const struct session *s)
 void
 session_raw_lost(struct session *s)
 {
-	struct raw *r = s->raw;
+	struct raw *r = s->rare->raw;
 
 	if (r->forever || r->lost_asked || (s->eof && s->conn != NULL)) {
 		session_close(s); /* what is due cannot be told apart from what was answered */
@@ -328,7 +331,7 @@ session_raw_lost(struct session *s)
 void
 session_raw_room(struct session *s)
 {
-	struct raw *r = s->raw;
+	struct raw *r = s->rare->raw;
 	struct buf out;
 	size_t replies = 0;
 	int err;

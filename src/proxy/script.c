@@ -18,10 +18,10 @@ struct lesson {
 void
 session_lesson_fini(struct session *s)
 {
-	if (s->lesson != NULL) {
-		buf_fini(&s->lesson->body);
-		free(s->lesson);
-		s->lesson = NULL;
+	if (s->rare->lesson != NULL) {
+		buf_fini(&s->rare->lesson->body);
+		free(s->rare->lesson);
+		session_rare(s)->lesson = NULL;
 	}
 }
 
@@ -54,11 +54,11 @@ session_script_command(struct session *s, const struct command *cmd, const struc
 	}
 	d = session_own_command(s, cmd, req, false);
 	if (d == DISPATCH_DONE && s->requester.unanswered > 0) {
-		s->lesson = xcalloc(1, sizeof(*s->lesson));
-		s->lesson->forget = cmd->id == CMD_SCRIPT_FLUSH;
-		buf_init(&s->lesson->body, RESP_WHOLE_MAX);
+		session_rare(s)->lesson = xcalloc(1, sizeof(*s->rare->lesson));
+		s->rare->lesson->forget = cmd->id == CMD_SCRIPT_FLUSH;
+		buf_init(&s->rare->lesson->body, RESP_WHOLE_MAX);
 		(void)session_wait_for(s, WAIT_REPLIES);
-		if (buf_add_slice(&s->lesson->body, body) < 0) {
+		if (buf_add_slice(&s->rare->lesson->body, body) < 0) {
 			session_lesson_fini(s);
 		}
 	}
@@ -70,10 +70,10 @@ session_lesson_answered(struct session *s, bool ok)
 {
 	struct scripts *scripts = backend_scripts(s->backend);
 
-	if (s->lesson != NULL && ok && s->lesson->forget) {
+	if (s->rare->lesson != NULL && ok && s->rare->lesson->forget) {
 		scripts_clear(scripts);
-	} else if (s->lesson != NULL && ok) {
-		scripts_add(scripts, buf_slice(&s->lesson->body));
+	} else if (s->rare->lesson != NULL && ok) {
+		scripts_add(scripts, buf_slice(&s->rare->lesson->body));
 	}
 	session_lesson_fini(s);
 }

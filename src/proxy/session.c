@@ -24,6 +24,28 @@
 #define CLOSE_FLUSH_MS    5000
 #define WAITING_BYTES_MAX ((size_t)16 * 1024)
 
+/* ---- what few need ---- */
+
+const struct session_rare session_no_rare;
+
+struct session_rare *
+session_rare(struct session *s)
+{
+	if (s->rare == &session_no_rare) {
+		s->rare = xcalloc(1, sizeof(*s->rare));
+	}
+	return (struct session_rare *)(uintptr_t)s->rare; /* ours alone: not const */
+}
+
+static void
+free_rare(struct session *s)
+{
+	if (s->rare != &session_no_rare) {
+		free((void *)(uintptr_t)s->rare);
+		s->rare = &session_no_rare;
+	}
+}
+
 /* ---- end ---- */
 
 static void
@@ -50,11 +72,11 @@ leave(struct session *s)
 	session_lesson_fini(s);
 	session_holding_fini(s);
 	identity_fini(&s->id);
-	free(s->name);
-	free(s->lib_name);
-	free(s->lib_version);
-	s->name = s->lib_name = s->lib_version = NULL;
+	free(s->rare->name);
+	free(s->rare->lib_name);
+	free(s->rare->lib_version);
 	session_filter_fini(s);
+	free_rare(s);
 	list_del(&s->link);
 	p->session_count--;
 	proxy_count(p);
@@ -80,7 +102,7 @@ session_close_with(struct session *s, const char *reply)
 		return;
 	}
 	session_reply(s, reply);
-	if (s->conn != NULL && s->holding != NULL) {
+	if (s->conn != NULL && s->rare->holding != NULL) {
 		s->closing = s->ending = true;
 		conn_pause(s->conn, true);
 	} else if (s->conn != NULL) {
@@ -104,7 +126,7 @@ void
 session_drain(struct session *s)
 {
 	s->closing = true;
-	if ((s->requester.unanswered == 0 && s->filter == NULL) || s->own_mode == OWN_RAW) {
+	if ((s->requester.unanswered == 0 && s->rare->filter == NULL) || s->own_mode == OWN_RAW) {
 		session_close_with(s, "");
 	} else if (!resp_request_is_streaming(&s->scan)) {
 		conn_pause(s->conn, true);
@@ -145,7 +167,7 @@ session_write(struct session *s, struct slice bytes)
 	if (s->ending) {
 		return; /* its last word was said */
 	}
-	if (s->holding != NULL) {
+	if (s->rare->holding != NULL) {
 		session_hold(s, bytes);
 	} else {
 		session_put(s, bytes);
@@ -166,7 +188,7 @@ session_replyf(struct session *s, const char *fmt, ...)
 
 	buf_init(&held, 0);
 	va_start(ap, fmt);
-	if (buf_vaddf(s->holding != NULL ? &held : conn_out(s->conn), fmt, ap) == 0) {
+	if (buf_vaddf(s->rare->holding != NULL ? &held : conn_out(s->conn), fmt, ap) == 0) {
 		conn_flush(s->conn);
 	}
 	va_end(ap);
@@ -196,17 +218,21 @@ session_read_on(struct session *s)
 static void
 after_reply(struct session *s, const struct lane_reply *reply)
 {
-	if (s->login != NULL && s->requester.unanswered == 0) {
+	if (s->rare->login != NULL && s->requester.unanswered == 0) {
 		session_login_answered(s, reply->type != '-');
 	}
-	if (s->lesson != NULL && s->requester.unanswered == 0) {
+	if (s->rare->lesson != NULL && s->requester.unanswered == 0) {
 		session_lesson_answered(s, reply->type != '-');
 	}
 	if (s->own != NULL) {
 		session_own_answered(s, reply);
 	}
-	if (s->conn == NULL || s->requester.unanswered > 0 || s->filter != NULL) {
+	if (s->conn == NULL || s->requester.unanswered > 0 || s->rare->filter != NULL) {
 		return;
+	}
+	if (s->rare != &session_no_rare &&
+	    memcmp(s->rare, &session_no_rare, sizeof(*s->rare)) == 0) {
+		free_rare(s);
 	}
 	if (s->closing || s->eof) {
 		session_close_with(s, "");
@@ -256,22 +282,22 @@ on_reply(void *owner, const struct lane_reply *reply)
 	if (!reply->read && !reply->local && reply->type != '-' && s->written_at == 0) {
 		s->written_at = reply->process;
 	}
-	if (s->login != NULL) {
+	if (s->rare->login != NULL) {
 		session_write_login(s, reply->raw);
-	} else if (s->filter != NULL) {
+	} else if (s->rare->filter != NULL) {
 		session_clients_answer(s, reply);
 	} else if (s->info_due) {
 		session_info_answer(s, reply);
-	} else if (s->wait_for > 0) {
+	} else if (s->rare->wait_for > 0) {
 		session_write(s, session_wait_answer(s, reply));
-	} else if (s->instead == NULL && is_acknowledgment(s, reply)) {
+	} else if (s->rare->instead == NULL && is_acknowledgment(s, reply)) {
 		session_hold_write(s, reply);
-	} else if (s->instead == NULL) {
+	} else if (s->rare->instead == NULL) {
 		session_write(s, reply->raw);
 	} else if (reply->last) {
-		const char *instead = s->instead;
+		const char *instead = s->rare->instead;
 
-		s->instead = NULL;
+		session_rare(s)->instead = NULL;
 		session_reply(s, instead);
 	}
 	if (!reply->last && s->large_reads > 0) {
@@ -287,10 +313,10 @@ on_lane_room(void *owner)
 {
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 
-	if (s->conn != NULL && s->raw != NULL) {
+	if (s->conn != NULL && s->rare->raw != NULL) {
 		session_raw_room(s);
 	}
-	if (s->conn != NULL && s->multi != NULL) {
+	if (s->conn != NULL && s->rare->multi != NULL) {
 		session_multi_room(s);
 	}
 	if (s->conn != NULL && s->wait == WAIT_ROOM) {
@@ -612,7 +638,7 @@ on_data(struct conn *c, void *owner, struct slice in)
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 	size_t at = 0;
 
-	s->active_ms = backend_tick(s->backend) / 1000;
+	s->active_s = (uint32_t)(backend_tick(s->backend) / 1000000);
 	while (at < in.len && s->wait == WAIT_NOTHING) {
 		size_t used = 0;
 		enum dispatch d;
@@ -696,8 +722,9 @@ session_new(struct proxy *p, struct conn *c, enum proxy_door door)
 	    .backend = door == DOOR_READ ? readers_next(p->readers) : p->backend,
 	    .id = {.protocol = 2},
 	    .number = p->share != NULL ? share_next(p->share) : p->next_id++,
-	    .created_ms = clock_mono_ms()};
-	s->active_ms = s->created_ms;
+	    .rare = &session_no_rare,
+	    .created_s = (uint32_t)(clock_mono_ms() / 1000)};
+	s->active_s = s->created_s;
 	requester_init(&s->requester, &requester_ops, s);
 	resp_request_init(&s->scan);
 	s->conn = c;

@@ -66,12 +66,12 @@ has_nul(struct slice s)
 void
 session_login_answered(struct session *s, bool ok)
 {
-	struct login *l = s->login;
+	struct login *l = s->rare->login;
 
-	s->login = NULL;
 	if (l == NULL) {
 		return;
 	}
+	session_rare(s)->login = NULL;
 	if (ok) {
 		identity_fini(&s->id);
 		s->id = l->next;
@@ -85,8 +85,8 @@ session_login_answered(struct session *s, bool ok)
 			lane_set_key(s->own, &key);
 		}
 		if (l->name != NULL) {
-			free(s->name);
-			s->name = l->name;
+			free(s->rare->name);
+			session_rare(s)->name = l->name;
 			l->name = NULL;
 		}
 	}
@@ -104,7 +104,7 @@ session_write_login(struct session *s, struct slice raw)
 	const uint8_t *at = NULL, *end = raw.ptr + raw.len;
 	struct slice head;
 
-	if (s->login != NULL && s->login->is_hello) {
+	if (s->rare->login != NULL && s->rare->login->is_hello) {
 		at = memmem(raw.ptr, raw.len, id, sizeof(id) - 1);
 	}
 	if (at == NULL) {
@@ -135,7 +135,7 @@ ask(struct session *s, struct login *l, struct slice raw)
 		l->lane = lane_shared(s->backend, &key);
 		lane = l->lane;
 	}
-	s->login = l;
+	session_rare(s)->login = l;
 	if (lane_is_full(&s->requester, lane)) {
 		session_login_answered(s, false);
 		return session_wait_for(s, WAIT_ROOM);
@@ -250,7 +250,7 @@ on_hello(struct session *s, const struct resp_request *req)
 	if (read_hello(s, req, l, &out)) {
 		d = ask(s, l, buf_slice(&out));
 	} else {
-		s->login = l;
+		session_rare(s)->login = l;
 		session_login_answered(s, false);
 	}
 	buf_fini(&out);
@@ -275,8 +275,9 @@ static void
 on_setinfo(struct session *s, const struct resp_request *req)
 {
 	struct slice name = req->argv[2], value = req->argv[3];
-	char **field = slice_caseeq(name, "LIB-NAME")  ? &s->lib_name
-		       : slice_caseeq(name, "LIB-VER") ? &s->lib_version
+	bool is_name = slice_caseeq(name, "LIB-NAME");
+	char **field = slice_caseeq(name, "LIB-NAME")  ? &session_rare(s)->lib_name
+		       : slice_caseeq(name, "LIB-VER") ? &session_rare(s)->lib_version
 						       : NULL;
 
 	if (field == NULL) {
@@ -285,7 +286,7 @@ on_setinfo(struct session *s, const struct resp_request *req)
 	} else if (!session_is_good_name(value)) {
 		session_replyf(s,
 		    "-ERR %s cannot contain spaces, newlines or special characters.\r\n",
-		    field == &s->lib_name ? "lib-name" : "lib-ver");
+		    is_name ? "lib-name" : "lib-ver");
 	} else {
 		free(*field);
 		*field = value.len > 0 ? dup_arg(value) : NULL;
@@ -315,12 +316,12 @@ on_client(struct session *s, const struct resp_request *req)
 			session_reply(s, bad_name);
 			return DISPATCH_DONE;
 		}
-		free(s->name);
-		s->name = req->argv[2].len > 0 ? dup_arg(req->argv[2]) : NULL;
+		free(s->rare->name);
+		session_rare(s)->name = req->argv[2].len > 0 ? dup_arg(req->argv[2]) : NULL;
 		session_reply(s, "+OK\r\n");
 	} else if (slice_caseeq(sub, "GETNAME")) {
-		if (s->name != NULL) {
-			session_replyf(s, "$%zu\r\n%s\r\n", strlen(s->name), s->name);
+		if (s->rare->name != NULL) {
+			session_replyf(s, "$%zu\r\n%s\r\n", strlen(s->rare->name), s->rare->name);
 		} else {
 			session_reply(s, s->id.protocol >= 3 ? "_\r\n" : "$-1\r\n");
 		}
@@ -365,8 +366,10 @@ on_reset(struct session *s)
 	lane_release(&s->lane);
 	identity_fini(&s->id);
 	s->id = (struct identity){.protocol = 2};
-	free(s->name);
-	s->name = NULL;
+	if (s->rare->name != NULL) {
+		free(s->rare->name);
+		session_rare(s)->name = NULL;
+	}
 	s->no_evict = false;
 	session_reply(s, "+RESET\r\n");
 	return DISPATCH_DONE;

@@ -63,11 +63,11 @@ struct resp_request {
 
 /* Embedded in the session. */
 struct resp_request_scanner {
-	uint64_t args_left; /* in pieces: arguments not begun yet */
 	uint64_t bulk_left; /* in pieces: bytes to come of the present one, its CRLF included */
 	uint64_t total;     /* in pieces: bytes so far */
-	uint32_t need;      /* not worth looking before so many bytes are there */
-	bool streaming;
+	uint32_t args_left; /* in pieces: arguments not begun yet; at most RESP_ARGS_MAX */
+	uint32_t need : 31; /* not worth looking before so many bytes are there */
+	uint32_t streaming : 1;
 };
 
 void resp_request_init(struct resp_request_scanner *s);
