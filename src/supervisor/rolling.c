@@ -578,7 +578,7 @@ refuse(struct supervisor *s, bool ordered, struct errmsg *err)
 			up++;
 		}
 	}
-	if (up == 1 && !hosts_are_several(s)) {
+	if (up == 1 && s->host_count <= 1) {
 		errmsg_set(err,
 		    "%s is the only redis server that is to run, so nobody could take over while "
 		    "it "
