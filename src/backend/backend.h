@@ -47,7 +47,8 @@ struct backend_conf {
 	bool any_role;           /* a replica will do: what is sent only reads */
 	struct metrics *metrics; /* borrowed: shared with another backend; NULL: its own */
 	struct scripts *scripts; /* likewise */
-	const struct backend_near *near; /* requests go there over the socket if that can be; borrowed (outlives the backend) */
+	const struct backend_near *
+	    near; /* requests go there over the socket if that can be; borrowed (outlives the backend) */
 	size_t near_count;
 	const char *client_name; /* what our links are called in CLIENT LIST; borrowed, static */
 };
