@@ -298,8 +298,9 @@ def test_monitor_and_subscribe(served):
     with Events(served, "/api/v1/monitor", f"/api/v1/monitor?target={served.master()}&seconds=60&max=100000") as e:
         with served.wire() as w:
             seen = []
-            w("SET", "mon", odd)
+            # the head of the answer comes before the server has begun to tell
             while not any(line["command"][:2] == ["SET", "mon"] for line in seen):
+                w("SET", "mon", odd)
                 seen.append(e.until(["line"])["line"])
         line = next(x for x in seen if x["command"][:2] == ["SET", "mon"])
         assert base64.b64decode(line["command"][2]["base64"]) == odd and line["db"] == 0
