@@ -14,7 +14,7 @@ from harness import Cases
 from hosts import Hosts
 from netlab import Lab, Unable
 from waiting import wait_until
-from wire import Wire, WireError
+from wire import Http, Wire, WireError
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
@@ -22,7 +22,11 @@ pytestmark = pytest.mark.xdist_group("hosts")
 @pytest.fixture(scope="module")
 def _hosts(request):
     cases = Cases(request.node.name)
-    yield Hosts(cases, options={"proxy.durability": 1}, tls=True).start()
+    hosts = Hosts(cases, options={"proxy.durability": 1, "http.allow_open": "yes"}, tls=True)
+    for h in hosts.all:
+        h.options.update({"http.listen": f"{h.address}:{h.ports.http}", "proxy.read_listen": f"{h.address}:{h.ports.extra + 1}"})
+        hosts.write_file(h.ini, h.options)
+    yield hosts.start()
     faults = cases.finish(failed=False)
     if faults:
         pytest.fail("after the tests:\n" + "\n".join(faults), pytrace=False)
@@ -68,6 +72,16 @@ def test_people_and_workers_elsewhere_come_in_with_one(hosts):
     wait_until(lambda: Wire(port, host=h.address)("SET", "alone", "1") == "OK", "the worker alone serves", ignore=(OSError, WireError))
     run.signal(15)
     run.wait()
+
+
+def test_every_door_of_every_host_leads_through(hosts):
+    master = hosts.wait_agreed()
+    assert master.wire()("SET", "door", "1") == "OK"
+    for h in hosts.all:
+        with Http(h.ports.http, host=h.address) as web:
+            assert web.get("/GET/door").json == {"GET": "1"}
+        read = Wire(h.ports.extra + 1, host=h.address)
+        wait_until(lambda read=read: read("GET", "door") == b"1", "the read door")
 
 
 def test_a_master_process_that_dies(hosts, measured):
