@@ -221,6 +221,7 @@ websocket_close(struct websocket *ws, uint16_t code, const char *reason)
 	if (wslay_event_queue_close(ws->ctx, code, (const uint8_t *)reason, strlen(reason)) == 0) {
 		(void)write_queued(ws);
 	}
+	buf_fini(&ws->message); /* its end is not waited for */
 }
 
 uint16_t

@@ -136,6 +136,7 @@ static const struct fsm_row rows[] = {
     {SESSION_LINGERING, SESSION_EOF, NULL, end_session, SESSION_GONE, "both sides said all"},
     {SESSION_IDLE, SESSION_LATE, is_reading_slowly, note_time, FSM_SAME,
 	"it still reads the answer"},
+    {SESSION_IDLE, SESSION_LATE, is_stuck, end_stuck, SESSION_GONE, "it does not read"},
     {SESSION_IDLE, SESSION_LATE, NULL, end_session, SESSION_GONE, "idle for too long"},
     {SESSION_READING, SESSION_LATE, NULL, refuse_late, FSM_SAME, "too slow: 408"},
     {SESSION_SERVING, SESSION_LATE, is_stuck, end_stuck, SESSION_GONE, "it does not read"},

@@ -159,6 +159,9 @@ take(struct conn *c, struct session *s, struct slice in)
 		done = ws_take(s, in);
 		if (s->state == SESSION_WEBSOCKET && !session_account(s) && ws_held(s->ws) > 0) {
 			ws_close(s, WS_TRY_AGAIN, "too many large messages at once; try again");
+			if (s->state != SESSION_GONE) {
+				(void)session_account(s); /* what it held is free for others */
+			}
 		}
 		return s->state < SESSION_CLOSING ? done : in.len;
 	}
@@ -194,6 +197,10 @@ take(struct conn *c, struct session *s, struct slice in)
 		take_fault(s, (struct http_fault){.status = 503,
 				  .why = "too many large requests at once; try again",
 				  .warns = true});
+		http_reader_fini(&s->reader); /* what it held is free for others */
+		if (s->state != SESSION_GONE) {
+			(void)session_account(s);
+		}
 		return in.len;
 	}
 	return done;
