@@ -42,7 +42,7 @@ RESP = {
     "binary": b"\x00\xff\xfe\x80" * 64 + b"\r\n",
     "tls_hello": bytes.fromhex("16030100f8010000f40303") + bytes(240),
     "http": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "too_many_arguments": b"*1073741825\r\n",
+    "too_many_arguments": b"*2147483648\r\n",
     "a_count_beyond_64_bits": b"*99999999999999999999999\r\n",
     "no_count": b"*abc\r\n",
     "bulk_beyond_the_limit": b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n" % (MAX * 4),
