@@ -247,6 +247,22 @@ def test_the_masters_host_stands_still(hosts):
     assert hosts.check(load) == ([], [], [])
 
 
+def test_a_failover_of_sentinels_own(hosts):
+    """Should it come to that: each supervisor has its replica stop following the old master as soon as it hears of it, before anybody is promoted."""
+    master = hosts.wait_agreed()
+    sentinel = master.sentinel("sentinel-1", username="holdfast", password=hosts.secret)
+    load = hosts.history(prefix="own").start()
+    load.wait_progress()
+    # it knows of the replicas once it has asked again
+    wait_until(lambda: sentinel.execute_command("SENTINEL", "FAILOVER", "main"), "Sentinel's failover", ignore=(redis.ResponseError,))
+    now = wait_until(lambda: (m := hosts.wait_agreed()) is not master and m, "another master")
+    said = {h.name: "follows" in h.run.err and "no more, which Sentinel is about to replace" in h.run.err for h in hosts.but(master)}
+    assert all(said.values()), said
+    load.wait_progress()
+    load.stop()
+    assert hosts.check(load) == ([], [], []) and hosts.wait_agreed() is now
+
+
 def test_a_link_that_flaps(hosts):
     """A replica's: nobody takes over anything. The master's: whoever is it, nothing is lost."""
     rng = random.Random(5)
