@@ -345,13 +345,53 @@ is_working(const struct unit *u, uint64_t silent_ms)
 	return worked_ms >= silent_ms / SILENT_ROUNDS / BUSY_SHARE || procfs_is_runnable(pid);
 }
 
-/* As long as the master works, the sentinels are not to take its silence for death either. */
+/* What the sentinel at that address waits for; 0: it does not tell. */
+static uint64_t
+patience_of(const struct supervisor *s, const struct endpoint *sentinel)
+{
+	for (size_t i = 0; i < watcher_count(s->watcher); i++) {
+		const struct watcher_sentinel *v = watcher_get(s->watcher, i);
+
+		if (endpoint_equal(&v->at, sentinel)) {
+			return v->connected && v->knows ? v->down_after_ms : 0;
+		}
+	}
+	return 0;
+}
+
+/*
+ * As long as the master works, the sentinels are not to take its silence for death either: those of its host are told so by its supervisor, and
+ * those of other hosts by theirs, which see it there.
+ */
 uint64_t
 servers_down_after_ms(const struct supervisor *s)
 {
+	for (size_t i = 0; s->master == NULL && s->master_known && i < s->host_count; i++) {
+		const struct host *h = &s->hosts[i];
+
+		if (!h->self && endpoint_equal(&h->redis, &s->master_at.at)) {
+			return MAX(s->conf->sentinel_down_after_ms, patience_of(s, &h->sentinel));
+		}
+	}
 	return s->master != NULL && s->master->is_busy
 		   ? MAX(s->conf->sentinel_down_after_ms, s->conf->redis_busy_ms)
 		   : s->conf->sentinel_down_after_ms;
+}
+
+void
+servers_follow_patience(struct supervisor *s)
+{
+	uint64_t wanted = servers_down_after_ms(s), has;
+
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+
+		has = u->kind == UNIT_SENTINEL ? patience_of(s, &u->at) : 0;
+		if (has != 0 && has != wanted && unit_is_ready(u)) {
+			reload_down_after(s);
+			return;
+		}
+	}
 }
 
 static void

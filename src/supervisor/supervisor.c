@@ -113,6 +113,9 @@ static void
 on_watch_change(void *arg, size_t i, const struct watcher_sentinel *view)
 {
 	suspect_on_sentinel(arg, view);
+	if (hosts_are_several(arg)) {
+		servers_follow_patience(arg);
+	}
 	supervisor_touch(arg);
 }
 

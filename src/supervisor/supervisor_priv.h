@@ -368,6 +368,9 @@ bool servers_is_synced(const struct unit *u);
 /* After what silence the sentinels are to hold the master for down. */
 uint64_t servers_down_after_ms(const struct supervisor *s);
 
+/* Several hosts: tells the sentinel of this host so, when that of the master's host waits for something else. */
+void servers_follow_patience(struct supervisor *s);
+
 /* ---- ondisk.c ---- */
 void ondisk_init(struct unit *u);
 /* The link of a replica is up: it may have made a full copy. */

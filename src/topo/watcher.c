@@ -135,8 +135,8 @@ same_view(const struct watcher_sentinel *a, const struct watcher_sentinel *b)
 	return a->connected == b->connected && a->hears == b->hears && a->knows == b->knows &&
 	       same_master(&a->names, &b->names) && strcmp(a->id, b->id) == 0 &&
 	       a->others == b->others && a->replicas == b->replicas && a->quorum == b->quorum &&
-	       a->s_down == b->s_down && a->o_down == b->o_down && a->failover == b->failover &&
-	       strcmp(a->why, b->why) == 0;
+	       a->down_after_ms == b->down_after_ms && a->s_down == b->s_down &&
+	       a->o_down == b->o_down && a->failover == b->failover && strcmp(a->why, b->why) == 0;
 }
 
 /*
@@ -277,6 +277,9 @@ on_master(void *arg, const struct redisReply *r, int error)
 		(void)snprintf(s->heard.why, sizeof(s->heard.why),
 		    "it answered SENTINEL MASTER with something else");
 		return;
+	}
+	if (!reply_u64(reply_field(r, "down-after-milliseconds"), &s->heard.down_after_ms)) {
+		s->heard.down_after_ms = 0;
 	}
 	s->heard.s_down = has_flag(flags, "s_down") || has_flag(flags, "o_down");
 	s->heard.o_down = has_flag(flags, "o_down");

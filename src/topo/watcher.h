@@ -46,10 +46,11 @@ struct watcher_sentinel {
 	unsigned others;          /* other sentinels that it knows */
 	unsigned replicas;        /* replicas that it knows, dead ones included */
 	unsigned quorum;
-	bool s_down, o_down;  /* the master, by it */
-	bool failover;        /* a failover is running, by it */
-	uint64_t answered_ms; /* clock_mono_ms of its last answer; 0: never */
-	char why[160];        /* the last fault in words, "" while all is well */
+	uint64_t down_after_ms; /* what silence of the master it waits for; 0: it does not say */
+	bool s_down, o_down;    /* the master, by it */
+	bool failover;          /* a failover is running, by it */
+	uint64_t answered_ms;   /* clock_mono_ms of its last answer; 0: never */
+	char why[160];          /* the last fault in words, "" while all is well */
 };
 
 /* All pointers are borrowed; `name`, `user` and `password` must outlive the watcher. */

@@ -12,6 +12,7 @@ from harness import Cases
 from hosts import Hosts, Inside
 from netlab import Lab, Unable
 from waiting import wait_until
+from wire import Wire
 
 pytestmark = pytest.mark.xdist_group("hosts_more")
 
@@ -63,6 +64,30 @@ def test_five_hosts(make_hosts, measured):
         h.start(wait=False)
     assert hosts.check(load) == ([], [], [])
     measured(f"{', '.join(f'{g:.0f}' for g in gaps)} ms without an acknowledged write")
+
+
+# for 5 s
+LONG = "local t, n = redis.call('TIME'), 0; local e = t[1] * 1000000 + t[2] + 5000000 repeat n = n + 1; redis.call('SET', KEYS[1], n) " \
+       "t = redis.call('TIME') until t[1] * 1000000 + t[2] > e return n"
+
+
+def test_a_master_that_works_is_replaced_by_nobody(make_hosts):
+    """For longer than any sentinel waits by itself: those of the other hosts learn from its own to wait."""
+    hosts = make_hosts(**{"redis.probe_ms": 200, "sentinel.down_after_ms": 2500}).start()
+    master = hosts.wait_agreed()
+    since = {h: h.last_event() for h in hosts.all}
+
+    def patience():
+        return {int(h.sentinel("sentinel-1").sentinel_master("main")["down-after-milliseconds"]) for h in hosts.all}
+
+    with Wire(hosts.ports.redis, master.address, timeout=60) as w:
+        w.send("EVAL", LONG, 1, "n")
+        wait_until(lambda: patience() == {60000}, "all sentinels are told to wait")
+        n = w.reply()
+        assert isinstance(n, int) and n > 0, n
+    wait_until(lambda: patience() == {2500}, "they wait no longer than before")
+    assert hosts.wait_agreed() is master and int(master.redis().get("n")) == n
+    assert [e for h in hosts.all for e in h.events("failover.started", after=since[h])] == []
 
 
 SHIFTED = """
