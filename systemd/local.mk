@@ -28,3 +28,6 @@ uninstall-local:
 	if cmp -s $(srcdir)/etc/holdfast.ini '$(DESTDIR)$(confdir)/holdfast.ini'; then \
 		rm -f '$(DESTDIR)$(confdir)/holdfast.ini'; fi
 	rmdir '$(DESTDIR)$(confdir)' 2>/dev/null || :
+# The folders that were only ours; what somebody else has put there stays.
+uninstall-hook:
+	rmdir '$(DESTDIR)$(pkgdatadir)/modules' '$(DESTDIR)$(pkgdatadir)' '$(DESTDIR)$(docdir)' 2>/dev/null || :

@@ -84,7 +84,7 @@ def test_install_as_a_service(fresh):
     assert 'Status: "ready: redis-1 takes writes, 8 of 8 instances are ready"' in done.stdout
     assert fresh.exec("redis-cli", "-p", "6380", "set", "k", "v").stdout.strip() == "OK"
     assert fresh.exec("stat", "-c", "%U", "/var/lib/holdfast").stdout.strip() == "holdfast"
-    fresh.exec("systemctl", "stop", "holdfast")
+    fresh.exec("systemctl", "disable", "--now", "holdfast")
     fresh.exec("make", "-C", "/holdfast/build", "uninstall")
     assert fresh.exec("sh", "-c", "find / -xdev -iname '*holdfast*' ! -path '/holdfast*' ! -path '/var/lib/*' ! -path '/sys/*' ! -path '/var/log/*'").stdout.split() == []
 
