@@ -305,16 +305,47 @@ add_place(struct readers *r)
 }
 
 static bool
-may_stay(const struct readers *r, const struct place *p, uint64_t now)
+is_of_this_host(const struct readers *r, const struct server *s)
 {
-	list_for_each (item, &r->replicas) {
-		const struct server *s = CONTAINER_OF(item, struct server, link);
-
-		if (endpoint_equal(&s->at, &p->at)) {
-			return p->epoch != 0 && is_fit(s, now);
+	for (size_t i = 0; i < r->conf.near_count; i++) {
+		if (endpoint_equal(&r->conf.near[i].at, &s->at)) {
+			return true;
 		}
 	}
 	return false;
+}
+
+static bool
+may_stay(const struct place *p, const struct server *const *fit, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (endpoint_equal(&fit[i]->at, &p->at)) {
+			return p->epoch != 0;
+		}
+	}
+	return false;
+}
+
+/* The replicas that may serve: those of this host if there are any. Returns how many. */
+static size_t
+find_fit(const struct readers *r, const struct server *ret_fit[REPLICAS_MAX])
+{
+	uint64_t now = clock_mono_ms();
+	size_t count = 0, near = 0;
+
+	list_for_each (item, &r->replicas) {
+		const struct server *s = CONTAINER_OF(item, struct server, link);
+
+		if (is_fit(s, now)) {
+			ret_fit[count++] = s;
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (is_of_this_host(r, ret_fit[i])) {
+			ret_fit[near++] = ret_fit[i];
+		}
+	}
+	return near > 0 ? near : count;
 }
 
 /* Of `count` that are fit, the one that the fewest places lead to: none is left out while another serves two. */
@@ -342,24 +373,16 @@ least_used(const struct readers *r, const struct server *const *fit, size_t coun
 static void
 choose(struct readers *r)
 {
-	uint64_t now = clock_mono_ms();
 	const struct server *fit[REPLICAS_MAX];
-	size_t count = 0;
+	size_t count = find_fit(r, fit);
 
-	list_for_each (item, &r->replicas) {
-		const struct server *s = CONTAINER_OF(item, struct server, link);
-
-		if (is_fit(s, now)) {
-			fit[count++] = s;
-		}
-	}
 	while (r->place_count < MIN(MAX(count, (size_t)1), (size_t)READERS_PLACES)) {
 		add_place(r);
 	}
 	for (size_t i = 0; i < r->place_count; i++) {
 		struct place *p = &r->places[i];
 
-		if (may_stay(r, p, now)) {
+		if (may_stay(p, fit, count)) {
 			continue;
 		}
 		if (count > 0) {

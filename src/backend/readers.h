@@ -8,7 +8,8 @@
  *
  * There are as many places as replicas were ever seen (at most READERS_PLACES); a client stays with its place, so that
  * it reads from one server and sees time go one way, until that server falls behind or goes; then the place leads to
- * another, and what is unanswered there is asked again (backend.h). Everything sent over a place must be LANE_READ.
+ * another, and what is unanswered there is asked again (backend.h). While a replica of this host serves, no place leads to
+ * another host's. Everything sent over a place must be LANE_READ.
  */
 #ifndef BACKEND_READERS_H
 #define BACKEND_READERS_H

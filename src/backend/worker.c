@@ -745,6 +745,13 @@ worker_slot(const struct worker *w)
 	return w->slot;
 }
 
+const struct backend_near *
+worker_near(const struct worker *w, size_t *ret_count)
+{
+	*ret_count = w->near_count;
+	return w->near;
+}
+
 struct topo *
 worker_topo(const struct worker *w)
 {

@@ -88,6 +88,8 @@ int worker_main(const struct worker_args *args, const struct worker_ops *ops);
 struct loop *worker_loop(const struct worker *w);
 struct backend *worker_backend(const struct worker *w);
 struct topo *worker_topo(const struct worker *w);
+/* The servers of this host; borrowed, and filled once the supervisor has told. */
+const struct backend_near *worker_near(const struct worker *w, size_t *ret_count);
 /* To ask the other workers of this role. */
 struct others *worker_others(const struct worker *w);
 /* What all workers of this role have in common, and which part of it is ours; NULL: there is nothing. */

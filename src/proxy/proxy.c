@@ -14,10 +14,13 @@
 static struct backend_conf
 readers_conf(const struct proxy *p)
 {
-	return (struct backend_conf){.hold_ms = worker_conf(p->worker)->proxy_hold_ms,
+	struct backend_conf conf = {.hold_ms = worker_conf(p->worker)->proxy_hold_ms,
 	    .client_name = "holdfast",
 	    .metrics = backend_metrics(p->backend),
 	    .scripts = backend_scripts(p->backend)};
+
+	conf.near = worker_near(p->worker, &conf.near_count);
+	return conf;
 }
 
 static void

@@ -62,6 +62,22 @@ def test_nobody_comes_in_plain_or_without_a_certificate(hosts):
     assert h.redis().config_get("tls-auth-clients")["tls-auth-clients"] == "yes"
 
 
+def test_reads_come_from_the_replica_of_the_same_host(hosts):
+    def served_by(host):
+        found = set()
+        for _ in range(6):
+            with Wire(host.ports.extra + 1, host=host.address) as w:
+                info = dict(line.split(":", 1) for line in w("INFO").decode().splitlines() if ":" in line)
+                found.add(info["run_id"])
+        return found
+
+    master = hosts.wait_agreed()
+    for h in hosts.but(master):
+        wait_until(lambda h=h: served_by(h) == {h.redis().info("server")["run_id"]}, f"only {h.name}'s own serves there")
+    # the master's host has none: both of the others serve there
+    wait_until(lambda: served_by(master) == {h.redis().info("server")["run_id"] for h in hosts.but(master)}, "both others serve there")
+
+
 def test_people_and_workers_elsewhere_come_in_with_one(hosts):
     h = hosts.all[0]
     assert h.cli("cli", "redis-1", "PING").stdout == h.cli("cli", "sentinel-1", "PING").stdout == "PONG\n"
