@@ -38,23 +38,12 @@ struct invitation {
 
 /* ---- may it join ---- */
 
-static const struct conf_peer *
-find_peer(const struct conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf->peer_count; i++) {
-		if (strcmp(conf->peers[i].name, name) == 0) {
-			return &conf->peers[i];
-		}
-	}
-	return NULL;
-}
-
 /* False after the error was said. */
 static bool
 is_possible(const struct invitation *v, const struct cli_opts *o)
 {
 	const struct conf *conf = v->conf;
-	const struct conf_peer *peer = find_peer(conf, v->name);
+	const struct conf_peer *peer = conf_peer_find(conf, v->name);
 
 	if (conf->peer_count == 0) {
 		cli_error(
@@ -86,7 +75,8 @@ check_cluster(const struct invitation *v, const struct cli_opts *o)
 	int code = cli_ask(o, "status", NULL, CLI_ANSWER_MS, &reply);
 	const char *state = cli_text_of(json_object_get(reply, "status"), "state");
 
-	if (code == CLI_OK && find_peer(v->conf, v->name) == NULL && strcmp(state, "ready") != 0) {
+	if (code == CLI_OK && conf_peer_find(v->conf, v->name) == NULL &&
+	    strcmp(state, "ready") != 0) {
 		cli_error("the cluster is %s: another host may join once it is ready (`holdfast "
 			  "status` says what is wrong)",
 		    state);
@@ -226,7 +216,7 @@ static void
 print_rest(const struct invitation *v)
 {
 	(void)fprintf(stderr, "%s has what it needs\n", v->name);
-	if (find_peer(v->conf, v->name) == NULL) {
+	if (conf_peer_find(v->conf, v->name) == NULL) {
 		(void)fprintf(stderr,
 		    "start it, and when `holdfast status` there shows it in sync, add to the "
 		    "configuration of each other host\n\n[peer-%s]\naddress = %s\n\nand `holdfast "

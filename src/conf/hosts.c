@@ -33,8 +33,8 @@ conf_host_count(const struct conf *conf)
 	return conf->peer_count + (find_self(conf) == NULL ? 1 : 0);
 }
 
-static const struct conf_peer *
-find_peer(const struct conf *conf, const char *name)
+const struct conf_peer *
+conf_peer_find(const struct conf *conf, const char *name)
 {
 	for (size_t i = 0; i < conf->peer_count && name != NULL; i++) {
 		if (strcmp(conf->peers[i].name, name) == 0) {
@@ -47,7 +47,7 @@ find_peer(const struct conf *conf, const char *name)
 uint16_t
 conf_redis_port_of(const struct conf *conf, const char *host, size_t i)
 {
-	const struct conf_peer *p = find_peer(conf, host);
+	const struct conf_peer *p = conf_peer_find(conf, host);
 
 	return p != NULL && p->redis_port != 0 ? p->redis_port : conf->redis[i].port;
 }
@@ -55,7 +55,7 @@ conf_redis_port_of(const struct conf *conf, const char *host, size_t i)
 uint16_t
 conf_sentinel_port_of(const struct conf *conf, const char *host)
 {
-	const struct conf_peer *p = find_peer(conf, host);
+	const struct conf_peer *p = conf_peer_find(conf, host);
 
 	return p != NULL && p->sentinel_port != 0 ? p->sentinel_port : conf->sentinel_port;
 }

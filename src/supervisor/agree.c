@@ -93,17 +93,6 @@ has_data(const struct supervisor *s)
 	return false;
 }
 
-static const struct unit *
-own_redis(const struct supervisor *s)
-{
-	for (size_t i = 0; i < s->unit_count; i++) {
-		if (s->units[i]->kind == UNIT_REDIS) {
-			return s->units[i];
-		}
-	}
-	return NULL;
-}
-
 void
 agree_placeholder(const struct supervisor *s, struct topo_master *ret_master)
 {
@@ -211,7 +200,7 @@ static void
 tell(struct agree *a)
 {
 	struct supervisor *s = a->sup;
-	const struct unit *u = own_redis(s);
+	const struct unit *u = hosts_own_redis(s);
 	const struct topo_master master = {.at = u->at, .epoch = a->epoch};
 	char hello[HELLO_SIZE];
 
@@ -385,7 +374,7 @@ bool
 agree_is_reached(struct supervisor *s)
 {
 	struct agree *a = get(s);
-	const struct unit *u = own_redis(s);
+	const struct unit *u = hosts_own_redis(s);
 	struct errmsg err = ERRMSG_NONE;
 	struct topo_master named;
 

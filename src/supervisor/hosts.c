@@ -299,8 +299,8 @@ on_demoted(void *arg, const struct redisReply *reply, int error)
 	probe_ask(u->probe);
 }
 
-static struct unit *
-own_redis(struct supervisor *s)
+struct unit *
+hosts_own_redis(const struct supervisor *s)
 {
 	for (size_t i = 0; i < s->unit_count; i++) {
 		if (s->units[i]->kind == UNIT_REDIS) {
@@ -322,7 +322,7 @@ on_paused(void *arg, const struct redisReply *reply, int error)
 static void
 pause_writes(struct supervisor *s)
 {
-	struct unit *u = own_redis(s);
+	struct unit *u = hosts_own_redis(s);
 	uint64_t now = clock_mono_ms();
 
 	if (now - s->paused_ms < PAUSE_AGAIN_MS) {
@@ -369,7 +369,7 @@ is_named_anew(struct supervisor *s, const struct topo_master *named)
 static void
 try_end_isolation(struct supervisor *s)
 {
-	struct unit *u = own_redis(s);
+	struct unit *u = hosts_own_redis(s);
 	struct topo_master named;
 	char port[8];
 
@@ -466,7 +466,7 @@ on_pulse(struct ev_loop *ev, ev_timer *w, int revents)
 void
 hosts_tick(struct supervisor *s)
 {
-	struct unit *u = own_redis(s);
+	struct unit *u = hosts_own_redis(s);
 
 	if (hosts_are_several(s) && u != NULL && s->plan == PLAN_RUNNING && !s->succession) {
 		process_kick(u->process);

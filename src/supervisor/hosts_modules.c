@@ -15,23 +15,12 @@
 #define SOON_MS   1000  /* while they were not compared with this master's */
 #define AGAIN_MS  10000 /* its own may change */
 
-static struct unit *
-own_redis(struct supervisor *s)
-{
-	for (size_t i = 0; i < s->unit_count; i++) {
-		if (s->units[i]->kind == UNIT_REDIS) {
-			return s->units[i];
-		}
-	}
-	return NULL;
-}
-
 static void
 on_list(void *arg, const struct redisReply *reply, int error)
 {
 	struct host *h = arg;
 	struct supervisor *s = h->sup;
-	struct unit *u = own_redis(s);
+	struct unit *u = hosts_own_redis(s);
 	struct module_seen *seen = xcalloc(MODULES_MAX, sizeof(*seen));
 	int n = error == 0 ? module_list_read(reply, seen) : -1;
 
@@ -47,7 +36,7 @@ void
 hosts_modules_tick(struct supervisor *s)
 {
 	struct host *h = s->master_known ? hosts_at(s, &s->master_at.at) : NULL;
-	const struct unit *u = own_redis(s);
+	const struct unit *u = hosts_own_redis(s);
 	uint64_t now = clock_mono_ms();
 	bool compared = h != NULL && s->compared_with.epoch == s->master_at.epoch &&
 			endpoint_equal(&s->compared_with.at, &h->redis);

@@ -40,17 +40,6 @@ struct members {
 
 /* ---- what differs ---- */
 
-static const struct conf_peer *
-find_peer(const struct conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf->peer_count; i++) {
-		if (strcmp(conf->peers[i].name, name) == 0) {
-			return &conf->peers[i];
-		}
-	}
-	return NULL;
-}
-
 struct difference {
 	const struct conf_peer *added; /* NULL: none */
 	const struct host *removed;
@@ -64,7 +53,8 @@ compare(struct supervisor *s, const struct conf *conf)
 	struct difference d = {0};
 
 	for (size_t i = 0; i < conf->peer_count; i++) {
-		const struct conf_peer *now = &conf->peers[i], *old = find_peer(s->conf, now->name);
+		const struct conf_peer *now = &conf->peers[i],
+				       *old = conf_peer_find(s->conf, now->name);
 
 		if (hosts_find(s, now->name) == NULL) {
 			d.added = now;
@@ -76,8 +66,8 @@ compare(struct supervisor *s, const struct conf *conf)
 	for (size_t i = 0; i < s->host_count; i++) {
 		const struct host *h = &s->hosts[i];
 
-		if (find_peer(conf, h->name) == NULL &&
-		    (!h->self || find_peer(s->conf, h->name) != NULL)) {
+		if (conf_peer_find(conf, h->name) == NULL &&
+		    (!h->self || conf_peer_find(s->conf, h->name) != NULL)) {
 			d.removed = h;
 			d.count++;
 		}
@@ -89,11 +79,8 @@ compare(struct supervisor *s, const struct conf *conf)
 static const char *
 find_obstacle(const struct supervisor *s, const struct conf *conf, const struct difference *d)
 {
-	const struct unit *u = NULL;
+	const struct unit *u = hosts_own_redis(s);
 
-	for (size_t i = 0; i < s->unit_count; i++) {
-		u = s->units[i]->kind == UNIT_REDIS ? s->units[i] : u;
-	}
 	if (d->moved) {
 		return "the address of a host cannot change while it is one: take its section out, "
 		       "and put it in again with the new one";

@@ -600,6 +600,8 @@ void hosts_watch(struct supervisor *s);
 /* The host whose redis listens there; the host or its redis by name; NULL. */
 struct host *hosts_at(struct supervisor *s, const struct endpoint *redis);
 struct host *hosts_find(struct supervisor *s, const char *name);
+/* The redis of this host, which has one where there are several hosts; NULL: none yet. */
+struct unit *hosts_own_redis(const struct supervisor *s);
 /* The id that all hosts expect of our sentinel; NULL: there are no others. */
 const char *hosts_own_id(const struct supervisor *s);
 /* As seen from here, of a host that is not this one. */

@@ -194,7 +194,7 @@ def test_a_busy_machine_takes_nothing_over(make_hosts, measured):
             hosts.lab.cut(victim.number)
             time.sleep(0.1 + flaps % 7 * 0.1)  # the fault itself
             hosts.lab.heal(victim.number)
-            time.sleep(1.5)  # likewise
+            time.sleep(1.5)  # part of the fault: links of both replicas that fail in turn without a pause cut the master off
             flaps += 1
             load.wait_progress()
     finally:
