@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/redis_conf.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 #include "topo/reply.h"
