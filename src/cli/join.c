@@ -23,8 +23,6 @@
 #define TOKEN_VARIABLE "HOLDFAST_TOKEN"
 #define TLS_FOLDER     "tls"
 
-extern char **environ;
-
 /* ---- the token ---- */
 
 static int
@@ -194,11 +192,11 @@ static int
 write_file(
     const char *path, const char *dir, const json_t *reply, bool certified, struct errmsg *err)
 {
-	const char *tls = dir, *node = cli_text_of(reply, "node");
+	const char *node = cli_text_of(reply, "node");
 	char *own = certified ? xasprintf("[redis]\ntls_ca = %s/" TLS_FOLDER "/ca.crt\n"
 					  "tls_cert = %s/" TLS_FOLDER "/host.crt\n"
 					  "tls_key = %s/" TLS_FOLDER "/host.key\n",
-				    tls, tls, tls)
+				    dir, dir, dir)
 			      : xstrdup("");
 	char *text = xasprintf("%s\n; this host's own\n[holdfast]\nnode = %s\n%s",
 	    cli_text_of(reply, "file"), node, own);
@@ -286,25 +284,17 @@ talk(const struct cli_opts *o, const char *dir, struct tls_shared *t, struct err
 static int
 check(const struct cli_opts *o)
 {
-	const struct conf_sources sources = {.env = environ, .file = o->config, .data_dir = o->dir};
-	struct conf_faults faults;
 	struct conf *conf = NULL;
-	int code = CLI_OK;
+	int code = cli_conf(o, &conf);
 
-	conf_faults_init(&faults);
-	if (conf_load(&sources, &conf, &faults) < 0) {
-		for (size_t i = 0; i < faults.count; i++) {
-			cli_error("%s", faults.items[i]);
-		}
-		code = CLI_BAD_CONFIG;
-	} else {
+	if (code < 0) {
 		(void)printf(
 		    "`holdfast check -c %s` looks at the rest; then start it: holdfast run "
 		    "-c %s\n",
 		    o->config, o->config);
+		code = CLI_OK;
 	}
 	conf_free(&conf);
-	conf_faults_fini(&faults);
 	return code;
 }
 
