@@ -138,9 +138,7 @@ each_lane(struct backend *b, void (*fn)(struct lane *lane))
 	struct list todo, *item;
 
 	list_init(&todo);
-	while ((item = list_shift(&b->lanes)) != NULL) {
-		list_push(&todo, item);
-	}
+	list_move(&todo, &b->lanes);
 	while ((item = list_shift(&todo)) != NULL) {
 		list_push(&b->lanes, item);
 		fn(CONTAINER_OF(item, struct lane, link));

@@ -206,7 +206,6 @@ void wire_suspect(struct wire *w, const char *why);
 /* Ends it without a word: its lane goes. */
 void wire_drop(struct wire *w);
 void wire_ask_flush(struct wire *w);
-void wire_flush(struct wire *w);
 void wire_set_slow(struct wire *w, struct requester *r, bool slow);
 /* A streamed request begins, or has ended. */
 void wire_set_streaming(struct wire *w, bool streaming);

@@ -27,9 +27,7 @@ lane_wake(struct lane *lane)
 
 	/* those who are full again wait for the next time */
 	list_init(&woken);
-	while ((item = list_shift(&lane->waiting)) != NULL) {
-		list_push(&woken, item);
-	}
+	list_move(&woken, &lane->waiting);
 	while ((item = list_shift(&woken)) != NULL) {
 		struct requester *r = CONTAINER_OF(item, struct requester, waiting);
 
@@ -477,9 +475,7 @@ each_old_wire(struct lane *lane, void (*fn)(struct wire *w))
 
 	/* callbacks may end wires and the lane, and make new ones */
 	list_init(&todo);
-	while ((item = list_shift(&lane->wires)) != NULL) {
-		list_push(&todo, item);
-	}
+	list_move(&todo, &lane->wires);
 	while ((item = list_shift(&todo)) != NULL) {
 		struct wire *w = CONTAINER_OF(item, struct wire, link);
 

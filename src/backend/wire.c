@@ -296,8 +296,8 @@ on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 
 /* ---- requests ---- */
 
-void
-wire_flush(struct wire *w)
+static void
+flush(struct wire *w)
 {
 	struct slice all = buf_slice(&w->queue.bytes);
 
@@ -329,7 +329,7 @@ on_flush(void *arg)
 	struct wire *w = OBJ_CAST((struct wire *)arg, WIRE_MAGIC);
 
 	if (!gathers(w)) {
-		wire_flush(w);
+		flush(w);
 	}
 }
 
@@ -350,7 +350,7 @@ wire_set_streaming(struct wire *w, bool streaming)
 int
 wire_stream(struct wire *w, struct slice raw)
 {
-	wire_flush(w);
+	flush(w);
 	w->lane->backend->stats.out_bytes += raw.len;
 	return w->conn != NULL ? conn_send(w->conn, raw.ptr, raw.len) : 0;
 }

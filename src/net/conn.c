@@ -653,12 +653,6 @@ conn_fd(const struct conn *c)
 	return c->fd;
 }
 
-void *
-conn_owner(const struct conn *c)
-{
-	return c->owner;
-}
-
 void
 conn_set_peer(struct conn *c, const char *text)
 {
