@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/slice.h"
 #include "cli/cert_files.h"
 #include "cli/cli_priv.h"
 #include "cli/join.h"
@@ -25,14 +26,6 @@
 
 /* ---- the token ---- */
 
-static int
-digit_of(char c)
-{
-	const char *digits = "0123456789abcdef", *at = c != '\0' ? strchr(digits, c) : NULL;
-
-	return at != NULL ? (int)(at - digits) : -1;
-}
-
 static bool
 parse_token(const char *text, uint8_t ret_key[TLS_SHARED_KEY])
 {
@@ -43,7 +36,8 @@ parse_token(const char *text, uint8_t ret_key[TLS_SHARED_KEY])
 		return false;
 	}
 	for (size_t i = 0; i < TLS_SHARED_KEY; i++) {
-		int high = digit_of(text[head + 2 * i]), low = digit_of(text[head + 2 * i + 1]);
+		int high = slice_hex_digit((uint8_t)text[head + 2 * i]),
+		    low = slice_hex_digit((uint8_t)text[head + 2 * i + 1]);
 
 		if (high < 0 || low < 0) {
 			return false;
@@ -216,7 +210,9 @@ nothing_is_there(const char *file, const char *dir)
 	bool good = access(file, F_OK) == -1;
 
 	if (!good) {
-		cli_error("%s is there already: join writes a new one", file);
+		cli_error("%s is there already, and join writes a new one: move it away, or "
+			  "name another with -c",
+		    file);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(parts) && good; i++) {
 		char *path = xasprintf("%s/%s", dir, parts[i]);
@@ -225,7 +221,7 @@ nothing_is_there(const char *file, const char *dir)
 		if (!good) {
 			cli_error(
 			    "%s is there already: a host that joins begins with an empty data "
-			    "folder",
+			    "folder, so move it away, or name another with -d",
 			    path);
 		}
 		free(path);

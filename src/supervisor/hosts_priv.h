@@ -79,7 +79,6 @@ struct unit *hosts_own_redis(const struct supervisor *s);
 /* The id that all hosts expect of our sentinel; NULL: there are no others. */
 const char *hosts_own_id(const struct supervisor *s);
 /* As seen from here, of a host that is not this one. */
-bool hosts_is_master(const struct host *h);
 bool hosts_is_synced(const struct host *h);
 /* Could its redis take over from a master that has just died? `grace_ms`: for how long its link may have been down. */
 bool hosts_is_heir(const struct host *h, uint64_t grace_ms);

@@ -419,8 +419,6 @@ void roles_fini(struct supervisor *s);
 int roles_for_start(struct unit *u, const struct endpoint **ret_follow);
 /* Once a second: an instance whose role stays wrong is set right. */
 void roles_tick(struct supervisor *s);
-/* Is the instance what the present master makes of it, as far as it was seen? */
-bool roles_is_right(const struct unit *u);
 /* Every sentinel that is wanted names the present master and knows all the others; and they are a majority. */
 bool roles_sentinels_agree(const struct supervisor *s);
 /* Does a sentinel carry out a failover? With `or_soon` also: does it hold the master for down, so that one may begin? */
@@ -616,8 +614,6 @@ void figures_on_metrics(struct ctl_request *req, const json_t *args, void *owner
 void reload(struct supervisor *s, struct ctl_request *req);
 /* Tells the sentinels of this host what servers_down_after_ms has become. */
 void reload_down_after(struct supervisor *s);
-/* Brings the number of workers to what is wanted. */
-void reload_workers(struct supervisor *s);
 
 /* ---- upgrade.c ---- */
 /* Puts `binary` (NULL: what is now at the path of our own) in our place; `req` is answered, by it or by us. */
