@@ -470,9 +470,8 @@ collect_state(struct supervisor *s, struct facts *f)
 	struct store_master before;
 
 	if (s->master != NULL) {
-		*w = (struct decision_word){.node = node_of(f, s->master),
-		    .epoch = s->master_at.epoch,
-		    .from_state = true};
+		*w = (struct decision_word){
+		    .node = node_of(f, s->master), .epoch = s->master_at.epoch, .from_state = true};
 		f->word_count++;
 		return;
 	}
