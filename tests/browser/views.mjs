@@ -115,6 +115,7 @@ scenario(async browser => {
 	await page.getByRole('button', { name: 'Publish' }).click();
 	await page.waitForFunction(() => document.querySelector('.feed')?.textContent.includes('hello ë'));
 	await page.go('#/tools/memory');
+	await page.getByText('1 k keys', { exact: true }).click();
 	await page.getByRole('button', { name: 'Look' }).click();
 	await page.waitForSelector('.treemap rect');
 	await page.shot('light-memory-drawn');
