@@ -194,7 +194,6 @@ void session_count_local(struct session *s, bool error);
 enum dispatch session_wait_for(struct session *s, enum session_wait what);
 /* The key of an identity, borrowed from it. */
 struct lane_key session_key(const struct identity *id);
-struct lane *session_lane(struct session *s);
 /* Puts the request on the lane that the session uses now. */
 enum dispatch session_forward(struct session *s, struct slice raw, unsigned flags);
 /* A lane of its own from here on. */
@@ -233,8 +232,6 @@ void proxy_count(struct proxy *p);
 void proxy_asked(void *state, const char *const *words, size_t count, struct buf *out);
 /* INFO's reply, with our clients in place of the server's. */
 void session_info_answer(struct session *s, const struct lane_reply *reply);
-/* Does it wait on the server, for others to do something? */
-bool session_is_blocked(const struct session *s);
 
 /* --- own.c: the own lane --- */
 /* `cmd` NULL: not known. `begin`: the first piece of a streamed request. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "backend/arrival.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -377,8 +378,8 @@ session_key(const struct identity *id)
 	return key;
 }
 
-struct lane *
-session_lane(struct session *s)
+static struct lane *
+shared_lane(struct session *s)
 {
 	if (s->lane == NULL) {
 		struct lane_key key = session_key(&s->id);
@@ -457,7 +458,7 @@ session_send_once(struct session *s, struct slice raw, unsigned flags)
 enum dispatch
 session_forward(struct session *s, struct slice raw, unsigned flags)
 {
-	struct lane *lane = s->own != NULL ? s->own : session_lane(s);
+	struct lane *lane = s->own != NULL ? s->own : shared_lane(s);
 	int err;
 
 	if (lane_is_full(&s->requester, lane)) {
@@ -700,9 +701,7 @@ on_close(struct conn *c, void *owner, int error)
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 
 	if (error == -EPROTONOSUPPORT) {
-		log_peer(LOG_WARN,
-		    "a client that speaks TLS where plain text is spoken is closed peer=%s",
-		    conn_peer(c, (char[ENDPOINT_TEXT_SIZE]){0}));
+		arrivals_say_strange(c);
 	}
 	s->conn = NULL;
 	leave(s);

@@ -20,6 +20,7 @@
 #include "instance/redis_data.h"
 #include "proc/procfs.h"
 #include "supervisor/decision.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 
 #define LEFTOVER_STOP_MS 5000
