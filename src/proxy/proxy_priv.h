@@ -241,7 +241,8 @@ bool session_is_blocked(const struct session *s);
 enum dispatch session_own_command(
     struct session *s, const struct command *cmd, const struct resp_request *req, bool begin);
 void session_own_answered(struct session *s, const struct lane_reply *reply);
-void session_own_lost(struct session *s);
+/* The last `unsent` requests on it were not sent whole: they are sure not to have happened. */
+void session_own_lost(struct session *s, unsigned unsent);
 
 /* --- multi.c: transactions --- */
 enum dispatch session_multi_begin(struct session *s, const struct resp_request *req);
@@ -251,7 +252,7 @@ enum dispatch session_multi_command(
 void session_multi_streamed(struct session *s);
 /* True when the reply is not for the client. */
 bool session_multi_hides(struct session *s, const struct lane_reply *reply);
-void session_multi_lost(struct session *s);
+void session_multi_lost(struct session *s, unsigned unsent);
 /* It waits for the next master; nothing may be asked meanwhile. */
 bool session_multi_is_away(const struct session *s);
 /* For how long; 0: it does not. */

@@ -325,11 +325,11 @@ on_lane_room(void *owner)
 }
 
 static void
-on_lost(void *owner, struct lane *lane, unsigned dropped)
+on_lost(void *owner, struct lane *lane, unsigned dropped, unsigned unsent)
 {
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 
-	session_own_lost(s);
+	session_own_lost(s, unsent);
 	if (s->conn != NULL && s->wait == WAIT_REPLIES && s->requester.unanswered == 0 &&
 	    !session_multi_is_away(s)) {
 		session_read_on(s);
