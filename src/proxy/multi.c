@@ -130,7 +130,7 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 	if (s->multi_lost) {
 		return in_lost(s, cmd);
 	}
-	if (cmd != NULL && (cmd->flags & CMD_PUBSUB) != 0) {
+	if (cmd != NULL && ((cmd->flags & CMD_PUBSUB) != 0 || cmd->id == CMD_CLIENT_REPLY)) {
 		if (s->requester.unanswered > 0) {
 			return session_wait_for(s, WAIT_REPLIES);
 		}

@@ -162,6 +162,10 @@ struct session {
 	bool multi_dirty : 1;   /* EXEC must fail: something in it was refused here */
 	bool waits_for_aof : 1; /* the WAIT that is due is WAITAOF */
 	bool info_asked : 1;    /* the next reply is INFO's, for it: see wait_at */
+	bool reply_off : 1;     /* CLIENT REPLY OFF … */
+	bool skip_next : 1;     /* … SKIP: of the next request … */
+	bool skip_now : 1;      /* … that is the last one taken */
+	bool is_push : 1;       /* what comes now answers nothing: it is heard all the same */
 };
 
 enum dispatch {
@@ -294,6 +298,10 @@ size_t session_sub_count(const struct session *s, unsigned kind);
 bool session_is_monitor(const struct session *s);
 /* The bytes go to the client, behind those that wait for replicas. */
 void session_write(struct session *s, struct slice bytes);
+/* The client wants to hear no replies: session_write drops them. */
+bool session_is_quiet(const struct session *s);
+/* DONE once all that was asked is answered; until then LATER. */
+enum dispatch session_settle(struct session *s);
 /* At once. */
 void session_put(struct session *s, struct slice bytes);
 /* Nothing waits for replicas any more. */

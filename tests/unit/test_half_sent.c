@@ -9,7 +9,8 @@
 
 #define UNCERTAIN                                                                                  \
 	"-UNCERTAIN master lost before it answered; the write may or may not have happened;"
-#define CLIENTS 3
+#define CLIENTS    3
+#define TEXT_BYTES 512
 
 static const struct {
 	unsigned client;
@@ -30,9 +31,18 @@ static const struct {
 
 enum end { DROPPED, REPLACED, ENDS };
 
+static void
+add(char *text, const char *more)
+{
+	size_t len = strlen(text);
+
+	assert_true(len + strlen(more) < TEXT_BYTES);
+	memcpy(text + len, more, strlen(more) + 1);
+}
+
 /* What each client hears, what A has carried out, and what B is asked, when `whole` requests were sent. */
 static void
-foretell(size_t whole, char got[CLIENTS][512], char *a_saw, char *b_saw)
+foretell(size_t whole, char got[CLIENTS][TEXT_BYTES], char *a_saw, char *b_saw)
 {
 	for (size_t i = 0; i < CLIENTS; i++) {
 		got[i][0] = '\0';
@@ -44,12 +54,12 @@ foretell(size_t whole, char got[CLIENTS][512], char *a_saw, char *b_saw)
 		char line[32];
 
 		(void)snprintf(line, sizeof(line), "%s %s;", asked[i].name, asked[i].arg);
-		strncat(sent ? a_saw : b_saw, line, 64);
+		add(sent ? a_saw : b_saw, line);
 		if (sent && read) {
-			strncat(b_saw, line, 64);
+			add(b_saw, line);
 		}
 		(void)snprintf(line, sizeof(line), "$1\r\n%s;", asked[i].arg);
-		strncat(mine, read ? line : sent ? UNCERTAIN : "+OK;", 128);
+		add(mine, read ? line : sent ? UNCERTAIN : "+OK;");
 	}
 }
 
@@ -63,7 +73,7 @@ static void
 lose_after(size_t bytes, enum end end)
 {
 	struct lane *lane = lane_shared(backend, &nobody);
-	char want[CLIENTS][512], a_saw[512], b_saw[512];
+	char want[CLIENTS][TEXT_BYTES], a_saw[TEXT_BYTES], b_saw[TEXT_BYTES];
 	struct client clients[CLIENTS];
 	size_t whole = bytes / REQUEST_BYTES;
 

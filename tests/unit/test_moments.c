@@ -147,6 +147,40 @@ static const struct row rows[] = {
 	.then = "ping 9\r\n",
 	.then_reply = "$1\r\n9\r\n",
 	.b_saw = {"SUBSCRIBE x", "SUBSCRIBE x", "SUBSCRIBE x"}},
+    {.name = "a subscriber's PING",
+	.before = "subscribe x\r\n",
+	.before_reply = SUB_X,
+	.request = "ping 5\r\n",
+	.seen = "ping 5",
+	.hears = {"$1\r\n5\r\n", "$1\r\n5\r\n", "$1\r\n5\r\n", "$1\r\n5\r\n"},
+	.then = "ping 9\r\n",
+	.then_reply = "$1\r\n9\r\n",
+	.b_saw = {"SUBSCRIBE x;1 ping 5", "SUBSCRIBE x;1 ping 5", "SUBSCRIBE x;1 ping 5",
+	    "SUBSCRIBE x;1 ping 5"}},
+    {.name = "MONITOR",
+	.request = "monitor\r\n",
+	.seen = "monitor",
+	.hears = {"+OK\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n"},
+	.then = "ping 9\r\n",
+	.then_reply = "$1\r\n9\r\n",
+	.b_saw = {"1 monitor", "1 monitor", "1 monitor", "1 monitor"}},
+    {.name = "MONITOR of a subscriber",
+	.before = "hello 3\r\nsubscribe x\r\n",
+	.before_reply = "+OK\r\n" SUB_X,
+	.request = "monitor\r\n",
+	.seen = "monitor",
+	.hears = {"+OK\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n"},
+	.then = "ping 9\r\n",
+	.then_reply = "$1\r\n9\r\n",
+	.b_saw = {"SUBSCRIBE x;1 monitor", "SUBSCRIBE x;1 monitor", "SUBSCRIBE x;1 monitor",
+	    "SUBSCRIBE x;1 monitor"}},
+    {.name = "PING of one who watches all",
+	.before = "monitor\r\n",
+	.before_reply = "+OK\r\n",
+	.request = "ping 5\r\n",
+	.seen = "ping 5",
+	.hears = {"$1\r\n5\r\n", "$1\r\n5\r\n", "$1\r\n5\r\n", "$1\r\n5\r\n"},
+	.b_saw = {"MONITOR;1 ping 5", "MONITOR;1 ping 5", "MONITOR;1 ping 5", "MONITOR;1 ping 5"}},
     {.name = "WAIT",
 	.before = "set k 1\r\n",
 	.before_reply = "+OK\r\n",
@@ -378,6 +412,67 @@ a_short_message_that_was_cut_is_missed(void **state)
 	expect(MESSAGE);
 }
 
+/* A line of MONITOR answers nothing, and is heard on. */
+static void
+one_who_watches_all_goes_on(void **state)
+{
+	static const char line[] = "+1795775561.324617 [0 127.0.0.1:38564] \"ping\"\r\n";
+
+	say("monitor\r\n");
+	expect("+OK\r\n");
+	a.mute = true;
+	say("ping 5\r\n");
+	until_seen("ping 5");
+	fake_say_marked(a.fake, line);
+	expect(line);
+	lose_a();
+	name_master(&b);
+	expect("$1\r\n5\r\n");
+	fake_say_marked(b.fake, line);
+	expect(line);
+}
+
+/* CLIENT REPLY is the session's own: what was not to be heard is not heard from the next master either. */
+static void
+who_wants_no_replies_hears_none(void **state)
+{
+	say("get 0\r\nclient reply off\r\nget 1\r\n");
+	expect("$1\r\n0\r\n");
+	until_seen("get 1");
+	a.mute = true;
+	say("set k 2\r\nget 3\r\nclient id\r\n");
+	until_seen("get 3");
+	lose_a();
+	name_master(&b);
+	say("client reply on\r\nget 4\r\n");
+	expect("+OK\r\n$1\r\n4\r\n");
+	assert_string_equal(b.seen, "1 get 3;1 get 4;");
+}
+
+static void
+one_reply_is_left_out(void **state)
+{
+	say("get 0\r\n");
+	expect("$1\r\n0\r\n");
+	a.mute = true;
+	say("client reply skip\r\nget 1\r\nget 2\r\nclient reply skip\r\nclient id\r\n");
+	until_seen("get 1");
+	lose_a();
+	name_master(&b);
+	say("get 3\r\n");
+	expect("$1\r\n2\r\n$1\r\n3\r\n");
+	assert_string_equal(b.seen, "1 get 1;1 get 2;1 get 3;");
+}
+
+/* In a transaction it would be the server's to carry out. */
+static void
+none_in_a_transaction(void **state)
+{
+	say("multi\r\nclient reply off\r\nappend 1\r\nexec\r\n");
+	expect("+OK\r\n-ERR CLIENT REPLY inside a transaction is not possible "
+	       "here\r\n+QUEUED\r\n*0\r\n");
+}
+
 int
 main(void)
 {
@@ -385,6 +480,10 @@ main(void)
 	static const struct CMUnitTest others[] = {
 	    TEST(a_message_that_was_cut_ends_the_subscriber),
 	    TEST(a_short_message_that_was_cut_is_missed),
+	    TEST(one_who_watches_all_goes_on),
+	    TEST(who_wants_no_replies_hears_none),
+	    TEST(one_reply_is_left_out),
+	    TEST(none_in_a_transaction),
 	};
 	static struct CMUnitTest tests[ARRAY_LEN(rows) * MOMENTS + ARRAY_LEN(others)];
 	static struct one ones[ARRAY_LEN(rows) * MOMENTS];
