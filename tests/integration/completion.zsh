@@ -1,8 +1,8 @@
 # What zsh offers for a command line. An interactive shell on a terminal of its own is given the line, and then a key that tells what there is.
-#   zsh -f completion.zsh FOLDER-OF-_holdfast "holdfast fail"
+#   zsh -f completion.zsh FOLDER-OF-_holdfast DUMP-OF-COMPINIT "holdfast fail"
 if [[ -o interactive ]]; then # the inner shell, which has read it
 	PS1= fpath=($1 $fpath)
-	autoload -Uz compinit && compinit -D -u
+	autoload -Uz compinit && compinit -u -C -d $2
 	# Whatever is added is printed; a call that only asks what would match is left alone.
 	compadd() {
 		local -a hits
@@ -25,9 +25,9 @@ if [[ -o interactive ]]; then # the inner shell, which has read it
 fi
 zmodload zsh/zpty || exit
 zpty shell zsh -f -i
-zpty -w shell "source ${(q)0:a} ${(q)1}"
+zpty -w shell "source ${(q)0:a} ${(q)1} ${(q)2}"
 zpty -r shell text '*@ready@*' || exit
-zpty -w -n shell "$2"$'\C-x'
+zpty -w -n shell "$3"$'\C-x'
 zpty -r shell text '*@begin@*@end@*' || exit
 zpty -d shell
 text=${text#*@begin@}

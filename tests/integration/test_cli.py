@@ -205,7 +205,7 @@ def complete(c, shell, *words):
     folder = Path(os.environ.get("HF_SRCDIR") or here.parents[1]) / "etc" / "completion"
     env = {**c.env, "HOLDFAST_DIR": str(c.dir), "PATH": f"{Path(c.program).parent}:{c.env['PATH']}"}
     argv = {"bash": ["bash", "-c", bash, "bash", folder / "holdfast", "holdfast", *words],
-            "zsh": ["zsh", "-f", here / "completion.zsh", folder, " ".join(["holdfast", *words])]}[shell]
+            "zsh": ["zsh", "-f", here / "completion.zsh", folder, c.case / "zcompdump", " ".join(["holdfast", *words])]}[shell]
     done = subprocess.run(argv, capture_output=True, text=True, env=env, cwd=c.dir, timeout=60)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return set(done.stdout.split())
