@@ -437,6 +437,22 @@ lane_on_wire_closed(struct lane *lane, struct wire *w)
 
 /* ---- a wire ended ---- */
 
+/* How many of the last requests on the wire its socket did not take whole. */
+static unsigned
+count_unsent(struct wire *w, uint64_t sent)
+{
+	uint64_t end = 0;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < w->queue.count; i++) {
+		const struct flight *f = queue_at(&w->queue, i);
+
+		end += (f->flags & FLIGHT_LOCAL) == 0 ? f->len : 0;
+		n += f->who != NULL && (end > sent || (f->flags & FLIGHT_OPEN) != 0);
+	}
+	return n;
+}
+
 void
 lane_take_back(struct lane *lane, struct wire *w, uint64_t sent)
 {
@@ -447,6 +463,7 @@ lane_take_back(struct lane *lane, struct wire *w, uint64_t sent)
 		back_off(lane);
 	} else if (lane->pinned && r != NULL) {
 		unsigned unanswered = r->unanswered;
+		unsigned unsent = count_unsent(w, sent) + (unsigned)lane->pending.count;
 
 		queue_fini(&w->queue);
 		pending_clear(lane);
@@ -454,12 +471,12 @@ lane_take_back(struct lane *lane, struct wire *w, uint64_t sent)
 		r->kept_bytes = 0;
 		r->queue = NULL;
 		if (r->ops->on_lost != NULL) {
-			r->ops->on_lost(r->owner, lane, unanswered);
+			r->ops->on_lost(r->owner, lane, unanswered, unsent);
 		}
 		return;
 	}
 	if (w->was_up && lane->is_own && r != NULL && r->ops->on_lost != NULL) {
-		r->ops->on_lost(r->owner, lane, 0);
+		r->ops->on_lost(r->owner, lane, 0, 0);
 	}
 	pending_take_back(lane, w, sent);
 	if (lane->pending.count > 0) {

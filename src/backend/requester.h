@@ -45,10 +45,11 @@ struct requester_ops {
 	void (*on_room)(void *owner);
 	/*
 	 * An own lane lost its link, and with it the server's state. Pinned: its `dropped`
-	 * unanswered requests are forgotten, their replies are the owner's to make up. Otherwise 0:
-	 * they are treated as ever. The lane connects again when it is next used. May be NULL.
+	 * unanswered requests are forgotten, their replies are the owner's to make up; of the last
+	 * `unsent` of them it is sure that no server has carried them out. Otherwise 0: they are
+	 * treated as ever. The lane connects again when it is next used. May be NULL.
 	 */
-	void (*on_lost)(void *owner, struct lane *lane, unsigned dropped);
+	void (*on_lost)(void *owner, struct lane *lane, unsigned dropped, unsigned unsent);
 };
 
 /* Embedded in a session. */

@@ -307,7 +307,7 @@ on_lane_room(void *owner)
  * gone.
  */
 static void
-on_lane_lost(void *owner, struct lane *lane, unsigned dropped)
+on_lane_lost(void *owner, struct lane *lane, unsigned dropped, unsigned unsent)
 {
 	struct session *s = session_of(owner);
 	struct lane_reply reply = {
