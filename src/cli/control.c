@@ -169,7 +169,12 @@ cli_reload(int argc, char **argv)
 			show_change("needs a restart: ", json_array_get(later, i));
 		}
 		show_how(later);
-		if (json_array_size(applied) == 0 && json_array_size(later) == 0) {
+		if (json_object_get(reply, "pid") != NULL) {
+			(void)printf(
+			    "the supervisor has begun anew in place, as is needed where a host "
+			    "becomes one of several or none of them; see `holdfast "
+			    "status`\n");
+		} else if (json_array_size(applied) == 0 && json_array_size(later) == 0) {
 			(void)printf("nothing has changed\n");
 		}
 	}

@@ -20,6 +20,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/parting.c \
 	src/supervisor/plan.c \
 	src/supervisor/rejoin.c \
+	src/supervisor/relocate.c \
 	src/supervisor/reload.c \
 	src/supervisor/removal.c \
 	src/supervisor/resume.c \

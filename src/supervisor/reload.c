@@ -307,8 +307,10 @@ reload(struct supervisor *s, struct ctl_request *req)
 		   (members = members_check(s, conf, req, &faults)) == MEMBERS_REFUSED) {
 		conf_free(&conf);
 		reject(s, req, &faults);
-	} else if (members == MEMBERS_WAIT) {
-		conf_free(&conf);
+	} else if (members == MEMBERS_WAIT || members == MEMBERS_TAKEN) {
+		if (members == MEMBERS_WAIT) {
+			conf_free(&conf);
+		}
 	} else {
 		apply(s, conf, members == MEMBERS_CHANGE, applied, restart);
 		history_add(s->history, EVENT_CONFIG_RELOADED, s->node,

@@ -27,6 +27,9 @@
 #define LEFTOVER_AGAIN_MS                                                                          \
 	500 /* redis-server refuses the signal while it writes its first AOF, and forgets it */
 #define FACT_NODES SENTINEL_MAX_KNOWN
+#define PLACE      "place" /* in the state database: of how many hosts this was one, and its address */
+#define SEVERAL    "several "
+#define ALONE      "alone "
 
 /* ---- processes of an earlier supervisor ---- */
 
@@ -219,16 +222,48 @@ struct before {
 	uint64_t ticks;
 };
 
+static size_t
+find_move(const struct supervisor *s, const struct unit *u)
+{
+	size_t i = 0;
+
+	while (i < s->move_count && !endpoint_equal(&s->moves[i].to, &u->at)) {
+		i++;
+	}
+	return i;
+}
+
+/*
+ * May a server go on? In the place of a supervisor that ended for it (upgrade.c) its redis do, wherever they are: see relocate.c. NULL: yes.
+ */
+static const char *
+find_misfit(struct unit *u)
+{
+	struct supervisor *s = u->sup;
+	size_t i = find_move(s, u);
+
+	if (u->kind == UNIT_SENTINEL && s->mode_changed) {
+		return "this host became one of several, or none of them: it is started anew";
+	}
+	if (s->move_count == 0 ||
+	    (u->kind == UNIT_REDIS && s->legacy != NULL && i == s->move_count)) {
+		return NULL;
+	}
+	if (u->kind == UNIT_REDIS && s->legacy != NULL && !hosts_are_several(s)) {
+		relocate_stay(u, &s->moves[i].from);
+		s->moves[i] = s->moves[--s->move_count];
+		return NULL;
+	}
+	return "addresses have changed, it is started anew";
+}
+
 /* Takes one over; a worker that does not fit and what listens elsewhere than it should are noted to be ended. */
 static bool
 adopt_one(struct unit *u, const struct before *b, uint64_t deadline_ms)
 {
 	struct supervisor *s = u->sup;
-	const char *why = is_server(u) ? NULL : rejoin_unit_hear(u, deadline_ms);
+	const char *why = is_server(u) ? find_misfit(u) : rejoin_unit_hear(u, deadline_ms);
 
-	if (why == NULL && s->move_count > 0) {
-		why = "addresses have changed, it is started anew";
-	}
 	if (why != NULL) {
 		if (!is_server(u) && !u->heard) {
 			rejoin_unit_rob(u, b->pid);
@@ -356,6 +391,18 @@ end_leftovers(struct supervisor *s, bool redis)
 	}
 }
 
+static void
+remember_place(struct supervisor *s)
+{
+	char *place = xasprintf("%s%s", hosts_are_several(s) ? SEVERAL : ALONE, s->address);
+	struct errmsg err = ERRMSG_NONE;
+
+	if (store_meta_put(s->store, PLACE, place, true, &err) < 0) {
+		log_warn("where this host is reached is not stored: %s", err.text);
+	}
+	free(place);
+}
+
 void
 resume_end_leftovers(struct supervisor *s)
 {
@@ -369,6 +416,7 @@ resume_end_leftovers(struct supervisor *s)
 	for (size_t i = 0; i < s->unit_count; i++) {
 		process_progress(s->units[i]->process);
 	}
+	remember_place(s);
 	find_missing(s, &m);
 	for (size_t i = 0; i < m.count; i++) {
 		if (store_instance_delete(s->store, m.rows[i].name, &err) < 0) {
@@ -389,7 +437,15 @@ note_moves(struct supervisor *s)
 	/* Our own address is known from the master, if that was one of ours. */
 	bool known =
 	    store_master_get(s->store, s->name, &before, NULL) == 0 && before.instance[0] != '\0';
+	char *place = NULL;
+	const char *address = known ? before.host : s->address;
 
+	if (store_meta_get(s->store, PLACE, &place, NULL) == 0) {
+		bool several = strncmp(place, SEVERAL, strlen(SEVERAL)) == 0;
+
+		s->mode_changed = several != hosts_are_several(s);
+		address = strchr(place, ' ') != NULL ? strchr(place, ' ') + 1 : address;
+	}
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
 		struct store_instance row;
@@ -399,13 +455,16 @@ note_moves(struct supervisor *s)
 		    row.port == 0) {
 			continue;
 		}
-		old = endpoint_tcp(known ? before.host : s->address, row.port);
+		old = endpoint_tcp(
+		    known && strcmp(before.instance, u->name) == 0 ? before.host : address,
+		    row.port);
 		if (endpoint_equal(&old, &u->at)) {
 			continue;
 		}
 		s->moves = xreallocarray(s->moves, s->move_count + 1, sizeof(*s->moves));
 		s->moves[s->move_count++] = (struct sentinel_move){.from = old, .to = u->at};
 	}
+	free(place);
 }
 
 static struct unit *
@@ -635,6 +694,31 @@ begin_with(struct supervisor *s, const struct facts *f, const struct decision *d
 	overrule_files(s);
 }
 
+/* The master of a host alone may have been a server that it has not as one of several: what it has would be nobody's. */
+static int
+refuse_to_lose(struct supervisor *s, struct errmsg *err)
+{
+	struct store_master before;
+	bool loses = false;
+	char *dir;
+
+	if (store_master_get(s->store, s->name, &before, NULL) < 0 || before.instance[0] == '\0' ||
+	    unit_find(s, before.instance) != NULL) {
+		return 0;
+	}
+	dir = xasprintf("%s/%s", s->conf->data_dir, before.instance);
+	loses = servers_folder_time(dir) > 0;
+	free(dir);
+	if (loses) {
+		errmsg_set(err,
+		    "%s was the last master and has data, but one of several hosts has only "
+		    "redis-1: take the sections [peer-NAME] out and start, then put that of this "
+		    "host in and `holdfast reload`",
+		    before.instance);
+	}
+	return loses ? -EBUSY : 0;
+}
+
 int
 resume_decide(struct supervisor *s, struct errmsg *err)
 {
@@ -644,7 +728,7 @@ resume_decide(struct supervisor *s, struct errmsg *err)
 
 	if (hosts_are_several(s)) {
 		agree_remember(s);
-		return 0; /* the majority decides, see agree.c */
+		return refuse_to_lose(s, err); /* the majority decides, see agree.c */
 	}
 	collect(s, &f);
 	rc = decide(&f, &d);

@@ -62,6 +62,7 @@ on_check(void *arg)
 	health_check(s);
 	removal_check(s);
 	rolling_check(s);
+	relocate_check(s);
 	watch_touch(s);
 }
 
@@ -450,6 +451,7 @@ finish(struct supervisor *s)
 	watch_free(s);
 	figures_free(&s->figures);
 	upgrade_free(&s->upgrade);
+	relocate_fini(s);
 	rolling_free(s);
 	backup_fini(s);
 	service_fini(s);

@@ -17,6 +17,7 @@
  *   hosts.c       the other hosts, as seen from here         agree.c    several hosts: who is master to begin with
  *   suspect.c     is the master on another host dead         hosts_tls.c  TLS between hosts
  *   members.c     hosts come and go while all runs           hosts_modules.c  their modules
+ *   relocate.c    servers move to another address; one host becomes one of several, or none of them
  *   voice.c       what supervisors say to each other         parting.c    what a cut-off master took and nobody else has
  *   asked.c       what is asked in somebody's name, and what would be   watch.c   live pictures
  *   figures.c     what is measured each second, and its last day (series.c)
@@ -94,9 +95,12 @@ struct unit {
 	unsigned number; /* from 1 */
 	char name[32];   /* redis-1 */
 	struct endpoint
-	    at; /* redis, sentinel: where it is reached; fixed for this supervisor's life */
+	    at; /* redis, sentinel: where it is reached; fixed for this supervisor's life, but for relocate.c */
 	struct endpoint listens; /* redis, sentinel: one of the places where it listens; likewise */
-	char *program;           /* owned; redis, sentinel: what it was last started with */
+	bool misplaced;          /* redis: it is to be, at its next start as a replica, … */
+	struct endpoint to, to_listens; /* … there */
+	bool stale;    /* sentinel: it knows a redis where none is any more, until its next start */
+	char *program; /* owned; redis, sentinel: what it was last started with */
 	char *conf_path;         /* owned; redis, sentinel */
 	char *dir;               /* owned; redis, sentinel: its folder */
 	struct process *process; /* owned */
@@ -277,6 +281,8 @@ struct supervisor {
 	size_t leftover_count;
 	struct sentinel_move *moves; /* instances whose address changed since the last run */
 	size_t move_count;
+	bool
+	    mode_changed; /* this host was alone in the last run and is one of several, or the other way round */
 	ev_timer election;                 /* armed while the dead master waits for a successor */
 	struct loop_hook settle;           /* the master changed: the rest of it */
 	bool master_moved, master_had_one; /* for `settle`, as is … */
@@ -304,6 +310,9 @@ struct supervisor {
 	size_t host_count;
 	struct agree *agree;     /* see agree.c */
 	struct members *members; /* see members.c; NULL: nobody is looked at */
+	struct relocation
+	    *relocation; /* see relocate.c; NULL: this host does not become one of several */
+	uint64_t relocate_again_ms; /* not before */
 	struct topo_master
 	    compared_with; /* the master whose modules ours were compared with last, and … */
 	uint64_t modules_asked_ms; /* … when it was asked for them */
@@ -330,6 +339,9 @@ struct supervisor {
 /* ---- unit.c ---- */
 struct unit *unit_new(struct supervisor *s, enum unit_kind kind, unsigned number);
 void unit_free(struct unit **u);
+/* Where a redis or sentinel is to be reached, and where it listens for that, if this host is at `address`. */
+void unit_find_places(const struct unit *u, const struct conf *conf, const char *address,
+    struct endpoint *ret_at, struct endpoint *ret_listens);
 const char *unit_kind_name(enum unit_kind kind);
 struct unit *unit_find(struct supervisor *s, const char *name);
 /* The redis instance that listens there, or NULL. */
@@ -388,6 +400,8 @@ void workers_tell_master(struct supervisor *s);
 void workers_tell_conf(struct supervisor *s);
 /* Likewise, that there are other sentinels. */
 void workers_tell_sentinels(struct supervisor *s);
+/* Likewise, where the servers of this host are. */
+void workers_tell_near(struct supervisor *s);
 void workers_hold(struct supervisor *s, uint64_t hold_ms);
 /* No majority of the hosts is heard: they hold for so long, and what was on its way is not taken for handed over. */
 void workers_isolate(struct supervisor *s, uint64_t ms);
@@ -631,15 +645,32 @@ enum members_answer {
 	MEMBERS_SAME,   /* the configuration has the same hosts */
 	MEMBERS_CHANGE, /* it may be put in effect, with members_apply */
 	MEMBERS_WAIT, /* a newcomer is looked at: reload() is called again, also for `req`, or that is answered */
+	MEMBERS_TAKEN,   /* likewise `req` is answered, and `conf` is not the caller's any more */
 	MEMBERS_REFUSED, /* with the reason in `faults` */
 };
-enum members_answer members_check(struct supervisor *s, const struct conf *conf,
-    struct ctl_request *req, struct conf_faults *faults);
+enum members_answer members_check(
+    struct supervisor *s, struct conf *conf, struct ctl_request *req, struct conf_faults *faults);
 /* The hosts of the present configuration from now on. */
 void members_apply(struct supervisor *s);
 /* Once a second: does our sentinel remember hosts that are none any more? */
 void members_tick(struct supervisor *s);
 void members_fini(struct supervisor *s);
+
+/* ---- relocate.c: servers of this host move; it becomes one of several, or none of them ---- */
+/* The configuration has peers and we are a host alone, or the other way round: as members_check. */
+enum members_answer relocate_begin(
+    struct supervisor *s, struct conf *conf, struct ctl_request *req, struct conf_faults *faults);
+/* After health_check: the next step, if there is one. */
+void relocate_check(struct supervisor *s);
+/* The next one could not begin in our place. */
+void relocate_failed(struct supervisor *s, const char *why);
+void relocate_fini(struct supervisor *s);
+/* A redis that runs since before is at `at`, and not where it should be: it stays there until it may move. */
+void relocate_stay(struct unit *u, const struct endpoint *at);
+/* It starts as a replica: where it should be. */
+void relocate_start(struct unit *u);
+/* With what it is started. */
+const struct conf *relocate_conf(const struct unit *u);
 
 /* How long neither its redis nor its sentinel has said anything; its sentinel's link, or NULL. */
 uint64_t hosts_silent_ms(const struct host *h);
@@ -748,7 +779,7 @@ void reload_down_after(struct supervisor *s);
 void reload_workers(struct supervisor *s);
 
 /* ---- upgrade.c ---- */
-/* Puts `binary` (NULL: what is now at the path of our own) in our place; `req` is answered, by it or by us. */
+/* Puts `binary` (NULL: what is now at the path of our own) in our place; `req` (may be NULL) is answered, by it or by us. */
 void upgrade_begin(struct supervisor *s, struct ctl_request *req, const char *binary);
 void upgrade_free(struct upgrade **up);
 /* We serve: whoever asked for us is told. */
