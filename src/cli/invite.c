@@ -218,6 +218,14 @@ static void
 print_rest(const struct invitation *v)
 {
 	(void)fprintf(stderr, "%s has what it needs\n", v->name);
+	if (v->conf->proxy_announce.count + v->conf->proxy_read_announce.count +
+		v->conf->proxy_durable_announce.count + v->conf->http_announce.count >
+	    0) {
+		(void)fprintf(stderr,
+		    "this host announces where clients of other networks reach it: say the same "
+		    "of %s in its configuration (proxy.announce, http.announce)\n",
+		    v->name);
+	}
 	if (conf_peer_find(v->conf, v->name) == NULL) {
 		(void)fprintf(stderr,
 		    "start it, and when `holdfast status` there shows it in sync, add to the "

@@ -7,6 +7,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/crowd.c \
 	src/supervisor/damage.c \
 	src/supervisor/decision.c src/supervisor/decision.h \
+	src/supervisor/doors.c \
 	src/supervisor/figures.c \
 	src/supervisor/handover.c \
 	src/supervisor/health.c \

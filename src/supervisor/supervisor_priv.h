@@ -18,6 +18,7 @@
  *   suspect.c     is the master on another host dead         hosts_tls.c  TLS between hosts
  *   members.c     hosts come and go while all runs           hosts_modules.c  their modules
  *   relocate.c    servers move to another address; one host becomes one of several, or none of them
+ *   doors.c       where clients reach the workers of all hosts
  *   voice.c       what supervisors say to each other         parting.c    what a cut-off master took and nobody else has
  *   asked.c       what is asked in somebody's name, and what would be   watch.c   live pictures
  *   figures.c     what is measured each second, and its last day (series.c)
@@ -150,6 +151,8 @@ struct unit {
 	char version[32];   /* likewise: of which holdfast it is; "" one that we started */
 };
 
+#define DOORS_SIZE 290 /* with the words before it no more than voice_say takes */
+
 /* A host of the cluster. Plain data but for the probe. */
 struct host {
 	struct supervisor *sup;        /* borrowed */
@@ -163,6 +166,7 @@ struct host {
 	uint64_t said_number,
 	    said_ms; /* the highest of its own that was heard anywhere, and when the last was */
 	uint64_t beat_ms;        /* when the master's beat was heard there last */
+	char doors[DOORS_SIZE];  /* where clients reach its workers, as it has said: see doors.c */
 	bool silent;             /* nothing was heard of it for a while */
 	bool lost;               /* for so long that it was told */
 	bool linked, was_synced; /* its redis: as in struct unit */
@@ -675,6 +679,14 @@ const struct conf *relocate_conf(const struct unit *u);
 /* How long neither its redis nor its sentinel has said anything; its sentinel's link, or NULL. */
 uint64_t hosts_silent_ms(const struct host *h);
 struct link *hosts_sentinel_link(const struct host *h);
+
+/* ---- doors.c ---- */
+/* Once a second: tells the other hosts. */
+void doors_tick(struct supervisor *s);
+/* What another has said; false: it was something else. */
+bool doors_on_words(struct host *sender, const char *words);
+/* {OPTION: [{node, at}, …]} of all hosts, as far as they have said it: the caller's reference. */
+json_t *doors_json(const struct supervisor *s);
 
 /* ---- voice.c ---- */
 void voice_begin(struct supervisor *s);

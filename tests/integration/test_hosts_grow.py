@@ -253,7 +253,7 @@ def test_a_host_that_is_not_there_does_not_count(cases):
 
 
 def test_a_token_is_good_once_and_for_nobody_without_it(cases):
-    hosts = Hosts(cases, count=2)
+    hosts = Hosts(cases, count=2, options={"proxy.announce": "203.0.113.1:6380"})
     a, b = hosts.all
     set_peers(hosts, a, "a")
     a.start(wait=False)
@@ -267,6 +267,8 @@ def test_a_token_is_good_once_and_for_nobody_without_it(cases):
     assert invitation.run.wait() == 0 and "without the token" in invitation.run.err
     assert invitation.token not in (b.ini.read_text() + a.log("redis-1"))
     assert hosts.secret in b.ini.read_text() and "@" not in b.ini.read_text()
+    # where clients reach the one that invites is not where they reach the other
+    assert "announce" not in b.ini.read_text() and "proxy.announce" in invitation.run.err
     again = invitation.join(b, b.case / "again.ini", check=False)  # nobody waits any more
     assert again.returncode == 1 and "does `holdfast invite` run there?" in again.stderr, again
     # it is over with its time, and nothing that is there is written over
