@@ -241,11 +241,11 @@ join_hosts(const struct worker *w, struct errmsg *err)
 {
 	const struct tls_files files = conf_hosts_tls(w->conf);
 
-	if (!w->supervised || !conf_hosts_use_tls(w->conf)) {
+	if (!w->supervised) {
 		return 0;
 	}
-	conn_connect_by_tls(true);
-	return tls_set_client(&files, err);
+	conn_connect_by_tls(conf_hosts_use_tls(w->conf));
+	return conf_hosts_use_tls(w->conf) ? tls_set_client(&files, err) : 0;
 }
 
 /* Several hosts: the sentinels know the supervisor's user. Those of a host alone do not. */

@@ -156,6 +156,10 @@ find_common_obstacle(const struct supervisor *s, const struct conf *conf)
 		return "holdfast.secret must stay what it is while servers run: say "
 		       "holdfast.secret = @FILE with the file `secret` of the data folder";
 	}
+	if (conf_hosts_use_tls(conf) || conf_hosts_use_tls(s->conf)) {
+		return "a host becomes one of several, or none of them, without redis.tls_ca: TLS "
+		       "between hosts begins after that, and ends before";
+	}
 	if (conf->redis_instances == 0 || conf->redis[0].port != u->listens.port) {
 		return "ports do not change together with the hosts";
 	}

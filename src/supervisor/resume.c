@@ -29,6 +29,7 @@
 #define FACT_NODES SENTINEL_MAX_KNOWN
 #define PLACE      "place" /* in the state database: of how many hosts this was one, and its address */
 #define SEVERAL    "several "
+#define SECURE     "secure " /* likewise, with TLS between them */
 #define ALONE      "alone "
 
 /* ---- processes of an earlier supervisor ---- */
@@ -242,6 +243,9 @@ find_misfit(struct unit *u)
 	struct supervisor *s = u->sup;
 	size_t i = find_move(s, u);
 
+	if (s->tls_changed) {
+		return "TLS between hosts began or ended: it is started anew";
+	}
 	if (u->kind == UNIT_SENTINEL && s->mode_changed) {
 		return "this host became one of several, or none of them: it is started anew";
 	}
@@ -394,7 +398,11 @@ end_leftovers(struct supervisor *s, bool redis)
 static void
 remember_place(struct supervisor *s)
 {
-	char *place = xasprintf("%s%s", hosts_are_several(s) ? SEVERAL : ALONE, s->address);
+	char *place = xasprintf("%s%s",
+	    conf_hosts_use_tls(s->conf) ? SECURE
+	    : hosts_are_several(s)      ? SEVERAL
+					: ALONE,
+	    s->address);
 	struct errmsg err = ERRMSG_NONE;
 
 	if (store_meta_put(s->store, PLACE, place, true, &err) < 0) {
@@ -441,9 +449,11 @@ note_moves(struct supervisor *s)
 	const char *address = known ? before.host : s->address;
 
 	if (store_meta_get(s->store, PLACE, &place, NULL) == 0) {
-		bool several = strncmp(place, SEVERAL, strlen(SEVERAL)) == 0;
+		bool secure = strncmp(place, SECURE, strlen(SECURE)) == 0;
+		bool several = secure || strncmp(place, SEVERAL, strlen(SEVERAL)) == 0;
 
 		s->mode_changed = several != hosts_are_several(s);
+		s->tls_changed = secure != conf_hosts_use_tls(s->conf);
 		address = strchr(place, ' ') != NULL ? strchr(place, ' ') + 1 : address;
 	}
 	for (size_t i = 0; i < s->unit_count; i++) {

@@ -19,6 +19,7 @@
  *   members.c     hosts come and go while all runs           hosts_modules.c  their modules
  *   relocate.c    servers move to another address; one host becomes one of several, or none of them
  *   doors.c       where clients reach the workers of all hosts
+ *   hosts_switch.c  TLS between hosts begins or ends
  *   voice.c       what supervisors say to each other         parting.c    what a cut-off master took and nobody else has
  *   asked.c       what is asked in somebody's name, and what would be   watch.c   live pictures
  *   figures.c     what is measured each second, and its last day (series.c)
@@ -151,7 +152,8 @@ struct unit {
 	char version[32];   /* likewise: of which holdfast it is; "" one that we started */
 };
 
-#define DOORS_SIZE 290 /* with the words before it no more than voice_say takes */
+#define HOSTS_TLS_SIZE 64
+#define DOORS_SIZE     290 /* with the words before it no more than voice_say takes */
 
 /* A host of the cluster. Plain data but for the probe. */
 struct host {
@@ -165,11 +167,13 @@ struct host {
 	uint64_t *heard_number; /* owned; the last one heard on that ear, of each host */
 	uint64_t said_number,
 	    said_ms; /* the highest of its own that was heard anywhere, and when the last was */
-	uint64_t beat_ms;        /* when the master's beat was heard there last */
-	char doors[DOORS_SIZE];  /* where clients reach its workers, as it has said: see doors.c */
-	bool silent;             /* nothing was heard of it for a while */
-	bool lost;               /* for so long that it was told */
-	bool linked, was_synced; /* its redis: as in struct unit */
+	uint64_t beat_ms;         /* when the master's beat was heard there last */
+	char doors[DOORS_SIZE];   /* where clients reach its workers, as it has said: see doors.c */
+	char tls[HOSTS_TLS_SIZE]; /* what it has said last of TLS that is to begin or end … */
+	uint64_t tls_ms;          /* … and when: see hosts_switch.c */
+	bool silent;              /* nothing was heard of it for a while */
+	bool lost;                /* for so long that it was told */
+	bool linked, was_synced;  /* its redis: as in struct unit */
 	uint64_t unlinked_ms;
 };
 
@@ -316,7 +320,9 @@ struct supervisor {
 	struct members *members; /* see members.c; NULL: nobody is looked at */
 	struct relocation
 	    *relocation; /* see relocate.c; NULL: this host does not become one of several */
-	uint64_t relocate_again_ms; /* not before */
+	uint64_t relocate_again_ms;    /* not before */
+	struct tls_switch *tls_switch; /* see hosts_switch.c; NULL: it stays as it is */
+	bool tls_changed; /* since the last run: servers of before are none that we understand */
 	struct topo_master
 	    compared_with; /* the master whose modules ours were compared with last, and … */
 	uint64_t modules_asked_ms; /* … when it was asked for them */
@@ -679,6 +685,16 @@ const struct conf *relocate_conf(const struct unit *u);
 /* How long neither its redis nor its sentinel has said anything; its sentinel's link, or NULL. */
 uint64_t hosts_silent_ms(const struct host *h);
 struct link *hosts_sentinel_link(const struct host *h);
+
+/* ---- hosts_switch.c: TLS between hosts begins or ends ---- */
+/* A reload says so: `req` (may be NULL) is answered, and it happens when all hosts have been told so. */
+void hosts_switch_prepare(struct supervisor *s, const struct conf *conf, struct ctl_request *req);
+/* With each pulse. True: it happens now, so that nobody is to be suspected. */
+bool hosts_switch_pulse(struct supervisor *s);
+/* What another has said; false: it was something else. */
+bool hosts_switch_on_words(struct host *sender, const char *words);
+/* It stays as it is. */
+void hosts_switch_fini(struct supervisor *s);
 
 /* ---- doors.c ---- */
 /* Once a second: tells the other hosts. */
