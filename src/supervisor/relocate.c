@@ -11,6 +11,7 @@
  * One that moves does so at its next start as a replica, since a master's clients and sentinels know it where it is. Each step is taken only when all is
  * ready. That the rest begins anew, instead of being changed, is for its simplicity: it is the way of each start.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +20,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/listener.h"
+#include "supervisor/lock.h"
 #include "supervisor/supervisor_priv.h"
 
 #define AGAIN_MS   2000
 #define PATIENCE_S 120.
-#define OWN_SECRET 64 /* hexadecimal digits, as lock.c makes one */
 
 /* This host becomes one of several. */
 struct relocation {
@@ -152,7 +153,7 @@ find_common_obstacle(const struct supervisor *s, const struct conf *conf)
 		return "holdfast.name cannot change: it is the cluster's";
 	}
 	if (conf->holdfast_secret != NULL ? strcmp(conf->holdfast_secret, s->secret) != 0
-					  : strlen(s->secret) != OWN_SECRET) {
+					  : !lock_is_own_secret(s->secret)) {
 		return "holdfast.secret must stay what it is while servers run: say "
 		       "holdfast.secret = @FILE with the file `secret` of the data folder";
 	}
@@ -223,6 +224,38 @@ find_obstacle_alone(const struct supervisor *s, const struct conf *conf)
 	return NULL;
 }
 
+/* Whoever begins in our place could not, if somebody else listens where a server is to be. */
+static int
+find_taken(struct supervisor *s, const struct conf *conf, const char *address, struct errmsg *err)
+{
+	unsigned all = conf->redis_instances + conf->sentinel_instances;
+
+	for (unsigned i = 0; i < all; i++) {
+		bool redis = i < conf->redis_instances;
+		struct unit wanted = {.kind = redis ? UNIT_REDIS : UNIT_SENTINEL,
+		    .number = redis ? i + 1 : i + 1 - conf->redis_instances};
+		const struct unit *is;
+		struct endpoint at, listens;
+
+		(void)snprintf(wanted.name, sizeof(wanted.name), "%s-%u",
+		    unit_kind_name(wanted.kind), wanted.number);
+		is = unit_find(s, wanted.name);
+		unit_find_places(&wanted, conf, address, &at, &listens);
+		if (is != NULL && is->listens.port == listens.port &&
+		    (strcmp(is->listens.host, listens.host) == 0 ||
+			strcmp(listens.host, "0.0.0.0") == 0 || strcmp(listens.host, "::") == 0 ||
+			strcmp(is->listens.host, "0.0.0.0") == 0 ||
+			strcmp(is->listens.host, "::") == 0)) {
+			continue; /* it is that one itself which listens there */
+		}
+		if (listener_probe(&listens, err) < 0) {
+			errmsg_prefix(err, "%s is to be there", wanted.name);
+			return -EADDRINUSE;
+		}
+	}
+	return 0;
+}
+
 /* ---- the beginning ---- */
 
 static enum members_answer
@@ -246,9 +279,15 @@ begin_alone(struct supervisor *s, const struct conf *conf, struct ctl_request *r
     struct conf_faults *faults)
 {
 	const char *obstacle = find_obstacle_alone(s, conf);
+	struct host h = {.sup = s, .name = "address"};
+	struct errmsg err = ERRMSG_NONE;
 
 	if (obstacle != NULL) {
 		return refuse(faults, obstacle);
+	}
+	if (hosts_resolve(&h, conf->holdfast_address, conf, &err) < 0 ||
+	    find_taken(s, conf, h.redis.host, &err) < 0) {
+		return refuse(faults, err.text);
 	}
 	begin_anew(s, req, "is none of several any more");
 	return MEMBERS_WAIT;
@@ -276,11 +315,10 @@ relocate_begin(
 	if (obstacle != NULL) {
 		return refuse(faults, obstacle);
 	}
-	unit_find_places(u, conf, h.redis.host, &to, &to_listens);
-	if (!endpoint_equal(&to, &u->at) && listener_probe(&to_listens, &err) < 0) {
-		errmsg_prefix(&err, "%s moves there", u->name);
+	if (find_taken(s, conf, h.redis.host, &err) < 0) {
 		return refuse(faults, err.text);
 	}
+	unit_find_places(u, conf, h.redis.host, &to, &to_listens);
 	r = s->relocation = xcalloc(1, sizeof(*r));
 	*r = (struct relocation){.sup = s, .req = req, .conf = conf};
 	ev_timer_init(&r->patience, on_patience, PATIENCE_S, 0.);

@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import socket
 
 import pytest
 import redis
@@ -211,9 +212,14 @@ def test_what_stands_against_becoming_one_of_several_is_said_before(cases):
     before = a.ini.read_text()
     load = hosts.history([a], writers=1).start()
     peer, secret = f"[peer-a]\naddress = {a.address}\n", f"[holdfast]\nsecret = @{a.dir}/secret\n"
+    taken = socket.create_server((a.address, hosts.ports.sentinel))  # whoever begins anew could not
+    a.ini.write_text(before + secret + peer)
+    done = a.cli("reload", check=False)
+    assert done.returncode == 78 and "sentinel-1 is to be there" in done.stderr, done
+    taken.close()
     for more, told in ((secret + peer + f"[peer-b]\naddress = {hosts.all[1].address}\n", "of its own"),
                        (f"[holdfast]\nsecret = {'x' * 64}\n" + peer, "holdfast.secret"),
-                       (secret + "[peer-a]\naddress = 192.0.2.1\n", "redis-1 moves there")):
+                       (secret + "[peer-a]\naddress = 192.0.2.1\n", "redis-1 is to be there")):
         a.ini.write_text(before + more)
         done = a.cli("reload", check=False)
         assert done.returncode == 78 and told in done.stderr, done
