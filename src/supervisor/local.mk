@@ -19,6 +19,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/modules.c \
 	src/supervisor/ondisk.c \
 	src/supervisor/parting.c \
+	src/supervisor/place.c \
 	src/supervisor/plan.c \
 	src/supervisor/rejoin.c \
 	src/supervisor/relocate.c \

@@ -6,7 +6,7 @@
  *                      redis-1 is restarted there as a replica → takes over as master → we begin anew in place (upgrade.c), with redis-1 as it runs, a
  *                      sentinel that is started anew, and without the other servers
  *   none of them ..... a reload without any such section, where there is no other host any more: we begin anew in place, with redis-1 as it runs,
- *                      wherever that is (resume.c: it is misplaced); the other servers are started; then redis-1 moves as above
+ *                      wherever that is (place.c: it is misplaced); the other servers are started; then redis-1 moves as above
  *
  * One that moves does so at its next start as a replica, since a master's clients and sentinels know it where it is. Each step is taken only when all is
  * ready. That the rest begins anew, instead of being changed, is for its simplicity: it is the way of each start.
@@ -67,6 +67,7 @@ relocate_start(struct unit *u)
 	u->at = u->to;
 	u->listens = u->to_listens;
 	u->misplaced = false;
+	place_remember_host(u);
 	if (u->probe != NULL) {
 		probe_move(u->probe, &u->at);
 	}

@@ -27,10 +27,6 @@
 #define LEFTOVER_AGAIN_MS                                                                          \
 	500 /* redis-server refuses the signal while it writes its first AOF, and forgets it */
 #define FACT_NODES SENTINEL_MAX_KNOWN
-#define PLACE      "place" /* in the state database: of how many hosts this was one, and its address */
-#define SEVERAL    "several "
-#define SECURE     "secure " /* likewise, with TLS between them */
-#define ALONE      "alone "
 
 /* ---- processes of an earlier supervisor ---- */
 
@@ -223,50 +219,12 @@ struct before {
 	uint64_t ticks;
 };
 
-static size_t
-find_move(const struct supervisor *s, const struct unit *u)
-{
-	size_t i = 0;
-
-	while (i < s->move_count && !endpoint_equal(&s->moves[i].to, &u->at)) {
-		i++;
-	}
-	return i;
-}
-
-/*
- * May a server go on? In the place of a supervisor that ended for it (upgrade.c) its redis do, wherever they are: see relocate.c. NULL: yes.
- */
-static const char *
-find_misfit(struct unit *u)
-{
-	struct supervisor *s = u->sup;
-	size_t i = find_move(s, u);
-
-	if (s->tls_changed) {
-		return "TLS between hosts began or ended: it is started anew";
-	}
-	if (u->kind == UNIT_SENTINEL && s->mode_changed) {
-		return "this host became one of several, or none of them: it is started anew";
-	}
-	if (s->move_count == 0 ||
-	    (u->kind == UNIT_REDIS && s->legacy != NULL && i == s->move_count)) {
-		return NULL;
-	}
-	if (u->kind == UNIT_REDIS && s->legacy != NULL && !hosts_are_several(s)) {
-		relocate_stay(u, &s->moves[i].from);
-		s->moves[i] = s->moves[--s->move_count];
-		return NULL;
-	}
-	return "addresses have changed, it is started anew";
-}
-
 /* Takes one over; a worker that does not fit and what listens elsewhere than it should are noted to be ended. */
 static bool
 adopt_one(struct unit *u, const struct before *b, uint64_t deadline_ms)
 {
 	struct supervisor *s = u->sup;
-	const char *why = is_server(u) ? find_misfit(u) : rejoin_unit_hear(u, deadline_ms);
+	const char *why = is_server(u) ? place_misfit(u) : rejoin_unit_hear(u, deadline_ms);
 
 	if (why != NULL) {
 		if (!is_server(u) && !u->heard) {
@@ -288,8 +246,6 @@ adopt_one(struct unit *u, const struct before *b, uint64_t deadline_ms)
 	return true;
 }
 
-static void note_moves(struct supervisor *s);
-
 size_t
 resume_adopt(struct supervisor *s)
 {
@@ -298,7 +254,7 @@ resume_adopt(struct supervisor *s)
 	size_t adopted = 0;
 	uint64_t deadline_ms;
 
-	note_moves(s); /* first: what is adopted writes its row anew */
+	place_note_moves(s); /* first: what is adopted writes its row anew */
 	for (size_t i = 0; i < s->unit_count; i++) {
 		if (!find_before(s->units[i], &before[i].pid, &before[i].ticks)) {
 			before[i].pid = 0;
@@ -395,22 +351,6 @@ end_leftovers(struct supervisor *s, bool redis)
 	}
 }
 
-static void
-remember_place(struct supervisor *s)
-{
-	char *place = xasprintf("%s%s",
-	    conf_hosts_use_tls(s->conf) ? SECURE
-	    : hosts_are_several(s)      ? SEVERAL
-					: ALONE,
-	    s->address);
-	struct errmsg err = ERRMSG_NONE;
-
-	if (store_meta_put(s->store, PLACE, place, true, &err) < 0) {
-		log_warn("where this host is reached is not stored: %s", err.text);
-	}
-	free(place);
-}
-
 void
 resume_end_leftovers(struct supervisor *s)
 {
@@ -424,7 +364,7 @@ resume_end_leftovers(struct supervisor *s)
 	for (size_t i = 0; i < s->unit_count; i++) {
 		process_progress(s->units[i]->process);
 	}
-	remember_place(s);
+	place_remember(s);
 	find_missing(s, &m);
 	for (size_t i = 0; i < m.count; i++) {
 		if (store_instance_delete(s->store, m.rows[i].name, &err) < 0) {
@@ -436,46 +376,6 @@ resume_end_leftovers(struct supervisor *s)
 }
 
 /* ---- who is master ---- */
-
-/* Where the instance was reached in the last run, if that differs from now: Sentinel still knows it there. */
-static void
-note_moves(struct supervisor *s)
-{
-	struct store_master before;
-	/* Our own address is known from the master, if that was one of ours. */
-	bool known =
-	    store_master_get(s->store, s->name, &before, NULL) == 0 && before.instance[0] != '\0';
-	char *place = NULL;
-	const char *address = known ? before.host : s->address;
-
-	if (store_meta_get(s->store, PLACE, &place, NULL) == 0) {
-		bool secure = strncmp(place, SECURE, strlen(SECURE)) == 0;
-		bool several = secure || strncmp(place, SEVERAL, strlen(SEVERAL)) == 0;
-
-		s->mode_changed = several != hosts_are_several(s);
-		s->tls_changed = secure != conf_hosts_use_tls(s->conf);
-		address = strchr(place, ' ') != NULL ? strchr(place, ' ') + 1 : address;
-	}
-	for (size_t i = 0; i < s->unit_count; i++) {
-		struct unit *u = s->units[i];
-		struct store_instance row;
-		struct endpoint old;
-
-		if (!is_server(u) || store_instance_get(s->store, u->name, &row, NULL) < 0 ||
-		    row.port == 0) {
-			continue;
-		}
-		old = endpoint_tcp(
-		    known && strcmp(before.instance, u->name) == 0 ? before.host : address,
-		    row.port);
-		if (endpoint_equal(&old, &u->at)) {
-			continue;
-		}
-		s->moves = xreallocarray(s->moves, s->move_count + 1, sizeof(*s->moves));
-		s->moves[s->move_count++] = (struct sentinel_move){.from = old, .to = u->at};
-	}
-	free(place);
-}
 
 static struct unit *
 unit_at_or_moved(struct supervisor *s, const struct endpoint *at)

@@ -17,6 +17,7 @@
  *   hosts.c       the other hosts, as seen from here         agree.c    several hosts: who is master to begin with
  *   suspect.c     is the master on another host dead         hosts_tls.c  TLS between hosts
  *   members.c     hosts come and go while all runs           hosts_modules.c  their modules
+ *   place.c       where this host's servers were in the last run
  *   relocate.c    servers move to another address; one host becomes one of several, or none of them
  *   doors.c       where clients reach the workers of all hosts
  *   hosts_switch.c  TLS between hosts begins or ends
@@ -132,7 +133,8 @@ struct unit {
 	char complaint[200]; /* redis: its words, at this start, that its data cannot be loaded */
 	bool damaged;   /* redis: it ended with such words, and the data is still in its place */
 	bool aof_later; /* redis: reads its snapshot in first, then writes its append-only file */
-	bool stray;     /* sentinel: its next start is with the majority's word, not its file's */
+	bool
+	    stray; /* sentinel: its next start is with the majority's word, not its file's; redis: it runs where it should not */
 	uint64_t
 	    wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
 
@@ -518,6 +520,15 @@ void handover_fill_spec(
 void handover_answer(struct supervisor *s, int error, const char *text);
 /* Gives a switchover up, if one is under way; who asked for it is told why. */
 void handover_cancel(struct supervisor *s, const char *why);
+
+/* ---- place.c: where the servers of this host were in the last run ---- */
+/* Notes which have another address now (s->moves), and what else has changed. Before what is adopted writes its row anew. */
+void place_note_moves(struct supervisor *s);
+/* May a server that runs since before go on? NULL: yes; else why not. One that may stay where it was for a while is told so, see relocate.c. */
+const char *place_misfit(struct unit *u);
+/* For the next run: where all is now; where a redis is reached. */
+void place_remember(struct supervisor *s);
+void place_remember_host(const struct unit *u);
 
 /* ---- resume.c ---- */
 /* Reads what was before and decides who is master. 0 or -errno. */
