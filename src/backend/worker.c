@@ -241,11 +241,31 @@ join_hosts(const struct worker *w, struct errmsg *err)
 {
 	const struct tls_files files = conf_hosts_tls(w->conf);
 
-	if (!w->supervised || !conf_hosts_use_tls(w->conf)) {
+	if (!w->supervised) {
 		return 0;
 	}
-	conn_connect_by_tls(true);
-	return tls_set_client(&files, err);
+	conn_connect_by_tls(conf_hosts_use_tls(w->conf));
+	return conf_hosts_use_tls(w->conf) ? tls_set_client(&files, err) : 0;
+}
+
+/* Several hosts: the sentinels know the supervisor's user. Those of a host alone do not. */
+static void
+set_watch_user(struct worker *w)
+{
+	bool several = w->supervised && w->conf->peer_count > 0;
+	char *user = w->watch_user, *secret = w->watch_secret;
+
+	if (several == (user != NULL)) {
+		return;
+	}
+	w->watch_user = several ? xstrdup(w->user) : NULL;
+	w->watch_secret = several ? xstrdup(w->secret) : NULL;
+	watcher_set_user(w->watcher, w->watch_user, w->watch_secret);
+	if (secret != NULL) {
+		explicit_bzero(secret, strlen(secret));
+	}
+	free(secret);
+	free(user);
 }
 
 static int
@@ -269,14 +289,8 @@ start(struct worker *w, struct errmsg *err)
 	if (rc < 0) {
 		return rc;
 	}
-	if (w->supervised && w->conf->peer_count > 0) {
-		/* Several hosts: the sentinels know the supervisor's user. */
-		w->watch_user = xstrdup(w->user);
-		w->watch_secret = xstrdup(w->secret);
-		spec.user = w->watch_user;
-		spec.password = w->watch_secret;
-	}
 	w->watcher = watcher_new(w->loop, w->topo, &spec);
+	set_watch_user(w);
 	if (!w->supervised) {
 		sentinel_log_begin(&w->sentinel_log, w->watcher);
 	}
@@ -324,6 +338,7 @@ on_go(struct worker *w)
 			if (join_hosts(w, &err) < 0) {
 				log_error("servers are shown the old certificate: %s", err.text);
 			}
+			set_watch_user(w);
 		}
 		conf_free(&old);
 	}

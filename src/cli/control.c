@@ -169,7 +169,19 @@ cli_reload(int argc, char **argv)
 			show_change("needs a restart: ", json_array_get(later, i));
 		}
 		show_how(later);
-		if (json_array_size(applied) == 0 && json_array_size(later) == 0) {
+		if (json_object_get(reply, "waits_for") != NULL) {
+			const char *waits = cli_text_of(reply, "waits_for");
+
+			(void)printf("TLS between hosts begins or ends on all of them at the same "
+				     "moment, while the proxies hold requests%s%s\n",
+			    waits[0] != '\0' ? "; `holdfast reload` is to be done on: " : "",
+			    waits);
+		} else if (json_object_get(reply, "pid") != NULL) {
+			(void)printf(
+			    "the supervisor has begun anew in place, as is needed where a host "
+			    "becomes one of several or none of them; see `holdfast "
+			    "status`\n");
+		} else if (json_array_size(applied) == 0 && json_array_size(later) == 0) {
 			(void)printf("nothing has changed\n");
 		}
 	}

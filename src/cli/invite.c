@@ -46,10 +46,12 @@ is_possible(const struct invitation *v, const struct cli_opts *o)
 	const struct conf_peer *peer = conf_peer_find(conf, v->name);
 
 	if (conf->peer_count == 0) {
-		cli_error(
-		    "this host is no cluster of several: give it a section [peer-%s] with its "
-		    "address, and start it anew (it has one redis and one sentinel then)",
-		    conf->holdfast_node);
+		cli_error("this host is no cluster of several yet: write into its configuration\n\n"
+			  "[holdfast]\nsecret = @%s/secret\n\n[peer-%s]\naddress = ADDRESS\n\nwith "
+			  "where the others reach it, and `holdfast reload`: clients go on, and it "
+			  "has one "
+			  "redis and one sentinel then",
+		    conf->data_dir, conf->holdfast_node);
 	} else if (strcmp(v->name, conf->holdfast_node) == 0 ||
 		   strcmp(v->address, conf->holdfast_address) == 0) {
 		cli_error("%s at %s is this host", v->name, v->address);
@@ -216,6 +218,14 @@ static void
 print_rest(const struct invitation *v)
 {
 	(void)fprintf(stderr, "%s has what it needs\n", v->name);
+	if (v->conf->proxy_announce.count + v->conf->proxy_read_announce.count +
+		v->conf->proxy_durable_announce.count + v->conf->http_announce.count >
+	    0) {
+		(void)fprintf(stderr,
+		    "this host announces where clients of other networks reach it: say the same "
+		    "of %s in its configuration (proxy.announce, http.announce)\n",
+		    v->name);
+	}
 	if (conf_peer_find(v->conf, v->name) == NULL) {
 		(void)fprintf(stderr,
 		    "start it, and when `holdfast status` there shows it in sync, add to the "

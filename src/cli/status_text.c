@@ -295,6 +295,38 @@ all_instances(const json_t *status)
 	return all;
 }
 
+/* Where clients connect, on all hosts that have said it. */
+static int
+add_doors(const json_t *status, struct buf *out)
+{
+	static const struct {
+		const char *option, *words;
+	} kinds[] = {
+	    {"proxy.listen", "proxy"},
+	    {"proxy.durable_listen", "durable"},
+	    {"proxy.read_listen", "reads"},
+	    {"http.listen", "http"},
+	};
+	const json_t *doors = json_object_get(status, "doors");
+	int rc = json_object_size(doors) > 0 ? buf_add_str(out, "\nfor clients\n") : 0;
+
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		const json_t *list = json_object_get(doors, kinds[k].option);
+
+		for (size_t i = 0; i < json_array_size(list); i++) {
+			const json_t *door = json_array_get(list, i);
+			cell node;
+			char at[300];
+
+			format_plain(cli_text_of(door, "node"), node, sizeof(node));
+			format_plain(cli_text_of(door, "at"), at, sizeof(at));
+			rc |= buf_addf(
+			    out, "  %-10s%s on %s\n", i == 0 ? kinds[k].words : "", at, node);
+		}
+	}
+	return rc;
+}
+
 int
 status_text(const json_t *status, struct buf *out)
 {
@@ -315,7 +347,7 @@ status_text(const json_t *status, struct buf *out)
 	if (rc == 0) {
 		json_t *all = all_instances(status);
 
-		rc = add_table(out, all);
+		rc = add_table(out, all) | add_doors(status, out);
 		json_decref(all);
 	}
 	return rc;

@@ -202,6 +202,8 @@ conf_cfield(const void *base, size_t offset)
 
 /* verify_site.c */
 void conf_verify_sites(const struct conf *conf, const struct conf_settings *s);
+/* verify_announce.c */
+void conf_verify_announced(const struct conf *conf, const struct conf_settings *s);
 
 /* ---- access rules (verify_acl.c) ---- */
 

@@ -20,5 +20,5 @@ src_conf_libconf_a_SOURCES = \
 	src/conf/share.c \
 	src/conf/table.c \
 	src/conf/value.c \
-	src/conf/verify.c src/conf/verify_acl.c src/conf/verify_site.c \
+	src/conf/verify.c src/conf/verify_acl.c src/conf/verify_announce.c src/conf/verify_site.c \
 	src/conf/verify_tls.c

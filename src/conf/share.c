@@ -35,10 +35,24 @@ is_in(const char *section, const char *key, const char *wanted_section, const ch
 }
 
 /* Of this host only, or with files of which the other has its own. */
+/* Where clients of other networks reach us, not the newcomer: that is for its own operator to say. */
+static bool
+is_announced(const char *section, const char *key)
+{
+	static const char *const keys[] = {"announce", "read_announce", "durable_announce"};
+	bool is = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		is = is || is_in(section, key, "proxy", keys[i]) ||
+		     is_in(section, key, "http", keys[i]);
+	}
+	return is;
+}
+
 static bool
 is_left_out(const struct sharer *s, const char *key)
 {
-	return is_in(s->section, key, "holdfast", "node") ||
+	return is_announced(s->section, key) || is_in(s->section, key, "holdfast", "node") ||
 	       is_in(s->section, key, "holdfast", "address") ||
 	       (s->newcomer->own_tls && strcmp(s->section, "redis") == 0 &&
 		   strncmp(key, "tls_", 4) == 0);

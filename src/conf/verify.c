@@ -369,6 +369,7 @@ conf_verify(const struct conf *conf, const struct conf_settings *s)
 	verify_open(conf, s);
 	conf_verify_acls(conf, s);
 	conf_verify_sites(conf, s);
+	conf_verify_announced(conf, s);
 	verify_users(conf, s);
 	verify_address(conf, s);
 	verify_numbers(conf, s);

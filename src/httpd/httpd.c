@@ -75,9 +75,11 @@ static void
 gather_hosts(struct httpd *h)
 {
 	const struct conf *c = h->conf;
-	size_t count = 0, room = c->http_hosts.count + 3;
+	size_t count = 0, room = c->http_hosts.count + c->http_announce.count + 3;
 
 	free(h->hosts);
+	free(h->announced);
+	h->announced = xcalloc(c->http_announce.count + 1, sizeof(*h->announced));
 	for (size_t i = 0; i < c->site_count; i++) {
 		room += c->sites[i].hosts.count;
 	}
@@ -89,6 +91,11 @@ gather_hosts(struct httpd *h)
 	}
 	for (size_t i = 0; i < c->http_hosts.count; i++) {
 		h->hosts[count++] = c->http_hosts.items[i];
+	}
+	for (size_t i = 0; i < c->http_announce.count; i++) {
+		if (endpoint_parse(c->http_announce.items[i], 0, &h->announced[i], NULL) == 0) {
+			h->hosts[count++] = h->announced[i].host;
+		}
 	}
 	h->hosts[count++] = c->holdfast_address;
 	h->hosts[count++] = c->holdfast_node;
@@ -345,6 +352,7 @@ stop(void *state)
 	tagmemo_free(&h->tags);
 	acl_free(&h->acl);
 	free(h->hosts);
+	free(h->announced);
 	free(h->own_name);
 	h->magic = 0;
 	free(h);

@@ -57,6 +57,7 @@ struct httpd {
 	struct acl *acl;              /* owned; NULL: everybody may all */
 	struct access_rules rules;    /* its names are in `hosts` */
 	const char **hosts;           /* owned array */
+	struct endpoint *announced;   /* owned array: http.announce */
 	char *own_name;               /* owned: this host's */
 	struct home_lane *home;       /* owned */
 	struct list sessions;         /* struct session.link */

@@ -396,6 +396,12 @@ probe_rest(struct probe *p, bool resting)
 	set_tick(p);
 }
 
+void
+probe_move(struct probe *p, const struct endpoint *at)
+{
+	link_move(p->link, at);
+}
+
 struct link *
 probe_link(const struct probe *p)
 {

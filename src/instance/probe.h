@@ -88,6 +88,7 @@ void probe_set_interval(struct probe *p, uint64_t interval_ms, uint64_t answer_m
 /* The process is down on purpose: no questions, the view is cleared. False: begins again at once.
  */
 void probe_rest(struct probe *p, bool resting);
+void probe_move(struct probe *p, const struct endpoint *at);
 /* The link, for commands of one's own (CONFIG SET, SHUTDOWN, SENTINEL SET …); borrowed. */
 struct link *probe_link(const struct probe *p);
 

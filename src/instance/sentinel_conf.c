@@ -319,6 +319,20 @@ add_moved(struct buf *out, const struct conf_line *line, const struct sentinel_s
 	return err | buf_add(out, "\n", 1);
 }
 
+/* Did it take orders from that user only? */
+static bool
+was_guarded(struct slice text, const char *user)
+{
+	struct conf_line line;
+	bool was = false;
+
+	while (!was && conf_file_next(&text, &line)) {
+		was = line.count > 1 && slice_caseeq(line.words[0], "user") &&
+		      slice_eq(line.words[1], user);
+	}
+	return was;
+}
+
 static bool
 is_guard(const struct conf_line *line)
 {
@@ -335,6 +349,7 @@ sentinel_conf_edit(struct slice text, const struct sentinel_spec *spec,
 	const char *name = spec->master_name;
 	struct sentinel_memory memory;
 	struct conf_line line;
+	bool guard_leaves = spec->guarded || was_guarded(text, spec->user);
 	int rc = sentinel_conf_parse(text, name, &memory, err), full;
 
 	if (rc < 0) {
@@ -344,10 +359,9 @@ sentinel_conf_edit(struct slice text, const struct sentinel_spec *spec,
 	while (full == 0 && conf_file_next(&text, &line)) {
 		bool sentinel = line.count > 1 && slice_caseeq(line.words[0], "sentinel");
 
-		if (spec->guarded && is_guard(&line)) {
+		if (guard_leaves && is_guard(&line)) {
 			continue;
 		}
-
 		if (line.count > 0 && !sentinel &&
 		    is_one_of(line.words[0], owned_plain, ARRAY_LEN(owned_plain))) {
 			continue;

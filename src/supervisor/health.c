@@ -326,6 +326,7 @@ health_status(struct supervisor *s)
 	    s->plan <= PLAN_RUNNING ? find_reasons(s) : json_array(), "master", master, "instances",
 	    instances, "uptime_ms", (json_int_t)(clock_mono_ms() - s->started_ms), "time",
 	    (double)clock_wall_ms() / 1000.);
+	(void)json_object_set_new(status, "doors", doors_json(s));
 	if (hosts_are_several(s)) {
 		(void)json_object_set_new(status, "hosts", hosts_json(s));
 	}

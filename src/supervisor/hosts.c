@@ -448,6 +448,9 @@ on_pulse(struct ev_loop *ev, ev_timer *w, int revents)
 	}
 	parting_pulse(s);
 	rolling_pulse(s);
+	if (hosts_switch_pulse(s)) {
+		return;
+	}
 	if (s->plan == PLAN_AGREEMENT) {
 		agree_pulse(s);
 	} else if (hosts_heard(s) >= hosts_majority(s)) {
@@ -518,6 +521,7 @@ hosts_fini(struct supervisor *s)
 	if (s->host_count > 0) {
 		ev_timer_stop(loop_ev(s->loop), &s->pulse);
 		members_fini(s);
+		hosts_switch_fini(s);
 		agree_fini(s);
 		voice_fini(s);
 		parting_fini(s);

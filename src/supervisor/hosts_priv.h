@@ -5,6 +5,8 @@
  *   suspect.c  is the master on another host dead            parting.c  what a cut-off master took and nobody else has
  *   members.c  hosts come and go while all runs              voice.c    what supervisors say to each other
  *   hosts_tls.c  TLS between hosts                           hosts_modules.c  their modules
+ *   hosts_switch.c  TLS between hosts begins or ends         doors.c    where clients reach the workers of all hosts
+ *   relocate.c  servers move to another address; one host becomes one of several, or none of them
  */
 #ifndef SUPERVISOR_HOSTS_PRIV_H
 #define SUPERVISOR_HOSTS_PRIV_H
@@ -30,6 +32,9 @@ struct topo_master;
 struct unit;
 struct watcher_sentinel;
 
+#define HOSTS_TLS_SIZE 64
+#define DOORS_SIZE     290 /* with the words before it no more than voice_say takes */
+
 /* A host of the cluster. Plain data but for the probe. */
 struct host {
 	struct supervisor *sup;        /* borrowed */
@@ -42,10 +47,13 @@ struct host {
 	uint64_t *heard_number; /* owned; the last one heard on that ear, of each host */
 	uint64_t said_number,
 	    said_ms; /* the highest of its own that was heard anywhere, and when the last was */
-	uint64_t beat_ms;        /* when the master's beat was heard there last */
-	bool silent;             /* nothing was heard of it for a while */
-	bool lost;               /* for so long that it was told */
-	bool linked, was_synced; /* its redis: as in struct unit */
+	uint64_t beat_ms;         /* when the master's beat was heard there last */
+	char doors[DOORS_SIZE];   /* where clients reach its workers, as it has said: see doors.c */
+	char tls[HOSTS_TLS_SIZE]; /* what it has said last of TLS that is to begin or end … */
+	uint64_t tls_ms;          /* … and when: see hosts_switch.c */
+	bool silent;              /* nothing was heard of it for a while */
+	bool lost;                /* for so long that it was told */
+	bool linked, was_synced;  /* its redis: as in struct unit */
 	uint64_t unlinked_ms;
 };
 
@@ -104,19 +112,54 @@ enum members_answer {
 	MEMBERS_SAME,   /* the configuration has the same hosts */
 	MEMBERS_CHANGE, /* it may be put in effect, with members_apply */
 	MEMBERS_WAIT, /* a newcomer is looked at: reload() is called again, also for `req`, or that is answered */
+	MEMBERS_TAKEN,   /* likewise `req` is answered, and `conf` is not the caller's any more */
 	MEMBERS_REFUSED, /* with the reason in `faults` */
 };
-enum members_answer members_check(struct supervisor *s, const struct conf *conf,
-    struct ctl_request *req, struct conf_faults *faults);
+enum members_answer members_check(
+    struct supervisor *s, struct conf *conf, struct ctl_request *req, struct conf_faults *faults);
 /* The hosts of the present configuration from now on. */
 void members_apply(struct supervisor *s);
 /* Once a second: does our sentinel remember hosts that are none any more? */
 void members_tick(struct supervisor *s);
 void members_fini(struct supervisor *s);
 
+/* ---- relocate.c: servers of this host move; it becomes one of several, or none of them ---- */
+/* The configuration has peers and we are a host alone, or the other way round: as members_check. */
+enum members_answer relocate_begin(
+    struct supervisor *s, struct conf *conf, struct ctl_request *req, struct conf_faults *faults);
+/* After health_check: the next step, if there is one. */
+void relocate_check(struct supervisor *s);
+/* The next one could not begin in our place. */
+void relocate_failed(struct supervisor *s, const char *why);
+void relocate_fini(struct supervisor *s);
+/* A redis that runs since before is at `at`, and not where it should be: it stays there until it may move. */
+void relocate_stay(struct unit *u, const struct endpoint *at);
+/* It starts as a replica: where it should be. */
+void relocate_start(struct unit *u);
+/* With what it is started. */
+const struct conf *relocate_conf(const struct unit *u);
+
 /* How long neither its redis nor its sentinel has said anything; its sentinel's link, or NULL. */
 uint64_t hosts_silent_ms(const struct host *h);
 struct link *hosts_sentinel_link(const struct host *h);
+
+/* ---- hosts_switch.c: TLS between hosts begins or ends ---- */
+/* A reload says so: `req` (may be NULL) is answered, and it happens when all hosts have been told so. */
+void hosts_switch_prepare(struct supervisor *s, const struct conf *conf, struct ctl_request *req);
+/* With each pulse. True: it happens now, so that nobody is to be suspected. */
+bool hosts_switch_pulse(struct supervisor *s);
+/* What another has said; false: it was something else. */
+bool hosts_switch_on_words(struct host *sender, const char *words);
+/* It stays as it is. */
+void hosts_switch_fini(struct supervisor *s);
+
+/* ---- doors.c ---- */
+/* Once a second: tells the other hosts. */
+void doors_tick(struct supervisor *s);
+/* What another has said; false: it was something else. */
+bool doors_on_words(struct host *sender, const char *words);
+/* {OPTION: [{node, at}, …]} of all hosts, as far as they have said it: the caller's reference. */
+json_t *doors_json(const struct supervisor *s);
 
 /* ---- voice.c ---- */
 void voice_begin(struct supervisor *s);

@@ -7,20 +7,24 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/crowd.c \
 	src/supervisor/damage.c \
 	src/supervisor/decision.c src/supervisor/decision.h \
+	src/supervisor/doors.c \
 	src/supervisor/figures.c \
 	src/supervisor/handover.c \
 	src/supervisor/health.c \
 	src/supervisor/history.c src/supervisor/history.h \
 	src/supervisor/hosts.c src/supervisor/hosts_priv.h \
 	src/supervisor/hosts_modules.c src/supervisor/hosts_tls.c src/supervisor/members.c \
+	src/supervisor/hosts.c src/supervisor/hosts_modules.c src/supervisor/hosts_switch.c src/supervisor/hosts_tls.c src/supervisor/members.c \
 	src/supervisor/legacy.c src/supervisor/legacy.h \
 	src/supervisor/loaded.c \
 	src/supervisor/lock.c src/supervisor/lock.h \
 	src/supervisor/modules.c \
 	src/supervisor/ondisk.c \
 	src/supervisor/parting.c \
+	src/supervisor/place.c \
 	src/supervisor/plan.c \
 	src/supervisor/rejoin.c \
+	src/supervisor/relocate.c \
 	src/supervisor/reload.c \
 	src/supervisor/removal.c \
 	src/supervisor/resume.c \

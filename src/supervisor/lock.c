@@ -155,6 +155,13 @@ make_secret(const char *path, char *text)
 	return write_secret(path, text);
 }
 
+bool
+lock_is_own_secret(const char *secret)
+{
+	return strlen(secret) == SECRET_TEXT &&
+	       strspn(secret, "0123456789abcdefABCDEF") == SECRET_TEXT;
+}
+
 int
 lock_share_secret(const char *dir, const char *secret, char **ret_secret, struct errmsg *err)
 {

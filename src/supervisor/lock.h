@@ -2,6 +2,8 @@
 #ifndef SUPERVISOR_LOCK_H
 #define SUPERVISOR_LOCK_H
 
+#include <stdbool.h>
+
 #include "base/errmsg.h"
 
 /*
@@ -21,6 +23,8 @@ int lock_inherit(const char *dir, int fd, int *ret_fd, struct errmsg *err) ATTR_
  * digits. free() it.
  */
 int lock_secret(const char *dir, char **ret_secret, struct errmsg *err) ATTR_WARN_UNUSED;
+/* Is it one as lock_secret makes and takes it? A shared one need not be. */
+bool lock_is_own_secret(const char *secret);
 /* The same with the secret that several hosts share: it takes the place of what stands in the file, for `holdfast cli` and the like. */
 int lock_share_secret(
     const char *dir, const char *secret, char **ret_secret, struct errmsg *err) ATTR_WARN_UNUSED;

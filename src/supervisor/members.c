@@ -249,21 +249,16 @@ begin_to_look(struct supervisor *s, const struct conf *conf, const struct conf_p
 }
 
 enum members_answer
-members_check(struct supervisor *s, const struct conf *conf, struct ctl_request *req,
-    struct conf_faults *faults)
+members_check(
+    struct supervisor *s, struct conf *conf, struct ctl_request *req, struct conf_faults *faults)
 {
 	struct difference d;
 	const char *obstacle;
 
 	if (s->host_count == 0 || conf->peer_count == 0) {
-		if ((s->host_count > 0) != (conf->peer_count > 0)) {
-			conf_faults_add(faults,
-			    "a host becomes one of several, or none of them, with a start: stop "
-			    "it, "
-			    "then start it with the other sections [peer-NAME]");
-			return MEMBERS_REFUSED;
-		}
-		return MEMBERS_SAME;
+		return (s->host_count > 0) != (conf->peer_count > 0)
+			   ? relocate_begin(s, conf, req, faults)
+			   : MEMBERS_SAME;
 	}
 	if (s->members != NULL && !s->members->admitted) {
 		conf_faults_add(faults,

@@ -205,6 +205,9 @@ act_step(void *obj)
 	struct supervisor *s = obj;
 
 	ev_timer_stop(loop_ev(s->loop), &s->plan_patience);
+	if (s->plan == PLAN_PROXY && s->tls_changed) {
+		workers_hold(s, 0); /* see hosts_switch.c */
+	}
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
 

@@ -211,19 +211,12 @@ has_alive(const struct conf_changes *changes, const char *option)
 	return false;
 }
 
-/* What all hosts must have changed at once, while none of them runs. */
+/* Is TLS between hosts to begin, or to end? */
 static bool
-is_possible(const struct supervisor *s, const struct conf *conf, struct conf_faults *faults)
+is_switch(const struct supervisor *s, const struct conf *conf)
 {
-	if (conf_hosts_use_tls(conf) != conf_hosts_use_tls(s->conf)) {
-		conf_faults_add(faults,
-		    "redis.tls_ca cannot be set or taken away while the hosts run, since those "
-		    "with "
-		    "and without TLS do not understand each other: stop all, then start them with "
-		    "it");
-		return false;
-	}
-	return true;
+	return hosts_are_several(s) && conf->peer_count > 0 &&
+	       conf_hosts_use_tls(conf) != conf_hosts_use_tls(s->conf);
 }
 
 static void
@@ -304,13 +297,18 @@ reload(struct supervisor *s, struct ctl_request *req)
 	conf_faults_init(&faults);
 	if (conf_load(s->sources, &conf, &faults) < 0) {
 		reject(s, req, &faults);
-	} else if (!is_possible(s, conf, &faults) ||
-		   (members = members_check(s, conf, req, &faults)) == MEMBERS_REFUSED) {
+	} else if (is_switch(s, conf)) {
+		hosts_switch_prepare(s, conf, req);
+		conf_free(&conf);
+	} else if ((members = members_check(s, conf, req, &faults)) == MEMBERS_REFUSED) {
 		conf_free(&conf);
 		reject(s, req, &faults);
-	} else if (members == MEMBERS_WAIT) {
-		conf_free(&conf);
+	} else if (members == MEMBERS_WAIT || members == MEMBERS_TAKEN) {
+		if (members == MEMBERS_WAIT) {
+			conf_free(&conf);
+		}
 	} else {
+		hosts_switch_fini(s); /* what waited is not wanted any more */
 		apply(s, conf, members == MEMBERS_CHANGE, applied, restart);
 		history_add(s->history, EVENT_CONFIG_RELOADED, s->node,
 		    json_pack("{s:O,s:O}", "applied", applied, "restart_needed", restart),

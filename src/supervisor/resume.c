@@ -225,11 +225,8 @@ static bool
 adopt_one(struct unit *u, const struct before *b, uint64_t deadline_ms)
 {
 	struct supervisor *s = u->sup;
-	const char *why = is_server(u) ? NULL : rejoin_unit_hear(u, deadline_ms);
+	const char *why = is_server(u) ? place_misfit(u) : rejoin_unit_hear(u, deadline_ms);
 
-	if (why == NULL && s->move_count > 0) {
-		why = "addresses have changed, it is started anew";
-	}
 	if (why != NULL) {
 		if (!is_server(u) && !u->heard) {
 			rejoin_unit_rob(u, b->pid);
@@ -250,8 +247,6 @@ adopt_one(struct unit *u, const struct before *b, uint64_t deadline_ms)
 	return true;
 }
 
-static void note_moves(struct supervisor *s);
-
 size_t
 resume_adopt(struct supervisor *s)
 {
@@ -260,7 +255,7 @@ resume_adopt(struct supervisor *s)
 	size_t adopted = 0;
 	uint64_t deadline_ms;
 
-	note_moves(s); /* first: what is adopted writes its row anew */
+	place_note_moves(s); /* first: what is adopted writes its row anew */
 	for (size_t i = 0; i < s->unit_count; i++) {
 		if (!find_before(s->units[i], &before[i].pid, &before[i].ticks)) {
 			before[i].pid = 0;
@@ -370,6 +365,7 @@ resume_end_leftovers(struct supervisor *s)
 	for (size_t i = 0; i < s->unit_count; i++) {
 		process_progress(s->units[i]->process);
 	}
+	place_remember(s);
 	find_missing(s, &m);
 	for (size_t i = 0; i < m.count; i++) {
 		if (store_instance_delete(s->store, m.rows[i].name, &err) < 0) {
@@ -381,33 +377,6 @@ resume_end_leftovers(struct supervisor *s)
 }
 
 /* ---- who is master ---- */
-
-/* Where the instance was reached in the last run, if that differs from now: Sentinel still knows it there. */
-static void
-note_moves(struct supervisor *s)
-{
-	struct store_master before;
-	/* Our own address is known from the master, if that was one of ours. */
-	bool known =
-	    store_master_get(s->store, s->name, &before, NULL) == 0 && before.instance[0] != '\0';
-
-	for (size_t i = 0; i < s->unit_count; i++) {
-		struct unit *u = s->units[i];
-		struct store_instance row;
-		struct endpoint old;
-
-		if (!is_server(u) || store_instance_get(s->store, u->name, &row, NULL) < 0 ||
-		    row.port == 0) {
-			continue;
-		}
-		old = endpoint_tcp(known ? before.host : s->address, row.port);
-		if (endpoint_equal(&old, &u->at)) {
-			continue;
-		}
-		s->moves = xreallocarray(s->moves, s->move_count + 1, sizeof(*s->moves));
-		s->moves[s->move_count++] = (struct sentinel_move){.from = old, .to = u->at};
-	}
-}
 
 static struct unit *
 unit_at_or_moved(struct supervisor *s, const struct endpoint *at)
@@ -643,6 +612,31 @@ begin_with(struct supervisor *s, const struct facts *f, const struct decision *d
 	overrule_files(s);
 }
 
+/* The master of a host alone may have been a server that it has not as one of several: what it has would be nobody's. */
+static int
+refuse_to_lose(struct supervisor *s, struct errmsg *err)
+{
+	struct store_master before;
+	bool loses = false;
+	char *dir;
+
+	if (store_master_get(s->store, s->name, &before, NULL) < 0 || before.instance[0] == '\0' ||
+	    unit_find(s, before.instance) != NULL) {
+		return 0;
+	}
+	dir = xasprintf("%s/%s", s->conf->data_dir, before.instance);
+	loses = servers_folder_time(dir) > 0;
+	free(dir);
+	if (loses) {
+		errmsg_set(err,
+		    "%s was the last master and has data, but one of several hosts has only "
+		    "redis-1: take the sections [peer-NAME] out and start, then put that of this "
+		    "host in and `holdfast reload`",
+		    before.instance);
+	}
+	return loses ? -EBUSY : 0;
+}
+
 int
 resume_decide(struct supervisor *s, struct errmsg *err)
 {
@@ -652,7 +646,7 @@ resume_decide(struct supervisor *s, struct errmsg *err)
 
 	if (hosts_are_several(s)) {
 		agree_remember(s);
-		return 0; /* the majority decides, see agree.c */
+		return refuse_to_lose(s, err); /* the majority decides, see agree.c */
 	}
 	collect(s, &f);
 	rc = decide(&f, &d);

@@ -47,6 +47,7 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 {
 	struct supervisor *s = u->sup;
 	const struct endpoint *follow = NULL;
+	const char *only[1];
 	struct redis_spec *spec;
 	char *program = NULL;
 	int rc;
@@ -57,6 +58,9 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 	}
 	if (rc == 0) {
 		rc = damage_prepare(u, follow != NULL, err);
+	}
+	if (rc == 0 && follow != NULL) {
+		relocate_start(u);
 	}
 	if (rc == 0) {
 		rc = listener_probe(
@@ -70,7 +74,12 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 	}
 	free(u->program);
 	u->program = program;
-	spec = redis_spec_new(unit_conf_of(u), u->number - 1, s->address, s->secret);
+	spec = redis_spec_new(relocate_conf(u), u->number - 1, u->at.host, s->secret);
+	if (u->misplaced) { /* it is master still where it was */
+		only[0] = u->listens.host;
+		spec->bind = only;
+		spec->bind_count = 1;
+	}
 	spec->port = u->listens.port; /* fixed for our life, whatever a reload says */
 	spec->announced_port = u->at.port;
 	spec->modules = s->modules;
@@ -240,12 +249,16 @@ prepare_sentinel(struct unit *u, struct process_launch *ret_launch, struct errms
 	spec = sentinel_spec_new(s->conf, u->number - 1, s->address, s->secret);
 	spec->port = u->listens.port;
 	spec->announced_port = u->at.port;
-	known = xcalloc(2 * s->host_count + 1, sizeof(*known));
+	known = xcalloc(2 * s->host_count + s->unit_count, sizeof(*known));
 	for (size_t i = 0; i < s->host_count; i++) {
 		known[spec->known_count++] = s->hosts[i].redis;
 		known[spec->known_count++] = s->hosts[i].sentinel;
 	}
-	spec->known = hosts_are_several(s) ? known : NULL;
+	for (size_t i = 0; i < s->unit_count && u->stale; i++) {
+		known[spec->known_count++] = s->units[i]->at;
+	}
+	spec->known = hosts_are_several(s) || u->stale ? known : NULL;
+	u->stale = false;
 	rc = prepare_sentinel_conf(u, spec, err);
 	sentinel_spec_free(&spec);
 	free(known);

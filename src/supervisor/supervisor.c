@@ -63,6 +63,7 @@ on_check(void *arg)
 	health_check(s);
 	removal_check(s);
 	rolling_check(s);
+	relocate_check(s);
 	watch_touch(s);
 }
 
@@ -81,6 +82,7 @@ on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 	roles_tick(w->data);
 	hosts_tick(w->data);
 	members_tick(w->data);
+	doors_tick(w->data);
 	hosts_modules_tick(w->data);
 	workers_tick(w->data);
 	backup_tick(w->data);
@@ -451,6 +453,7 @@ finish(struct supervisor *s)
 	watch_free(s);
 	figures_free(&s->figures);
 	upgrade_free(&s->upgrade);
+	relocate_fini(s);
 	rolling_free(s);
 	backup_fini(s);
 	service_fini(s);

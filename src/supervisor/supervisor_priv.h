@@ -14,6 +14,7 @@
  *   modules.c     the set of modules: judged, in effect, changed   loaded.c   what each server has of it
  *   service.c     what systemd is told
  *   removal.c     may a module leave                  backup.c   snapshots, asked for or by schedule
+ *   place.c       where this host's servers were in the last run
  *   asked.c       what is asked in somebody's name, and what would be   watch.c   live pictures
  *   figures.c     what is measured each second, and its last day (series.c)
  *
@@ -93,9 +94,12 @@ struct unit {
 	unsigned number; /* from 1 */
 	char name[32];   /* redis-1 */
 	struct endpoint
-	    at; /* redis, sentinel: where it is reached; fixed for this supervisor's life */
+	    at; /* redis, sentinel: where it is reached; fixed for this supervisor's life, but for relocate.c */
 	struct endpoint listens; /* redis, sentinel: one of the places where it listens; likewise */
-	char *program;           /* owned; redis, sentinel: what it was last started with */
+	bool misplaced;          /* redis: it is to be, at its next start as a replica, … */
+	struct endpoint to, to_listens; /* … there */
+	bool stale;    /* sentinel: it knows a redis where none is any more, until its next start */
+	char *program; /* owned; redis, sentinel: what it was last started with */
 	char *conf_path;         /* owned; redis, sentinel */
 	char *dir;               /* owned; redis, sentinel: its folder */
 	struct process *process; /* owned */
@@ -125,7 +129,8 @@ struct unit {
 	char complaint[200]; /* redis: its words, at this start, that its data cannot be loaded */
 	bool damaged;   /* redis: it ended with such words, and the data is still in its place */
 	bool aof_later; /* redis: reads its snapshot in first, then writes its append-only file */
-	bool stray;     /* sentinel: its next start is with the majority's word, not its file's */
+	bool
+	    stray; /* sentinel: its next start is with the majority's word, not its file's; redis: it runs where it should not */
 	uint64_t
 	    wrong_since_ms; /* redis: its role has not been what it should since then; 0: it is */
 
@@ -257,6 +262,8 @@ struct supervisor {
 	size_t leftover_count;
 	struct sentinel_move *moves; /* instances whose address changed since the last run */
 	size_t move_count;
+	bool
+	    mode_changed; /* this host was alone in the last run and is one of several, or the other way round */
 	ev_timer election;                 /* armed while the dead master waits for a successor */
 	struct loop_hook settle;           /* the master changed: the rest of it */
 	bool master_moved, master_had_one; /* for `settle`, as is … */
@@ -284,6 +291,11 @@ struct supervisor {
 	size_t host_count;
 	struct agree *agree;     /* see agree.c */
 	struct members *members; /* see members.c; NULL: nobody is looked at */
+	struct relocation
+	    *relocation; /* see relocate.c; NULL: this host does not become one of several */
+	uint64_t relocate_again_ms;    /* not before */
+	struct tls_switch *tls_switch; /* see hosts_switch.c; NULL: it stays as it is */
+	bool tls_changed; /* since the last run: servers of before are none that we understand */
 	struct topo_master
 	    compared_with; /* the master whose modules ours were compared with last, and … */
 	uint64_t modules_asked_ms; /* … when it was asked for them */
@@ -310,6 +322,9 @@ struct supervisor {
 /* ---- unit.c ---- */
 struct unit *unit_new(struct supervisor *s, enum unit_kind kind, unsigned number);
 void unit_free(struct unit **u);
+/* Where a redis or sentinel is to be reached, and where it listens for that, if this host is at `address`. */
+void unit_find_places(const struct unit *u, const struct conf *conf, const char *address,
+    struct endpoint *ret_at, struct endpoint *ret_listens);
 const char *unit_kind_name(enum unit_kind kind);
 struct unit *unit_find(struct supervisor *s, const char *name);
 /* The redis instance that listens there, or NULL. */
@@ -368,6 +383,8 @@ void workers_tell_master(struct supervisor *s);
 void workers_tell_conf(struct supervisor *s);
 /* Likewise, that there are other sentinels. */
 void workers_tell_sentinels(struct supervisor *s);
+/* Likewise, where the servers of this host are. */
+void workers_tell_near(struct supervisor *s);
 void workers_hold(struct supervisor *s, uint64_t hold_ms);
 /* No majority of the hosts is heard: they hold for so long, and what was on its way is not taken for handed over. */
 void workers_isolate(struct supervisor *s, uint64_t ms);
@@ -471,6 +488,15 @@ void handover_fill_spec(
 void handover_answer(struct supervisor *s, int error, const char *text);
 /* Gives a switchover up, if one is under way; who asked for it is told why. */
 void handover_cancel(struct supervisor *s, const char *why);
+
+/* ---- place.c: where the servers of this host were in the last run ---- */
+/* Notes which have another address now (s->moves), and what else has changed. Before what is adopted writes its row anew. */
+void place_note_moves(struct supervisor *s);
+/* May a server that runs since before go on? NULL: yes; else why not. One that may stay where it was for a while is told so, see relocate.c. */
+const char *place_misfit(struct unit *u);
+/* For the next run: where all is now; where a redis is reached. */
+void place_remember(struct supervisor *s);
+void place_remember_host(const struct unit *u);
 
 /* ---- resume.c ---- */
 /* Reads what was before and decides who is master. 0 or -errno. */
@@ -616,7 +642,7 @@ void reload(struct supervisor *s, struct ctl_request *req);
 void reload_down_after(struct supervisor *s);
 
 /* ---- upgrade.c ---- */
-/* Puts `binary` (NULL: what is now at the path of our own) in our place; `req` is answered, by it or by us. */
+/* Puts `binary` (NULL: what is now at the path of our own) in our place; `req` (may be NULL) is answered, by it or by us. */
 void upgrade_begin(struct supervisor *s, struct ctl_request *req, const char *binary);
 void upgrade_free(struct upgrade **up);
 /* We serve: whoever asked for us is told. */

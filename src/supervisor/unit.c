@@ -198,9 +198,10 @@ preload_line(void *arg, struct slice line)
 
 /* Where a server is reached, and where it listens: at that very address if it is one of this host. */
 static void
-set_places(struct unit *u, const struct conf_list *bind, uint16_t port, uint16_t reached_port)
+set_places(const char *host, const struct conf_list *bind, uint16_t port, uint16_t reached_port,
+    struct endpoint *ret_at, struct endpoint *ret_listens)
 {
-	const char *host = u->sup->address, *other = NULL;
+	const char *other = NULL;
 	bool here = false;
 
 	for (size_t i = 0; i < bind->count; i++) {
@@ -209,8 +210,24 @@ set_places(struct unit *u, const struct conf_list *bind, uint16_t port, uint16_t
 			other = strcmp(bind->items[i], "*") == 0 ? "0.0.0.0" : bind->items[i];
 		}
 	}
-	u->at = endpoint_tcp(host, reached_port);
-	u->listens = endpoint_tcp(here || other == NULL ? host : other, port);
+	*ret_at = endpoint_tcp(host, reached_port);
+	*ret_listens = endpoint_tcp(here || other == NULL ? host : other, port);
+}
+
+void
+unit_find_places(const struct unit *u, const struct conf *conf, const char *address,
+    struct endpoint *ret_at, struct endpoint *ret_listens)
+{
+	const char *node = conf->holdfast_node;
+	unsigned i = u->number - 1;
+
+	if (u->kind == UNIT_REDIS) {
+		set_places(address, &conf->redis[i].bind, conf->redis[i].port,
+		    conf_redis_port_of(conf, node, i), ret_at, ret_listens);
+	} else {
+		set_places(address, &conf->sentinel_bind, (uint16_t)(conf->sentinel_port + i),
+		    (uint16_t)(conf_sentinel_port_of(conf, node) + i), ret_at, ret_listens);
+	}
 }
 
 struct unit *
@@ -222,13 +239,8 @@ unit_new(struct supervisor *s, enum unit_kind kind, unsigned number)
 
 	*u = (struct unit){.sup = s, .kind = kind, .number = number};
 	(void)snprintf(u->name, sizeof(u->name), "%s-%u", kind_names[kind], number);
-	if (kind == UNIT_REDIS) {
-		set_places(u, &s->conf->redis[number - 1].bind, s->conf->redis[number - 1].port,
-		    conf_redis_port_of(s->conf, s->node, number - 1));
-	} else if (kind == UNIT_SENTINEL) {
-		set_places(u, &s->conf->sentinel_bind,
-		    (uint16_t)(s->conf->sentinel_port + number - 1),
-		    (uint16_t)(conf_sentinel_port_of(s->conf, s->node) + number - 1));
+	if (is_server(u)) {
+		unit_find_places(u, s->conf, s->address, &u->at, &u->listens);
 	}
 	ondisk_init(u);
 	u->dir = xasprintf("%s/%s", s->conf->data_dir, u->name);

@@ -23,6 +23,7 @@
 #include "store/store.h"
 #include "supervisor/legacy.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 
 #define UPGRADE_MAGIC 0x55504752U
@@ -99,6 +100,7 @@ static void ATTR_PRINTF(2, 3) fail(struct upgrade *up, const char *fmt, ...)
 		    why, PACKAGE_VERSION);
 	}
 	upgrade_free(&s->upgrade);
+	relocate_failed(s, why);
 }
 
 /* ---- in its place ---- */
@@ -273,19 +275,29 @@ on_client_gone(struct ctl_request *req, void *arg)
 	}
 }
 
+static void
+refuse(struct supervisor *s, struct ctl_request *req, const char *why)
+{
+	if (req != NULL) {
+		ctl_fail(req, CTL_EXIT_NOT_READY, "%s", why);
+	}
+	relocate_failed(s, why);
+}
+
 void
 upgrade_begin(struct supervisor *s, struct ctl_request *req, const char *binary)
 {
 	struct errmsg err = ERRMSG_NONE;
 	struct upgrade *up;
-	char busy[128];
+	char busy[128], why[256];
 
 	if (s->upgrade != NULL) {
-		ctl_fail(req, CTL_EXIT_NOT_READY, "an upgrade is under way");
+		refuse(s, req, "an upgrade is under way");
 		return;
 	}
 	if (is_busy(s, busy, sizeof(busy))[0] != '\0') {
-		ctl_fail(req, CTL_EXIT_NOT_READY, "%s: try again once that is done", busy);
+		(void)snprintf(why, sizeof(why), "%s: try again once that is done", busy);
+		refuse(s, req, why);
 		return;
 	}
 	up = s->upgrade = xcalloc(1, sizeof(*up));
@@ -300,7 +312,9 @@ upgrade_begin(struct supervisor *s, struct ctl_request *req, const char *binary)
 		fail(up, "%s", err.text);
 		return;
 	}
-	ctl_on_gone(req, on_client_gone, s);
+	if (req != NULL) {
+		ctl_on_gone(req, on_client_gone, s);
+	}
 }
 
 /* ---- on the new one's side ---- */

@@ -289,6 +289,18 @@ workers_tell_sentinels(struct supervisor *s)
 	}
 }
 
+void
+workers_tell_near(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->unit_count; i++) {
+		struct unit *u = s->units[i];
+
+		if ((u->kind == UNIT_PROXY || u->kind == UNIT_HTTP) && u->channel != NULL) {
+			(void)send_near(u);
+		}
+	}
+}
+
 int
 workers_tell_all(struct unit *u)
 {

@@ -533,6 +533,19 @@ is_listed(struct watched *const *items, size_t count, const struct endpoint *at)
 	return false;
 }
 
+void
+watcher_set_user(struct watcher *w, const char *user, const char *password)
+{
+	w->spec.user = user;
+	w->spec.password = password;
+	for (size_t i = 0; i < w->count; i++) {
+		struct watched *old = w->items[i];
+
+		w->items[i] = watched_new(w, &old->view.at);
+		watched_free(old);
+	}
+}
+
 /* Takes the sentinel at this address off the old list; a new one if it is not there. */
 static struct watched *
 take_or_new(struct watcher *w, const struct endpoint *at)

@@ -85,6 +85,8 @@ void watcher_free(struct watcher **w);
 void watcher_watch(struct watcher *w, struct watcher_observer *o);
 void watcher_unwatch(struct watcher_observer *o);
 
+/* As whom the sentinels are asked from now on: all links begin anew. Borrowed, as in the spec. */
+void watcher_set_user(struct watcher *w, const char *user, const char *password);
 /* Another list of sentinels; those in both lists keep their links and views. */
 void watcher_set_sentinels(struct watcher *w, const struct endpoint *sentinels, size_t count);
 size_t watcher_count(const struct watcher *w);

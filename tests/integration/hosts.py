@@ -221,8 +221,8 @@ class History:
     and anywhere: the writer has not waited for it.
     """
 
-    def __init__(self, doors, writers=2, prefix="history"):
-        self.doors, self.prefix = doors, prefix
+    def __init__(self, doors, writers=2, prefix="history", timeout=1.0):
+        self.doors, self.prefix, self.timeout = doors, prefix, timeout
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=self._write, args=(i,), daemon=True) for i in range(writers)]
         self.acked = [[] for _ in range(writers)]     # (n, monotonic s)
@@ -249,7 +249,7 @@ class History:
             try:
                 if wire is None:
                     host, port = next(doors)
-                    wire = Wire(port, host=host, timeout=1.0)
+                    wire = Wire(port, host=host, timeout=self.timeout)
                 wire("RPUSH", f"{self.prefix}:{i}", n)
                 self.acked[i].append((n, time.monotonic()))
             except WireError as e:

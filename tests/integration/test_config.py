@@ -334,3 +334,27 @@ def test_a_unix_socket_for_the_proxy(make_cluster):
     client.close()
     assert c.stop() == 0
     assert not path.exists()
+
+
+def test_what_is_announced_to_clients_is_shown_and_checked(make_cluster):
+    c = make_cluster(options={"proxy.announce": "redis.example.org:16380", "http.announce": "tls:shop.example.org:443"})
+    c.start()
+    assert {k: [d["at"] for d in v] for k, v in c.status()["doors"].items()} == {
+        "proxy.listen": ["redis.example.org:16380"], "http.listen": ["tls:shop.example.org:443"]}
+    assert "redis.example.org:16380 on " in c.cli("status").stdout
+    for name, answer in ((b"shop.example.org", b"HTTP/1.1 200 "), (b"other.example.org", b"HTTP/1.1 403 ")):
+        with socket.create_connection(("127.0.0.1", c.ports.http)) as s:
+            s.sendall(b"GET /PING HTTP/1.1\r\nHost: " + name + b"\r\nConnection: close\r\n\r\n")
+            assert s.makefile("rb").readline().startswith(answer)
+    del c.options["http.announce"]
+    c.options["proxy.announce"] = "[2001:db8::1]:6380, 203.0.113.1:6380"
+    c.write_options()
+    c.cli("reload")
+    doors = c.status()["doors"]
+    assert [d["at"] for d in doors["proxy.listen"]] == ["[2001:db8::1]:6380", "203.0.113.1:6380"]
+    assert [d["at"] for d in doors["http.listen"]] == [f"127.0.0.1:{c.ports.http}"]  # where it listens
+    for wrong, told in (({"proxy.announce": "unix:/run/x"}, "clients elsewhere need HOST:PORT"), ({"http.announce": "0.0.0.0:80"}, "no address to connect to"),
+                        ({"proxy.read_announce": "203.0.113.1:6390"}, "without proxy.read_listen"), ({"proxy.announce": "203.0.113.1"}, "proxy.announce")):
+        bad = make_cluster(options=wrong)
+        done = bad.cli("check", "-c", bad.ini, check=False)
+        assert done.returncode == 78 and told in done.stderr + done.stdout, done

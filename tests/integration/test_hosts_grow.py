@@ -2,8 +2,10 @@
 import os
 import re
 import signal
+import socket
 
 import pytest
+import redis
 
 from harness import Cases
 from hosts import Hosts
@@ -115,6 +117,159 @@ def test_one_host_becomes_three_and_one_again(cases, measured, tls):
     measured(f"{load.count()} acknowledged, none lost, none refused")
 
 
+def start_default(hosts, **more):
+    """The first host as `holdfast run` makes it by default: three servers and three sentinels on the loopback address, a secret of its own."""
+    a, p = hosts.all[0], hosts.ports
+    a.args = []
+    hosts.write_file(a.ini, {"holdfast.node": "a", "redis.port": p.redis, "redis.allow_open": "yes", "sentinel.port": p.sentinel,
+                             "sentinel.down_after_ms": 2000, "sentinel.failover_timeout_ms": 3000, "http.listen": "none",
+                             "proxy.listen": f"{a.address}:{p.proxy}", "proxy.allow_open": "yes", **more})
+    a.start()
+    hosts.secret = (a.dir / "secret").read_text().strip()
+    return a
+
+
+def servers(host):
+    """Kind and address of each server that there is."""
+    return sorted((i["name"], i["host"]) for i in host.status()["instances"] if i["kind"] in ("redis", "sentinel"))
+
+
+ALONE = sorted((f"{kind}-{n}", "127.0.0.1") for kind in ("redis", "sentinel") for n in (1, 2, 3))
+
+
+def become_several(hosts, a):
+    a.ini.write_text(a.ini.read_text() + f"[holdfast]\nsecret = @{a.dir}/secret\n[peer-a]\naddress = {a.address}\n")
+    a.cli("reload", timeout=120)
+    assert hosts.wait_agreed([a]) is a
+
+
+def become_alone(a):
+    text = re.sub(r"\[peer-a\]\naddress = .*\n|secret = .*\n", "", a.ini.read_text())
+    a.ini.write_text(text)
+    a.cli("reload", timeout=120)
+    wait_until(lambda: servers(a) == ALONE, "all servers where they were", 120, ignore=(AssertionError, KeyError))
+    a.wait_ready(120)
+
+
+def sentinels_know(host, replicas, others):
+    """Each of them so many, dead ones included."""
+    def known():
+        for i in host.status()["instances"]:
+            if i["kind"] == "sentinel":
+                with redis.Redis(host=i["host"], port=i["port"]) as client:
+                    m = client.execute_command("SENTINEL MASTER", "main")
+                if (m["num-slaves"], m["num-other-sentinels"]) != (replicas, others):
+                    return False
+        return True
+
+    wait_until(known, f"the sentinels know {replicas} replicas and {others} others", 120, ignore=(Exception,))
+
+
+@pytest.mark.parametrize("master", ["redis-1", "redis-3"])
+def test_a_host_as_it_is_by_default_becomes_three_and_one_again(cases, measured, master):
+    """Failed before: the reload said that a host becomes one of several with a start, so that writes stopped for it."""
+    hosts = Hosts(cases)
+    a, b, c = hosts.all
+    start_default(hosts)
+    if master != "redis-1":
+        a.cli("failover", "--to", master)
+    pid = a.run.pid
+    load = hosts.history([a], prefix="grow").start()
+    load.wait_progress()
+    since = load.acked[0][-1][1]
+    become_several(hosts, a)
+    load.wait_progress()
+    gap = load.longest_gap_ms(since)
+    assert servers(a) == [("redis-1", a.address), ("sentinel-1", a.address)]
+    join(hosts, a, b, [a])
+    join(hosts, b, c, [a, b])
+    load.wait_progress()
+    assert a.redis().config_get("min-replicas-to-write")["min-replicas-to-write"] == "1"
+    # and again: the others leave, then it is none of several
+    for names in ("ab", "a"):
+        leaver = hosts[{"ab": "c", "a": "b"}[names]]
+        for name in names:
+            set_peers(hosts, hosts[name], names)
+            hosts[name].cli("reload")
+        leaver.stop()
+        hosts.wait_agreed([hosts[n] for n in names])
+    load.wait_progress()
+    since = load.acked[0][-1][1]
+    become_alone(a)
+    load.wait_progress()
+    gaps = f"longest pause {gap:.0f} ms, and {load.longest_gap_ms(since):.0f} ms back"
+    sentinels_know(a, replicas=2, others=2)
+    a.cli("failover")  # all three sentinels take orders again, from us alone
+    a.wait_ready()
+    load.stop()
+    assert load.unknown == [[], []], load.unknown
+    at = a.status()["master"]
+    with redis.Redis(host=at["host"], port=at["port"]) as client:
+        assert load.check(client) == ([], [], [])
+    assert a.run.pid == pid and a.run.exit is None
+    measured(f"{load.count()} acknowledged, none lost, none refused; {gaps}")
+
+
+def test_what_stands_against_becoming_one_of_several_is_said_before(cases):
+    hosts = Hosts(cases)
+    a = start_default(hosts)
+    before = a.ini.read_text()
+    load = hosts.history([a], writers=1).start()
+    peer, secret = f"[peer-a]\naddress = {a.address}\n", f"[holdfast]\nsecret = @{a.dir}/secret\n"
+    taken = socket.create_server((a.address, hosts.ports.sentinel))  # whoever begins anew could not
+    a.ini.write_text(before + secret + peer)
+    done = a.cli("reload", check=False)
+    assert done.returncode == 78 and "sentinel-1 is to be there" in done.stderr, done
+    taken.close()
+    for more, told in ((secret + peer + f"[peer-b]\naddress = {hosts.all[1].address}\n", "of its own"),
+                       (f"[holdfast]\nsecret = {'x' * 64}\n" + peer, "holdfast.secret"),
+                       (secret + "[peer-a]\naddress = 192.0.2.1\n", "redis-1 is to be there")):
+        a.ini.write_text(before + more)
+        done = a.cli("reload", check=False)
+        assert done.returncode == 78 and told in done.stderr, done
+    load.wait_progress()
+    load.stop()
+    assert load.unknown == [[]] and servers(a) == ALONE
+
+
+def test_a_stopped_host_does_not_become_one_of_several_without_its_last_master(cases):
+    """Failed before: it began without redis-2, and with the older data of redis-1."""
+    hosts = Hosts(cases)
+    a = start_default(hosts)
+    a.cli("failover", "--to", "redis-2")
+    a.stop()
+    before = a.ini.read_text()
+    a.ini.write_text(before + f"[holdfast]\nsecret = @{a.dir}/secret\n[peer-a]\naddress = {a.address}\n")
+    a.start(wait=False)
+    assert a.run.wait() == 1 and "redis-2 was the last master" in a.run.err
+    a.ini.write_text(before)
+    a.start()
+    become_several(hosts, a)
+
+
+def test_a_supervisor_that_dies_while_its_host_becomes_one_of_several(cases):
+    """Its servers and workers go on; it begins with the configuration of before, and then again."""
+    hosts = Hosts(cases)
+    a = start_default(hosts)
+    load = hosts.history([a]).start()
+    load.wait_progress()
+    before = a.ini.read_text()
+    a.ini.write_text(before + f"[holdfast]\nsecret = @{a.dir}/secret\n[peer-a]\naddress = {a.address}\n")
+    a.spawn(a.program, "reload", "-d", a.dir, label="reload")
+    a.wait_event("instance.moved", "redis-1")
+    a.kill_supervisor()
+    a.start(wait=False)
+    assert a.run.wait() == 1 and "was the last master" in a.run.err  # with redis-1 alone it would lose what that has
+    a.ini.write_text(before)
+    a.start(timeout=120)
+    assert servers(a) == ALONE
+    become_several(hosts, a)
+    load.wait_progress()
+    load.stop()
+    assert load.check(a.redis()) == ([], [], [])
+    assert load.unknown == [[], []], load.unknown
+
+
 def test_a_host_that_is_not_there_does_not_count(cases):
     hosts = Hosts(cases, count=2)
     a, b = hosts.all
@@ -131,7 +286,7 @@ def test_a_host_that_is_not_there_does_not_count(cases):
 
 
 def test_a_token_is_good_once_and_for_nobody_without_it(cases):
-    hosts = Hosts(cases, count=2)
+    hosts = Hosts(cases, count=2, options={"proxy.announce": "203.0.113.1:6380"})
     a, b = hosts.all
     set_peers(hosts, a, "a")
     a.start(wait=False)
@@ -145,6 +300,8 @@ def test_a_token_is_good_once_and_for_nobody_without_it(cases):
     assert invitation.run.wait() == 0 and "without the token" in invitation.run.err
     assert invitation.token not in (b.ini.read_text() + a.log("redis-1"))
     assert hosts.secret in b.ini.read_text() and "@" not in b.ini.read_text()
+    # where clients reach the one that invites is not where they reach the other
+    assert "announce" not in b.ini.read_text() and "proxy.announce" in invitation.run.err
     again = invitation.join(b, b.case / "again.ini", check=False)  # nobody waits any more
     assert again.returncode == 1 and "does `holdfast invite` run there?" in again.stderr, again
     # it is over with its time, and nothing that is there is written over

@@ -11,7 +11,7 @@ from harness import Cases
 from hosts import NAMES, Hosts
 from netlab import Lab, Unable
 from waiting import wait_until
-from wire import WireError
+from wire import Wire, WireError
 
 pytestmark = pytest.mark.xdist_group("hosts_nat")
 
@@ -49,12 +49,13 @@ def hosts(request):
         hosts.published = OFFSET
         for h in hosts.all:
             try:
-                translate(lab, h.number, (p.redis, p.sentinel))
+                translate(lab, h.number, (p.redis, p.sentinel, p.proxy))
             except Unable as e:
                 pytest.skip(str(e))
             h.options.update({f"peer-{n}.redis_port": p.redis + OFFSET for n in NAMES[:3]})
             h.options.update({f"peer-{n}.sentinel_port": p.sentinel + OFFSET for n in NAMES[:3]})
-            h.options.update({"redis.bind": inner(h.number), "sentinel.bind": inner(h.number)})
+            h.options.update({"redis.bind": inner(h.number), "sentinel.bind": inner(h.number), "proxy.listen": f"{inner(h.number)}:{p.proxy}",
+                              "proxy.announce": f"{h.address}:{p.proxy + OFFSET}"})
             hosts.write_file(h.ini, h.options)
         yield hosts.start()
         faults = cases.finish(failed=False)
@@ -85,7 +86,14 @@ def test_servers_are_reached_at_other_ports_than_they_listen_at(hosts):
         assert h.sentinel_masters() == {"sentinel-1": (master.address, hosts.ports.redis + OFFSET)}
         assert h.redis().config_get("port")["port"] == str(hosts.ports.redis)
         assert h.status()["master"]["port"] == hosts.ports.redis + OFFSET
-    wire = hosts.but(master)[0].wire()
+    # clients elsewhere are told of the doors of all hosts by any of them, and get in there
+    doors = sorted((h.name, f"{h.address}:{hosts.ports.proxy + OFFSET}") for h in hosts.all)
+    for h in hosts.all:
+        wait_until(lambda h=h: sorted((d["node"], d["at"]) for d in h.status()["doors"]["proxy.listen"]) == doors, f"{h.name} knows the doors of all")
+        assert all(f"{at} on {node}" in h.cli("status").stdout for node, at in doors)
+    for h in hosts.all:
+        assert Wire(hosts.ports.proxy + OFFSET, host=h.address)("SET", "k", h.name) == "OK"
+    wire = Wire(hosts.ports.proxy + OFFSET, host=hosts.but(master)[0].address)
     assert wire("SET", "k", "1") == "OK"
     target = hosts.but(master)[1]
     master.cli("failover", "--to", target.name)

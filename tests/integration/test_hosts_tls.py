@@ -156,15 +156,74 @@ def test_a_renewed_certificate_is_taken_up_at_a_reload(hosts):
     hosts.wait_agreed()
 
 
-def test_tls_is_for_all_or_none(hosts):
+def test_half_of_the_files_is_refused(hosts):
     h = hosts.all[0]
-    kept = dict(h.options)
-    hosts.write_file(h.ini, {k: v for k, v in kept.items() if not k.startswith("redis.tls")})
-    done = h.cli("reload", check=False)
-    assert done.returncode == 78 and "stop all" in done.stderr, done
-    hosts.write_file(h.ini, kept)
     done = h.cli("check", "-c", h.ini, "-s", "redis.tls_key=none", *h.args, check=False)
     assert done.returncode == 78 and "redis.tls_key" in done.stderr, done
+
+
+@pytest.fixture
+def cases(request):
+    cases = Cases(request.node.name)
+    yield cases
+    faults = cases.finish(failed=False)
+    if faults:
+        pytest.fail("after the test:\n" + "\n".join(faults), pytrace=False)
+
+
+def start_plain(cases, **options):
+    """Hosts without TLS that have the files for it; gives them and where those are."""
+    hosts = Hosts(cases, tls=True, **options)
+    files, hosts.tls = hosts.tls, None
+    for h in hosts.all:
+        h.options = {k: v for k, v in h.options.items() if not k.startswith("redis.tls")}
+        hosts.write_file(h.ini, h.options)
+    return hosts.start(), files
+
+
+@pytest.mark.parametrize("durability", ["none", "1"])
+def test_tls_begins_and_ends_while_all_runs(cases, measured, durability):
+    """Failed before: a reload with other redis.tls_* was refused, and all hosts had to be stopped for it."""
+    hosts, files = start_plain(cases, options={"proxy.durability": durability})
+    pids = {h.name: h.run.pid for h in hosts.all}
+    load = hosts.history(prefix="tls", timeout=30.0).start()
+    load.wait_progress()
+    master = hosts.wait_agreed()
+    for to in (files, None):
+        begun = load.acked[0][-1][1]
+        for h in hosts.all:
+            hosts.tls = files
+            hosts.write_file(h.ini, {**h.options, **(hosts.tls_options(h.name) if to else {})})
+            h.cli("reload")
+        hosts.tls = to
+        for h in hosts.all:
+            h.by_port.clear()
+        assert hosts.wait_agreed() is master
+        load.wait_progress()
+        assert (b"PONG" in plain_answer(master.address, hosts.ports.sentinel)) == (to is None)
+        measured(f"TLS {'begins' if to else 'ends'}: longest pause of the writers {load.longest_gap_ms(begun):.0f} ms")
+    load.stop()
+    assert load.unknown == [[], []], load.unknown
+    assert load.check(master.redis()) == ([], [], [])
+    assert {h.name: h.run.pid for h in hosts.all} == pids and all(h.run.exit is None for h in hosts.all)
+
+
+def test_tls_waits_for_all_hosts_with_the_same_authority(cases):
+    hosts, files = start_plain(cases, count=2)
+    a, b = hosts.all
+    hosts.tls = files
+    hosts.write_file(a.ini, {**a.options, **hosts.tls_options("a")})
+    assert a.cli("reload").stdout.endswith("on: b\n")
+    other = b.case / "other"
+    b.cli("cert", other, f"b={b.address}")
+    hosts.write_file(b.ini, {**b.options, "redis.tls_ca": other / "ca.crt", "redis.tls_cert": other / "b.crt", "redis.tls_key": other / "b.key"})
+    assert b.cli("reload").stdout.endswith("on: a\n")
+    for h in hosts.all:  # and is taken back
+        hosts.write_file(h.ini, h.options)
+        assert "nothing has changed" in h.cli("reload").stdout
+    hosts.tls = None
+    hosts.wait_agreed()
+    assert not [e for h in hosts.all for e in h.events() if e["kind"] == "supervisor.upgraded"]
 
 
 CAPTURE = """

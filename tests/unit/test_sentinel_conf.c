@@ -240,6 +240,30 @@ test_hosts_that_are_gone_are_forgotten(void **state)
 	buf_fini(&out);
 }
 
+/* Failed before: a host that was none of several any more had a sentinel that took no orders from its supervisor. */
+static void
+test_a_guard_leaves_with_the_other_hosts(void **state)
+{
+	struct sentinel_spec spec = plain_spec("/data");
+	struct errmsg err = ERRMSG_NONE;
+	char *guarded, *text;
+	struct buf out;
+
+	spec.guarded = true;
+	guarded = edit(&spec, NULL, 0);
+	assert_non_null(strstr(guarded, "\nsentinel sentinel-user "));
+	spec.guarded = false;
+	buf_init(&out, 0);
+	assert_int_equal(sentinel_conf_edit(slice_str(guarded), &spec, NULL, 0, &out, &err), 0);
+	text = strndup((const char *)buf_slice(&out).ptr, buf_len(&out));
+	assert_null(strstr(text, "\nuser "));
+	assert_null(strstr(text, "sentinel-user"));
+	assert_null(strstr(text, "sentinel-pass"));
+	buf_fini(&out);
+	free(text);
+	free(guarded);
+}
+
 int
 main(void)
 {
@@ -249,6 +273,7 @@ main(void)
 	    cmocka_unit_test(test_editing_keeps_what_sentinel_remembers),
 	    cmocka_unit_test(test_a_moved_instance_moves_in_every_line),
 	    cmocka_unit_test(test_hosts_that_are_gone_are_forgotten),
+	    cmocka_unit_test(test_a_guard_leaves_with_the_other_hosts),
 	    cmocka_unit_test_setup_teardown(test_damage_is_refused_and_set_aside, setup, teardown),
 	};
 

@@ -27,6 +27,7 @@ export interface Status {
 	master: { name: string | null; host: string; port: number; epoch: number } | null;
 	instances: Instance[];
 	reasons?: string[];
+	doors?: Record<string, { node: string; at: string }[]>; // where clients connect, on all hosts
 	time: number; // when it was so, in seconds since 1970
 	uptime_ms: number;
 }

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, run } from '../api/client';
-import type { Event, Instance, Modules, Plan } from '../api/types';
+import type { Event, Instance, Modules, Plan, Status } from '../api/types';
 import { ago, brief, bytes, clock, day, duration, NONE, plural, short, whole } from '../core/format';
 import type { Grade } from '../core/health';
 import { mapOf, type SentinelView } from '../core/map';
@@ -32,6 +32,7 @@ export function Cluster(): JSX.Element {
 				<Panel title="Who leads, who follows" tools={<Switchover />}><Picture sentinels={sentinels} chosen={chosen} /></Panel>
 				{instance ? <Details key={instance.name} i={instance} sentinel={sentinels[instance.name]} /> : chosen !== null && <Empty>There is no instance “{chosen}”.</Empty>}
 				<Processes list={s.instances} chosen={chosen} />
+				<Doors doors={s.doors ?? {}} />
 				<ModuleMatrix />
 			</div>
 			<div class="right"><Timeline /></div>
@@ -196,6 +197,21 @@ function Processes({ list, chosen }: { list: Instance[]; chosen: string | null }
 						<td class="num thin">{i.pid === null ? NONE : brief(i.uptime_ms)}</td>
 						<td class="acts"><Acts i={i} /></td>
 					</tr>))}</tbody>
+			</table></div>
+		</Panel>
+	);
+}
+
+const DOORS: [string, string][] = [['proxy.listen', 'Proxy'], ['proxy.durable_listen', 'Proxy, durable writes'], ['proxy.read_listen', 'Proxy, reads'], ['http.listen', 'HTTP']];
+
+// Where clients connect: on all hosts, as each of them announces it.
+function Doors({ doors }: { doors: NonNullable<Status['doors']> }): JSX.Element | null {
+	const rows = DOORS.flatMap(([option, name]) => (doors[option] ?? []).map(d => ({ ...d, name })));
+	return rows.length === 0 ? null : (
+		<Panel title="For clients">
+			<div class="tbl-box"><table class="tbl" aria-label="Where clients connect">
+				<thead><tr><th>Door</th><th>Address</th><th>Host</th></tr></thead>
+				<tbody>{rows.map(d => <tr key={`${d.name} ${d.node} ${d.at}`}><td>{d.name}</td><td>{d.at}</td><td>{d.node}</td></tr>)}</tbody>
 			</table></div>
 		</Panel>
 	);
