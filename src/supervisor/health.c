@@ -213,7 +213,13 @@ static json_t *
 lag_json(const struct supervisor *s, const struct unit *u)
 {
 	const struct probe_view *mine, *its;
+	const struct host *h = hosts_are_several(s) ? hosts_named(s, s->node) : NULL;
 
+	if (u->kind == UNIT_REDIS && h != NULL) {
+		int64_t lag = picture_lag(h);
+
+		return lag >= 0 ? json_integer(lag) : json_null();
+	}
 	if (u->kind != UNIT_REDIS || u == s->master || s->master == NULL || !servers_is_synced(u) ||
 	    !servers_is_master(s->master)) {
 		return json_null();
@@ -298,15 +304,35 @@ unit_json(const struct supervisor *s, const struct unit *u)
 }
 
 json_t *
-health_status(struct supervisor *s)
+health_instances(const struct supervisor *s)
 {
-	json_t *instances = json_array(), *master = json_null(), *status;
+	json_t *instances = json_array();
 
 	for (size_t i = 0; i < s->unit_count; i++) {
 		if (!s->units[i]->leaving) {
 			(void)json_array_append_new(instances, unit_json(s, s->units[i]));
 		}
 	}
+	return instances;
+}
+
+json_t *
+health_reasons(const struct supervisor *s)
+{
+	return s->plan <= PLAN_RUNNING ? find_reasons(s) : json_array();
+}
+
+const char *
+health_name(const struct supervisor *s)
+{
+	return health_names[s->health];
+}
+
+json_t *
+health_status(struct supervisor *s)
+{
+	json_t *master = json_null(), *status;
+
 	if (s->master_known && (!hosts_are_several(s) || s->master_at.epoch > 0)) {
 		struct host *h = hosts_at(s, &s->master_at.at);
 
@@ -322,9 +348,8 @@ health_status(struct supervisor *s)
 	}
 	status = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:I,s:f}", "name", s->name, "node",
 	    s->node, "version", PACKAGE_VERSION, "state", health_names[s->health], "reasons",
-	    s->plan <= PLAN_RUNNING ? find_reasons(s) : json_array(), "master", master, "instances",
-	    instances, "uptime_ms", (json_int_t)(clock_mono_ms() - s->started_ms), "time",
-	    (double)clock_wall_ms() / 1000.);
+	    health_reasons(s), "master", master, "instances", health_instances(s), "uptime_ms",
+	    (json_int_t)(clock_mono_ms() - s->started_ms), "time", (double)clock_wall_ms() / 1000.);
 	if (hosts_are_several(s)) {
 		(void)json_object_set_new(status, "hosts", hosts_json(s));
 	}

@@ -20,6 +20,8 @@
  *   voice.c       what supervisors say to each other         parting.c    what a cut-off master took and nobody else has
  *   asked.c       what is asked in somebody's name, and what would be   watch.c   live pictures
  *   figures.c     what is measured each second, and its last day (series.c)
+ *   talk.c        documents between supervisors (seal.c)     picture.c    what each says of itself
+ *   remote.c      a command that another host carries out    timeline.c   the events of all hosts
  */
 #ifndef SUPERVISOR_SUPERVISOR_PRIV_H
 #define SUPERVISOR_SUPERVISOR_PRIV_H
@@ -50,8 +52,15 @@
 
 enum unit_kind { UNIT_REDIS, UNIT_SENTINEL, UNIT_PROXY, UNIT_HTTP, UNIT_KINDS };
 
+/* See talk.c. */
+#define TALK_CHANNEL      "__holdfast__:talk"
+#define TALK_ID_SIZE      17 /* a random number as text */
+#define TALK_DOCUMENT_MAX ((size_t)80 * 1024)
+
 struct figures;
 struct parting;
+struct remote_call;
+struct talk;
 struct supervisor;
 
 /* See ondisk.c. */
@@ -155,6 +164,7 @@ struct host {
 	char id[SENTINEL_ID_SIZE]; /* of its sentinel, unless that has an older one */
 	struct probe *probe;       /* owned; of its redis; NULL: self */
 	struct link *ear; /* owned; what supervisors say, as its redis passes it on: see voice.c */
+	struct link *mouth;     /* owned; to its redis: see talk.c */
 	uint64_t *heard_number; /* owned; the last one heard on that ear, of each host */
 	uint64_t said_number,
 	    said_ms; /* the highest of its own that was heard anywhere, and when the last was */
@@ -163,6 +173,14 @@ struct host {
 	bool lost;               /* for so long that it was told */
 	bool linked, was_synced; /* its redis: as in struct unit */
 	uint64_t unlinked_ms;
+	json_t *
+	    picture; /* owned; what its supervisor has said of itself last: see picture.c; NULL: nothing yet */
+	uint64_t picture_ms, picture_number; /* when that was heard, and its number … */
+	uint64_t boot_began_ms;              /* … in the run that began then, by its clock, … */
+	char boot[TALK_ID_SIZE];             /* … which is this one */
+	uint64_t asked_number; /* of its last question that was taken up: see remote.c */
+	int64_t
+	    told_event; /* up to this event of its history, those who follow have been told; 0: nobody follows */
 };
 
 /* A listening socket that workers inherit. Bound once, at start, or handed over by a worker from before. */
@@ -235,6 +253,7 @@ struct supervisor {
 	struct history *history;
 	struct ring *ring;
 	struct list log_followers;
+	struct list timelines, event_followers, event_fetches; /* see timeline.c */
 	struct list watchers; /* struct watcher_client of watch.c */
 	struct list plans;    /* struct plan_question of asked.c */
 	json_t *watched;      /* what watchers were told last, without what always moves; or NULL */
@@ -311,6 +330,9 @@ struct supervisor {
 	ev_timer pulse;
 	struct link *voice; /* owned: to our redis: see voice.c */
 	uint64_t voice_number;
+	struct talk *talk;             /* see talk.c; NULL: there are no others */
+	struct picture_state *picture; /* what was said of us last: see picture.c */
+	struct list calls, works; /* questions to other hosts, and theirs to us: see remote.c */
 	uint64_t suspect_after_ms;
 	unsigned suspect_attempts;
 	uint64_t
@@ -600,6 +622,8 @@ void hosts_watch(struct supervisor *s);
 /* The host whose redis listens there; the host or its redis by name; NULL. */
 struct host *hosts_at(struct supervisor *s, const struct endpoint *redis);
 struct host *hosts_find(struct supervisor *s, const char *name);
+/* By the host's name alone. */
+struct host *hosts_named(const struct supervisor *s, const char *name);
 /* The redis of this host, which has one where there are several hosts; NULL: none yet. */
 struct unit *hosts_own_redis(const struct supervisor *s);
 /* The id that all hosts expect of our sentinel; NULL: there are no others. */
@@ -621,6 +645,7 @@ void hosts_on_master(struct supervisor *s);
 /* Once a second. */
 void hosts_tick(struct supervisor *s);
 void hosts_add_reasons(const struct supervisor *s, json_t *reasons);
+/* Of all hosts, in picture.c. */
 json_t *hosts_json(const struct supervisor *s);
 
 /* ---- hosts_modules.c: has our redis what the master on another host has? Once a second. ---- */
@@ -644,12 +669,82 @@ void members_fini(struct supervisor *s);
 /* How long neither its redis nor its sentinel has said anything; its sentinel's link, or NULL. */
 uint64_t hosts_silent_ms(const struct host *h);
 struct link *hosts_sentinel_link(const struct host *h);
+const struct watcher_sentinel *hosts_sentinel_view(const struct host *h, struct link **ret_link);
 
 /* ---- voice.c ---- */
 void voice_begin(struct supervisor *s);
 void voice_fini(struct supervisor *s);
 /* To all the others, if our redis is there; whether it is heard is not known. */
 void voice_say(struct supervisor *s, const char *fmt, ...) ATTR_PRINTF(2, 3);
+
+/* ---- talk.c: documents between supervisors ---- */
+/* After the secret is known. */
+void talk_begin(struct supervisor *s);
+void talk_fini(struct supervisor *s);
+void talk_make_id(char id[TALK_ID_SIZE]);
+/* The random number of this run. */
+const char *talk_boot(const struct supervisor *s);
+/* The next number of a document; greater than `above`. */
+uint64_t talk_number(struct supervisor *s, uint64_t above);
+/*
+ * Over whose redis to send: `first`, if that is reached now, else one after the other; with each attempt another one is the first. NULL: none is reached.
+ */
+struct host *talk_way(struct supervisor *s, struct host *first, size_t attempt);
+/* Takes over the reference to `doc`. False: it was not sent; true: whether it is heard is not known. `way` may be NULL. */
+bool talk_send(struct supervisor *s, const struct host *way, json_t *doc);
+/* Heard from the redis of `ear`; any bytes. */
+void talk_on_document(struct host *ear, struct slice sealed);
+
+/* ---- picture.c: what each supervisor says of itself ---- */
+/* With each pulse. */
+void picture_pulse(struct supervisor *s);
+/* Something may have changed. */
+void picture_touch(struct supervisor *s);
+void picture_fini(struct supervisor *s);
+void picture_on_document(struct host *sender, const json_t *doc);
+/* Its supervisor is heard now. */
+bool picture_is_fresh(const struct host *h);
+/* The instances of a host that is not this one, as it says and as they are seen from here: the caller's reference. */
+json_t *picture_instances(const struct host *h);
+/* How far the redis of a host (any) is behind the master, in bytes, as seen from here; -1: not known. */
+int64_t picture_lag(const struct host *h);
+
+/* ---- remote.c: a control command that another host carries out ---- */
+/*
+ * The end of it, once: 0, and the lines and the last line of the answer; or an error with the reason: -EREMOTEIO: refused there, `reply` is its words;
+ * -EHOSTUNREACH: nothing is heard. All borrowed. `cut`: there were more lines, before these, than an answer may have.
+ */
+typedef void remote_end_fn(
+    void *owner, int error, json_t *lines, json_t *reply, bool cut, const char *why);
+/*
+ * Asks the supervisor of `h`; takes over the reference to `args`. No callback before this returns. NULL, with the reason: it cannot be asked now.
+ */
+struct remote_call *remote_ask(struct supervisor *s, struct host *h, const char *cmd, json_t *args,
+    const char *by, remote_end_fn *fn, void *owner, struct errmsg *err);
+/* No callback after this; what was begun goes on there. NULL is fine. */
+void remote_cancel(struct remote_call **c);
+/* Passes a request on to the host that the name of an instance ("b/redis-1") begins with. False: it is not another host's, nothing was done. */
+bool remote_pass_on(struct supervisor *s, struct ctl_request *req, const json_t *args);
+/* Of an instance of this host, which may be called by "HOST/NAME", too: its name here. */
+const char *remote_own_name(const struct supervisor *s, const char *name);
+void remote_init(struct supervisor *s);
+void remote_fini(struct supervisor *s);
+/* With each pulse. */
+void remote_pulse(struct supervisor *s);
+void remote_on_question(struct host *ear, struct host *sender, json_t *doc);
+void remote_on_answer(const struct host *sender, json_t *doc);
+
+/* ---- timeline.c: the events of all hosts ---- */
+void timeline_init(struct supervisor *s);
+void timeline_fini(struct supervisor *s);
+/* The handler of the control command `events`. */
+void timeline_on_events(struct ctl_request *req, const json_t *args, void *owner);
+/* An event of this host was written. */
+void timeline_on_event(struct supervisor *s, const struct store_event *event);
+/* What a host says of itself was heard: are there events that those who follow do not have? */
+void timeline_on_picture(struct host *h);
+/* Likewise, before that: of another run of its supervisor. */
+void timeline_on_boot(struct host *h);
 
 /* ---- suspect.c ---- */
 /* `sender` has said them, and they were heard from the redis of `ear`. */
@@ -691,6 +786,11 @@ void plan_check(struct supervisor *s);
 /* ---- health.c ---- */
 void health_check(struct supervisor *s);
 json_t *health_status(struct supervisor *s);
+/* Parts of it: the caller's references. */
+json_t *health_instances(const struct supervisor *s);
+json_t *health_reasons(const struct supervisor *s);
+/* The word for its state. */
+const char *health_name(const struct supervisor *s);
 
 /* ---- control.c ---- */
 int control_open(struct supervisor *s, struct errmsg *err);
@@ -709,8 +809,8 @@ void asked_note(struct supervisor *s, struct ctl_request *req, const char *subje
     ...) ATTR_PRINTF(4, 5);
 /* The control command `note`. */
 void asked_on_note(struct ctl_request *req, const json_t *args, void *owner);
-/* A failover without its deeds; `to` may be NULL. `req` is answered. */
-void asked_plan(struct supervisor *s, struct ctl_request *req, struct unit *to);
+/* A failover without its deeds; `to` (may be NULL) is the name of a redis here or on another host. `req` is answered. */
+void asked_plan(struct supervisor *s, struct ctl_request *req, const char *to);
 void asked_free(struct supervisor *s);
 
 /* ---- watch.c: the state of everything for those who look at it live ---- */
@@ -718,12 +818,14 @@ void watch_init(struct supervisor *s);
 void watch_on_watch(struct ctl_request *req, const json_t *args, void *owner);
 /* Something may have changed. */
 void watch_touch(struct supervisor *s);
-/* An event was written. */
-void watch_event(struct supervisor *s, const struct store_event *event);
+/* An event was written, here or on another host; borrowed. */
+void watch_event(struct supervisor *s, json_t *event);
 /* A sample was taken: the caller's reference. */
 void watch_sample(struct supervisor *s, json_t *sample);
 bool watch_is_on(const struct supervisor *s);
 void watch_free(struct supervisor *s);
+/* A status, or what a host says of itself, without what moves all the time: what a change is seen by. The caller's reference. */
+json_t *watch_essence(const json_t *status);
 
 /* ---- figures.c: what is measured, and its last day ---- */
 struct figures *figures_new(struct supervisor *s);

@@ -25,25 +25,45 @@ tell(struct supervisor *s, json_t *line)
 	json_decref(line);
 }
 
-/* The status without what moves all the time: what a change is seen by. */
 static json_t *
-essence_of(const json_t *status)
+still_instances(const json_t *instances)
 {
-	json_t *all = json_copy((json_t *)(uintptr_t)status), *instances = json_array(), *one;
+	json_t *still = json_array(), *one;
 	size_t i;
 
-	(void)json_object_del(all, "uptime_ms");
-	(void)json_object_del(all, "time");
-	json_array_foreach(json_object_get(status, "instances"), i, one)
+	json_array_foreach(instances, i, one)
 	{
 		json_t *copy = json_copy(one);
 
 		(void)json_object_del(copy, "uptime_ms");
 		(void)json_object_del(copy, "lag_bytes");
 		(void)json_object_del(copy, "stats");
-		(void)json_array_append_new(instances, copy);
+		(void)json_array_append_new(still, copy);
 	}
-	(void)json_object_set_new(all, "instances", instances);
+	return still;
+}
+
+json_t *
+watch_essence(const json_t *status)
+{
+	json_t *all = json_copy((json_t *)(uintptr_t)status), *hosts = json_array(), *one;
+	size_t i;
+
+	(void)json_object_del(all, "uptime_ms");
+	(void)json_object_del(all, "time");
+	(void)json_object_set_new(
+	    all, "instances", still_instances(json_object_get(status, "instances")));
+	json_array_foreach(json_object_get(status, "hosts"), i, one)
+	{
+		json_t *copy = json_copy(one);
+
+		(void)json_object_del(copy, "silent_ms");
+		(void)json_object_del(copy, "heard_ms");
+		(void)json_object_set_new(
+		    copy, "instances", still_instances(json_object_get(one, "instances")));
+		(void)json_array_append_new(hosts, copy);
+	}
+	(void)json_object_set_new(all, "hosts", hosts);
 	return all;
 }
 
@@ -57,7 +77,7 @@ on_watch_timer(struct ev_loop *ev, ev_timer *w, int revents)
 		return;
 	}
 	status = health_status(s);
-	essence = essence_of(status);
+	essence = watch_essence(status);
 	if (json_equal(essence, s->watched)) {
 		json_decref(essence);
 		json_decref(status);
@@ -86,10 +106,10 @@ watch_touch(struct supervisor *s)
 }
 
 void
-watch_event(struct supervisor *s, const struct store_event *event)
+watch_event(struct supervisor *s, json_t *event)
 {
 	if (!list_is_empty(&s->watchers)) {
-		tell(s, json_pack("{s:o}", "event", store_event_json(event)));
+		tell(s, json_pack("{s:O}", "event", event));
 	}
 }
 
@@ -131,7 +151,8 @@ watch_on_watch(struct ctl_request *req, const json_t *args, void *owner)
 	ctl_on_gone(req, on_gone, c);
 	status = health_status(s);
 	if (s->watched == NULL) {
-		s->watched = essence_of(status); /* the first one has nothing to be compared with */
+		s->watched =
+		    watch_essence(status); /* the first one has nothing to be compared with */
 	}
 	(void)ctl_send(req, json_pack("{s:o}", "status", status));
 	watch_touch(s);
