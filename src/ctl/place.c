@@ -15,7 +15,8 @@ add_item(json_t *place, struct slice item, const char *own)
 	if (colon != NULL) {
 		id = (struct slice){colon + 1, (size_t)(item.ptr + item.len - colon - 1)};
 	}
-	if (!slice_to_u64(id, &value) || value > INT64_MAX) {
+	if (!slice_to_u64(id, &value) || value > INT64_MAX ||
+	    memchr(item.ptr, 0, item.len) != NULL) {
 		return false;
 	}
 	if (colon == NULL) {

@@ -208,26 +208,23 @@ role_json(const struct supervisor *s, const struct unit *u)
 	return json_string(probe_role_name(v->role));
 }
 
-/* Bytes that a replica is behind the master as both were last seen. */
-static json_t *
-lag_json(const struct supervisor *s, const struct unit *u)
+int64_t
+health_lag(const struct supervisor *s, const struct unit *u)
 {
 	const struct probe_view *mine, *its;
-	const struct host *h = hosts_are_several(s) ? hosts_named(s, s->node) : NULL;
 
-	if (u->kind == UNIT_REDIS && h != NULL) {
-		int64_t lag = picture_lag(h);
+	if (u->kind == UNIT_REDIS && hosts_are_several(s)) {
+		const struct host *h = hosts_named(s, s->node);
 
-		return lag >= 0 ? json_integer(lag) : json_null();
+		return h != NULL ? picture_lag(h) : -1;
 	}
 	if (u->kind != UNIT_REDIS || u == s->master || s->master == NULL || !servers_is_synced(u) ||
 	    !servers_is_master(s->master)) {
-		return json_null();
+		return -1;
 	}
 	mine = probe_get(u->probe);
 	its = probe_get(s->master->probe);
-	return json_integer(
-	    its->offset > mine->offset ? (json_int_t)(its->offset - mine->offset) : 0);
+	return its->offset > mine->offset ? (int64_t)(its->offset - mine->offset) : 0;
 }
 
 static uint16_t
@@ -270,6 +267,7 @@ unit_json(const struct supervisor *s, const struct unit *u)
 	json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "name", u->name, "kind", unit_kind_name(u->kind),
 	    "state", unit_state_name(u), "wanted", u->leaving || u->held_down ? "down" : "up");
 	pid_t pid = process_pid(u->process);
+	int64_t lag = health_lag(s, u);
 
 	(void)json_object_set_new(o, "pid", pid != 0 ? json_integer(pid) : json_null());
 	(void)json_object_set_new(o, "port", json_integer(unit_port(s, u)));
@@ -277,7 +275,7 @@ unit_json(const struct supervisor *s, const struct unit *u)
 	(void)json_object_set_new(o, "restarts", json_integer(process_restarts(u->process)));
 	(void)json_object_set_new(
 	    o, "uptime_ms", json_integer((json_int_t)process_uptime_ms(u->process)));
-	(void)json_object_set_new(o, "lag_bytes", lag_json(s, u));
+	(void)json_object_set_new(o, "lag_bytes", lag >= 0 ? json_integer(lag) : json_null());
 	(void)json_object_set_new(o, "modules", loaded_json(u));
 	if (u->stats != NULL) {
 		(void)json_object_set(o, "stats", u->stats);

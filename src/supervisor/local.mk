@@ -35,7 +35,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/suspect.c \
 	src/supervisor/succession.c \
 	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
-	src/supervisor/talk.c \
+	src/supervisor/talk.c src/supervisor/talk.h \
 	src/supervisor/timeline.c \
 	src/supervisor/unit.c \
 	src/supervisor/upgrade.c \

@@ -191,17 +191,12 @@ is_newer(struct host *h, const json_t *doc)
 void
 picture_on_document(struct host *h, const json_t *doc)
 {
-	json_t *picture = json_object_get(doc, "picture"), *before, *after;
-	bool is_news, is_reborn;
+	json_t *picture = json_object_get(doc, "picture");
+	bool is_reborn;
 
 	if (!json_is_object(picture) || !is_newer(h, doc)) {
 		return;
 	}
-	before = h->picture != NULL ? watch_essence(h->picture) : NULL;
-	after = watch_essence(picture);
-	is_news = !picture_is_fresh(h) || !json_equal(before, after);
-	json_decref(before);
-	json_decref(after);
 	is_reborn = strcmp(h->boot, json_string_value(json_object_get(doc, "boot"))) != 0;
 	(void)snprintf(
 	    h->boot, sizeof(h->boot), "%s", json_string_value(json_object_get(doc, "boot")));
@@ -214,9 +209,7 @@ picture_on_document(struct host *h, const json_t *doc)
 		timeline_on_boot(h);
 	}
 	timeline_on_picture(h);
-	if (is_news) {
-		watch_touch(h->sup);
-	}
+	watch_touch(h->sup);
 }
 
 bool
@@ -277,6 +270,10 @@ add_sentinel(const struct host *h, bool fresh, json_t *o)
 	const struct watcher_sentinel *w = hosts_sentinel_view(h, &l);
 	bool knows = w != NULL && w->knows;
 
+	if (knows) {
+		(void)json_object_set_new(o, "sees", json_string(ENDPOINT_TEXT(&w->names.at)));
+		(void)json_object_set_new(o, "epoch", json_integer((json_int_t)w->names.epoch));
+	}
 	if (!knows && (!fresh || is_state(o, "ready"))) {
 		set_state(o, "failed", w != NULL ? w->why : "nothing is known of it");
 	} else if (knows && !fresh) {

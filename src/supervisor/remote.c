@@ -109,7 +109,7 @@ remote_ask(struct supervisor *s, struct host *h, const char *cmd, json_t *args, 
 {
 	const struct ctl_command_info *info = ctl_command_find(cmd);
 	struct remote_call *c;
-	char who[270];
+	char who[200]; /* as long as the control protocol takes it */
 
 	if (h->silent || !picture_is_fresh(h)) {
 		errmsg_set(err, "host %s cannot be reached: %s", h->name,

@@ -4,10 +4,12 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "supervisor/supervisor_priv.h"
 
-#define WATCH_S 0.03 /* changes come in bursts: one picture for each */
+#define RENEW_MS 3000 /* several hosts: a status comes at least so often */
+#define WATCH_S  0.03 /* changes come in bursts: one picture for each */
 
 struct watcher_client {
 	struct list link;        /* supervisor.watchers */
@@ -78,13 +80,16 @@ on_watch_timer(struct ev_loop *ev, ev_timer *w, int revents)
 	}
 	status = health_status(s);
 	essence = watch_essence(status);
-	if (json_equal(essence, s->watched)) {
+	/* How far replicas of other hosts are behind moves all the time, and is in no sample. */
+	if (json_equal(essence, s->watched) &&
+	    (!hosts_are_several(s) || clock_mono_ms() - s->watched_ms < RENEW_MS)) {
 		json_decref(essence);
 		json_decref(status);
 		return;
 	}
 	json_decref(s->watched);
 	s->watched = essence;
+	s->watched_ms = clock_mono_ms();
 	tell(s, json_pack("{s:o}", "status", status));
 }
 

@@ -57,6 +57,7 @@ scenario(async browser => {
 	await page.keyboard.type('user:');
 	await page.keyboard.press('Enter');
 	await page.waitForFunction(() => location.hash.includes('match=user'));
+	await page.waitForFunction(() => document.body.innerText.includes('39 found')); // a busy machine takes its time, and a key is pressed once
 	await page.locator('.vlist').focus();
 	await page.keyboard.press('ArrowDown');
 	await page.keyboard.press('ArrowRight');

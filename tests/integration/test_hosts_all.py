@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from browser import has_page, missing, prepare, scenario
 from harness import Cases
 from hosts import Hosts
 from netlab import Lab, Unable
@@ -262,6 +263,30 @@ def test_a_supervisor_that_is_dead_is_named(hosts):
     c.start(wait=False)
     hosts.wait_agreed()
     wait_until(lambda: all(sees_all(h) for h in hosts.all), "each host sees what runs on all")
+
+
+def test_the_page_over_three_hosts(make_cluster, request):
+    """In a real browser, at the page of one host: all hosts and their events, an action on another one, one that dies and comes back."""
+    cases = Cases(request.node.name)
+    hosts = Hosts(cases)
+    for h in hosts.all:
+        h.options["http.listen"] = f"{h.address}:{h.ports.http}"
+        hosts.write_file(h.ini, h.options)
+    try:
+        hosts.start()
+        a = hosts["a"]
+        if not has_page(a):
+            missing("this build has no page (configure --disable-ui)")
+        wait_until(lambda: all(sees_all(h) for h in hosts.all), "each host sees what runs on all")
+        scenario(prepare(), "hosts", a, {
+            "state": lambda _: {"master": hosts.wait_agreed().name},
+            "pid": lambda m: {"pid": hosts[m["host"]].instance(m["name"])["pid"]},
+            "kill": lambda m: hosts.kill_host(hosts[m["host"]]),
+            "start": lambda m: hosts[m["host"]].start(wait=False) and None,
+        })
+    finally:
+        faults = cases.finish(failed=False)
+    assert not faults, faults
 
 
 @pytest.fixture
