@@ -268,14 +268,17 @@ add_sentinel(const struct host *h, bool fresh, json_t *o)
 {
 	struct link *l;
 	const struct watcher_sentinel *w = hosts_sentinel_view(h, &l);
-	bool knows = w != NULL && w->knows;
+	bool knows = w != NULL && w->knows && !h->silent;
 
 	if (knows) {
 		(void)json_object_set_new(o, "sees", json_string(ENDPOINT_TEXT(&w->names.at)));
 		(void)json_object_set_new(o, "epoch", json_integer((json_int_t)w->names.epoch));
 	}
 	if (!knows && (!fresh || is_state(o, "ready"))) {
-		set_state(o, "failed", w != NULL ? w->why : "nothing is known of it");
+		set_state(o, "failed",
+		    h->silent   ? "its host cannot be reached"
+		    : w != NULL ? w->why
+				: "nothing is known of it");
 	} else if (knows && !fresh) {
 		set_state(o, "ready", NULL);
 	}
