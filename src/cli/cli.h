@@ -35,7 +35,7 @@ struct cli_list {
 
 /* What a subcommand was told. Strings are borrowed from argv. */
 struct cli_opts {
-	const char *config, *dir, *to, *user, *worker, *webdis; /* NULL: not given */
+	const char *config, *dir, *host, *to, *user, *worker, *webdis; /* NULL: not given */
 	struct cli_list set, sentinel;
 	bool json, watch, follow, trial, rolling, renew;
 	bool has_lines;

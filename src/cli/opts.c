@@ -146,6 +146,9 @@ take(const char *cmd, int letter, const char *value, struct cli_opts *o)
 		break;
 	case 'n':
 		return take_lines(cmd, value, o);
+	case 'H':
+		o->host = value;
+		break;
 	case 'T':
 		o->to = value;
 		break;

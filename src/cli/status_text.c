@@ -200,12 +200,36 @@ add_table(struct buf *out, const json_t *instances)
 	return rc;
 }
 
+/* Our instances, and what is seen of those on other hosts, under names that say where: the caller's reference. */
+static json_t *
+all_instances(const json_t *status)
+{
+	json_t *all = json_array();
+	size_t i, k;
+	json_t *host, *inst;
+
+	(void)json_array_extend(all, json_object_get(status, "instances"));
+	json_array_foreach(json_object_get(status, "hosts"), i, host)
+	{
+		json_array_foreach(json_object_get(host, "instances"), k, inst)
+		{
+			json_t *row = json_copy(inst);
+
+			(void)json_object_set_new(row, "name",
+			    json_sprintf(
+				"%s/%s", cli_text_of(host, "name"), cli_text_of(inst, "name")));
+			(void)json_array_append_new(all, row);
+		}
+	}
+	return all;
+}
+
 static int
 add_headline(struct buf *out, const json_t *status)
 {
 	const char *state = cli_text_of(status, "state");
 	const json_t *master = json_object_get(status, "master");
-	const json_t *instances = json_object_get(status, "instances");
+	json_t *instances = all_instances(status);
 	size_t count = json_array_size(instances), ready = 0;
 	cell name, word, host;
 
@@ -214,6 +238,7 @@ add_headline(struct buf *out, const json_t *status)
 			ready++;
 		}
 	}
+	json_decref(instances);
 	format_plain(cli_text_of(status, "name"), name, sizeof(name));
 	format_plain(state, word, sizeof(word));
 	if (strcmp(state, "ready") != 0) {
@@ -269,30 +294,6 @@ add_modules(struct buf *out, const json_t *instances)
 		}
 	}
 	return count > 0 ? rc | buf_add_str(out, "\n") : rc;
-}
-
-/* Our instances, and what is seen of those on other hosts, under names that say where: the caller's reference. */
-static json_t *
-all_instances(const json_t *status)
-{
-	json_t *all = json_array();
-	size_t i, k;
-	json_t *host, *inst;
-
-	(void)json_array_extend(all, json_object_get(status, "instances"));
-	json_array_foreach(json_object_get(status, "hosts"), i, host)
-	{
-		json_array_foreach(json_object_get(host, "instances"), k, inst)
-		{
-			json_t *row = json_copy(inst);
-
-			(void)json_object_set_new(row, "name",
-			    json_sprintf(
-				"%s/%s", cli_text_of(host, "name"), cli_text_of(inst, "name")));
-			(void)json_array_append_new(all, row);
-		}
-	}
-	return all;
 }
 
 /* Where clients connect, on all hosts that have said it. */

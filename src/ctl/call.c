@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "ctl/ctl_priv.h"
@@ -151,13 +152,18 @@ ctl_call_begin(struct loop *loop, const char *path, const char *cmd, json_t *arg
     uint64_t timeout_ms, const struct ctl_call_ops *ops, void *owner, struct errmsg *err)
 {
 	struct ctl_call *c = xcalloc(1, sizeof(*c));
-	struct endpoint at = {.kind = ENDPOINT_UNIX};
+	struct endpoint at;
+	int folder_fd = -1;
 
 	*c = (struct ctl_call){.magic = CALL_MAGIC, .loop = loop, .ops = ops, .owner = owner};
 	ev_init(&c->limit, on_limit);
 	c->limit.data = c;
-	(void)snprintf(at.host, sizeof(at.host), "%s", path);
-	c->conn = conn_connect(loop, &at, 0, &conn_ops, c, err);
+	if (ctl_socket_endpoint(path, &at, &folder_fd, err) == 0) {
+		c->conn = conn_connect(loop, &at, 0, &conn_ops, c, err);
+	}
+	if (folder_fd != -1) {
+		(void)close(folder_fd);
+	}
 	if (c->conn == NULL) {
 		free(c);
 		json_decref(args);

@@ -99,12 +99,14 @@ void ctl_fail(struct ctl_request *req, int exit_code, const char *fmt, ...) ATTR
 /* The same with further members, e.g. {"faults":[…]} (reference taken over). */
 void ctl_fail_with(struct ctl_request *req, int exit_code, json_t *fields, const char *fmt, ...)
     ATTR_PRINTF(4, 5);
-/* Called once if the client leaves before the end; see above. Only before the handler returns. */
+/* Called once if the client leaves before the end; see above. Only before the handler returns, or in place of one that is registered. */
 void ctl_on_gone(struct ctl_request *req, ctl_gone_fn *fn, void *arg);
 /*
  * A copy of the client's connection (CLOEXEC), for whoever ends the request in our place; -1 when the client has left.
  */
 int ctl_request_dup(const struct ctl_request *req);
+/* The command's name; static. */
+const char *ctl_request_name(const struct ctl_request *req);
 /* For whom the client asks, without control characters; "" when it did not say. Borrowed until the request ends. */
 const char *ctl_request_by(const struct ctl_request *req);
 

@@ -9,13 +9,15 @@
 
 #include "base/jsontext.h"
 #include "base/mem.h"
+#include "ctl/place.h"
 #include "http/response.h"
 #include "http/uri.h"
 #include "httpd/exchange.h"
 #include "httpd/jsonin.h"
 #include "httpd/session.h"
 
-#define SEEN_MAX ((size_t)1024) /* bytes of a path that may name a row */
+#define LAST_ID_MAX ((size_t)1024)
+#define SEEN_MAX    ((size_t)1024) /* bytes of a path that may name a row */
 
 static const struct api_row rows[] = {
 #define API(verb, path, role, params, begin, streams, words)                                       \
@@ -263,10 +265,13 @@ static void
 read_last_id(struct api *a, const struct http_request *req)
 {
 	const struct http_header *last = http_header_find(req, "last-event-id");
-	uint64_t id;
+	json_t *place =
+	    last != NULL && last->value.len <= LAST_ID_MAX ? place_parse(last->value, "x") : NULL;
 
-	a->last_id =
-	    last != NULL && slice_to_u64(last->value, &id) && id < INT64_MAX ? (int64_t)id : -1;
+	if (place != NULL) {
+		a->last_id = xstrndup((const char *)last->value.ptr, last->value.len);
+	}
+	json_decref(place);
 }
 
 static void on_limit(struct ev_loop *ev, ev_timer *w, int revents);
@@ -467,6 +472,7 @@ api_free(struct api **ap)
 	if (a != NULL) {
 		drop_work(a);
 		json_decref(a->body);
+		free(a->last_id);
 		buf_fini(&a->text);
 		buf_fini(&a->out);
 		a->magic = 0;

@@ -63,8 +63,8 @@ struct api {
 	struct slice words[API_PATH_WORDS]; /* in it: what stood for {} */
 	struct api_param params[API_PARAMS_MAX];
 	size_t param_count;
-	json_t *body;    /* owned; NULL: none */
-	int64_t last_id; /* Last-Event-ID; -1: none */
+	json_t *body;  /* owned; NULL: none */
+	char *last_id; /* owned: Last-Event-ID; NULL: none */
 	bool started, in_begin, done, ended, began_stream;
 	bool
 	    quiet_401; /* a script asks: its browser is not to open a window for name and password */

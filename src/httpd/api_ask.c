@@ -13,8 +13,9 @@
 #include "httpd/exchange.h"
 #include "httpd/httpd_priv.h"
 
-#define ASK_MS  10000
-#define PAGE_MS 60000
+#define ASK_MS     10000
+#define PAGE_MS    60000
+#define NAME_BYTES ((size_t)130) /* "host/redis-1" */
 
 struct ask {
 	struct api *api;       /* borrowed (its owner) */
@@ -121,22 +122,49 @@ api_status(struct api *a)
 	api_ask(a, "status", NULL, ASK_MS, 503, answer_status);
 }
 
-json_t *
-api_pick_instance(struct api *a, json_t *reply, struct slice name)
+static json_t *
+find_instance(const json_t *instances, struct slice name)
 {
-	json_t *instances = json_object_get(json_object_get(reply, "status"), "instances"), *one;
+	json_t *one;
 	size_t i;
 
 	json_array_foreach(instances, i, one)
 	{
-		const char *its = json_string_value(json_object_get(one, "name"));
+		const char *text = json_string_value(json_object_get(one, "name"));
 
-		if (its != NULL && slice_eq(name, its)) {
+		if (text != NULL && slice_eq(name, text)) {
 			return one;
 		}
 	}
-	api_fail(a, 404, "there is no instance of that name: GET /api/v1/status names them");
 	return NULL;
+}
+
+json_t *
+api_pick_instance(struct api *a, json_t *reply, struct slice name)
+{
+	json_t *status = json_object_get(reply, "status"), *host, *one;
+	size_t i;
+
+	one = find_instance(json_object_get(status, "instances"), name);
+	json_array_foreach(json_object_get(status, "hosts"), i, host)
+	{
+		const char *its = json_string_value(json_object_get(host, "name"));
+		size_t len = its != NULL ? strlen(its) : 0;
+
+		if (len > 0 && slice_begins(name, its) && name.len > len + 1 &&
+		    name.ptr[len] == '/') {
+			one = find_instance(
+			    json_object_get(
+				json_is_true(json_object_get(host, "self")) ? status : host,
+				"instances"),
+			    (struct slice){name.ptr + len + 1, name.len - len - 1});
+		}
+	}
+	if (one == NULL) {
+		api_fail(
+		    a, 404, "there is no instance of that name: GET /api/v1/status names them");
+	}
+	return one;
 }
 
 static void
@@ -191,8 +219,10 @@ static void
 answer_events(struct api *a, json_t *lines, json_t *reply)
 {
 	api_done_json(a, 200,
-	    json_pack("{s:o,s:b}", "events", pick(lines, "event"), "more",
-		json_is_true(json_object_get(reply, "more"))));
+	    json_pack("{s:o,s:b,s:O?,s:O?,s:o}", "events", pick(lines, "event"), "more",
+		json_is_true(json_object_get(reply, "more")), "older",
+		json_object_get(reply, "older"), "newer", json_object_get(reply, "newer"),
+		"missing", pick(lines, "missing")));
 }
 
 /* A text of the query as one of a document; false: it was refused. */
@@ -229,7 +259,9 @@ api_events(struct api *a)
 
 	if (!api_number(a, "n", 1, 1000, 100, &n) ||
 	    !api_number(a, "before", 1, ID_MAX, 0, &before) ||
-	    !api_number(a, "after", 0, ID_MAX, 0, &after) || !add_text(a, args, "kind")) {
+	    !api_number(a, "after", 0, ID_MAX, 0, &after) || !add_text(a, args, "kind") ||
+	    !add_text(a, args, "host") || !add_text(a, args, "older") ||
+	    !add_text(a, args, "newer")) {
 		json_decref(args);
 		return;
 	}
@@ -271,14 +303,14 @@ answer_done(struct api *a, json_t *lines, json_t *reply)
 {
 	const json_t *master = json_object_get(reply, "master");
 	const char *name = json_string_value(json_object_get(master, "name"));
-	char text[160];
+	char text[200];
 
 	(void)lines;
 	if (name != NULL) {
-		(void)snprintf(text, sizeof(text), "%.64s is master", name);
+		(void)snprintf(text, sizeof(text), "%.130s is master", name);
 	} else {
 		(void)snprintf(text, sizeof(text), "%.*s: %.*s is done",
-		    (int)MIN(a->words[0].len, (size_t)64), (const char *)a->words[0].ptr,
+		    (int)MIN(a->words[0].len, NAME_BYTES), (const char *)a->words[0].ptr,
 		    (int)MIN(a->words[1].len, (size_t)16), (const char *)a->words[1].ptr);
 	}
 	api_done_json(a, 200, json_pack("{s:b,s:s}", "ok", 1, "text", text));
@@ -295,7 +327,7 @@ api_instance_do(struct api *a)
 	if (!api_only(a, "")) {
 		return;
 	}
-	if (a->words[0].len > 64 || !jsontext_is_utf8(a->words[0])) {
+	if (a->words[0].len > NAME_BYTES || !jsontext_is_utf8(a->words[0])) {
 		api_fail(
 		    a, 404, "there is no instance of that name: GET /api/v1/status names them");
 		return;
@@ -344,7 +376,8 @@ api_failover(struct api *a)
 		return;
 	}
 	if (to != NULL && !json_is_null(to) &&
-	    (!json_is_string(to) || json_string_length(to) == 0 || json_string_length(to) > 64)) {
+	    (!json_is_string(to) || json_string_length(to) == 0 ||
+		json_string_length(to) > NAME_BYTES)) {
 		api_fail(a, 400, "'to' must be the name of a redis instance");
 		return;
 	}

@@ -76,7 +76,7 @@ take_line(struct monitor *m, struct slice raw)
 	buf_init(&text, 0);
 	if (monline_add_json(&text, raw) == 0) {
 		m->lines++;
-		lives = sse_send(m->api, "line", 0, buf_slice(&text));
+		lives = sse_send(m->api, "line", NULL, buf_slice(&text));
 	}
 	buf_fini(&text);
 	if (!lives) {

@@ -84,7 +84,7 @@ on_message(void *owner, enum hub_kind kind, struct slice raw)
 	}
 	err |= buf_add_str(&text, "}");
 	if (err == 0) {
-		(void)sse_send(l->api, event, 0, buf_slice(&text));
+		(void)sse_send(l->api, event, NULL, buf_slice(&text));
 	}
 	buf_fini(&text);
 }

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "ctl/call.h"
+#include "ctl/place.h"
 #include "httpd/api.h"
 #include "httpd/exchange.h"
 #include "httpd/sse.h"
@@ -41,8 +42,8 @@ struct live {
 	struct api *api;   /* borrowed (its owner) */
 	struct feed *feed; /* borrowed */
 	unsigned topics;
-	char logs[65];           /* name of an instance, or "*" */
-	int64_t last_id;         /* of the last event that it has; -1: not known yet */
+	char logs[65]; /* name of an instance, or "*" */
+	json_t *had;   /* owned: up to which event of each host it has them; NULL: not known yet */
 	struct ctl_call *missed; /* owned: what it does not have yet is asked for; NULL */
 	bool more;               /* … and meanwhile there is more */
 };
@@ -63,7 +64,7 @@ tell_all(struct feed *f, enum topic topic, const char *event, const char *text)
 
 		/* the page may be gone after it */
 		if ((l->topics & topic) != 0 && !sse_is_busy(l->api)) {
-			(void)sse_send(l->api, event, 0, slice_str(text));
+			(void)sse_send(l->api, event, NULL, slice_str(text));
 		}
 	}
 }
@@ -74,15 +75,38 @@ id_of(const json_t *event)
 	return json_integer_value(json_object_get(event, "id"));
 }
 
+/* With one host a place is its id. */
+static char *
+id_text(const json_t *had)
+{
+	if (json_object_size(had) == 1) {
+		json_int_t id = json_integer_value(
+		    json_object_iter_value(json_object_iter((json_t *)(uintptr_t)had)));
+
+		return xasprintf("%lld", (long long)id);
+	}
+	return place_text(had);
+}
+
 /* False: the page is gone. */
 static bool
-tell_event(struct live *l, int64_t id, const char *text)
+tell_event(struct live *l, const json_t *event, const char *text)
 {
-	if (id != 0 && id <= l->last_id) {
+	const char *host = json_string_value(json_object_get(event, "host"));
+	int64_t id = id_of(event);
+	char *place = NULL;
+	bool is_there;
+
+	if (host == NULL || (id != 0 && id <= place_get(l->had, host, 0))) {
 		return true;
 	}
-	l->last_id = id != 0 ? id : l->last_id;
-	return sse_send(l->api, "event", (uint64_t)id, slice_str(text));
+	if (id != 0) {
+		place_set(l->had, host, id);
+		place = id_text(l->had);
+	}
+	is_there = sse_send(l->api, "event", place, slice_str(text));
+	free(place);
+	return is_there;
 }
 
 static void
@@ -98,9 +122,10 @@ tell_all_event(struct feed *f, const json_t *event)
 		}
 		if (l->missed != NULL) {
 			l->more = true; /* it comes in its turn */
-		} else {
-			(void)tell_event(l, id_of(event), text);
+			continue;
 		}
+		l->had = l->had != NULL ? l->had : json_object();
+		(void)tell_event(l, event, text);
 	}
 	free(text);
 }
@@ -117,7 +142,7 @@ tell_all_line(struct feed *f, const json_t *line)
 		if ((l->topics & TOPIC_LOGS) != 0 && name != NULL &&
 		    (strcmp(l->logs, "*") == 0 || strcmp(l->logs, name) == 0) &&
 		    !sse_is_busy(l->api)) {
-			(void)sse_send(l->api, "log", 0, slice_str(text));
+			(void)sse_send(l->api, "log", NULL, slice_str(text));
 		}
 	}
 	free(text);
@@ -134,13 +159,29 @@ on_missed_line(void *owner, json_t *line)
 	const json_t *event = json_object_get(line, "event");
 	char *text;
 
-	if (l->last_id < 0) {
-		l->last_id = id_of(event); /* from here on */
-		return;
+	if (event == NULL || l->had == NULL) {
+		return; /* it wants those from here on */
 	}
 	text = text_of(event);
-	(void)tell_event(l, id_of(event), text);
+	(void)tell_event(l, event, text);
 	free(text);
+}
+
+/* Where it is now, as the answer says: of hosts without an event in it, too. */
+static void
+take_place(struct live *l, const char *newer)
+{
+	json_t *place = newer != NULL ? place_parse(slice_str(newer), "x") : NULL, *id;
+	const char *host;
+
+	if (l->had == NULL) {
+		l->had = json_object();
+	}
+	json_object_foreach(place, host, id)
+	{
+		place_set(l->had, host, MAX(json_integer_value(id), place_get(l->had, host, 0)));
+	}
+	json_decref(place);
 }
 
 static void
@@ -148,11 +189,10 @@ on_missed_end(void *owner, int error, json_t *reply, const char *why)
 {
 	struct live *l = owner;
 
-	(void)reply;
 	(void)why;
 	l->missed = NULL;
-	if (error == 0 && l->last_id < 0) {
-		l->last_id = 0; /* there are none yet */
+	if (error == 0) {
+		take_place(l, json_string_value(json_object_get(reply, "newer")));
 	}
 	if (error == 0 && l->more) {
 		catch_up(l);
@@ -164,17 +204,19 @@ static const struct ctl_call_ops missed_ops = {.on_line = on_missed_line, .on_en
 static void
 catch_up(struct live *l)
 {
-	json_t *args = l->last_id < 0 ? json_pack("{s:i}", "n", 1)
-				      : json_pack("{s:i,s:I}", "n", MISSED_EVENTS, "after",
-					    (json_int_t)l->last_id);
 	struct errmsg err = ERRMSG_NONE;
+	char *newer;
+	json_t *args;
 
-	l->more = false;
+	l->more = l->missed != NULL;
 	if (l->missed != NULL) {
-		json_decref(args);
-		l->more = true;
 		return;
 	}
+	newer = l->had != NULL ? place_text(l->had) : NULL;
+	args = newer == NULL ? json_pack("{s:i}", "n", 1)
+			     : json_pack("{s:i,s:s*}", "n", MISSED_EVENTS, "newer",
+				   newer[0] != '\0' ? newer : NULL);
+	free(newer);
 	l->missed = ctl_call_begin(l->feed->httpd->loop, API_CONTROL_PATH, "events", args, NULL,
 	    CATCH_UP_MS, &missed_ops, l, &err);
 }
@@ -390,6 +432,7 @@ drop_live(void *work)
 	struct feed *f = l->feed;
 
 	ctl_call_cancel(&l->missed);
+	json_decref(l->had);
 	list_del(&l->link);
 	f->count--;
 	free(l);
@@ -463,14 +506,15 @@ api_live(struct api *a)
 	*l = (struct live){.api = a,
 	    .feed = h->feed,
 	    .topics = topics | (logs.len > 0 ? (unsigned)TOPIC_LOGS : 0),
-	    .last_id = a->last_id};
+	    .had = a->last_id != NULL ? place_parse(slice_str(a->last_id), h->conf->holdfast_node)
+				      : NULL};
 	memcpy(l->logs, logs.len > 0 ? (const char *)logs.ptr : "", logs.len);
 	list_init(&l->link);
 	list_push(&h->feed->pages, &l->link);
 	h->feed->count++;
 	api_set_work(a, l, drop_live);
 	if (h->feed->status != NULL && (topics & TOPIC_STATUS) != 0 &&
-	    !sse_send(a, "status", 0, slice_str(h->feed->status))) {
+	    !sse_send(a, "status", NULL, slice_str(h->feed->status))) {
 		return;
 	}
 	if (h->feed->status != NULL && (topics & TOPIC_EVENTS) != 0) {

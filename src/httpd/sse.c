@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "http/response.h"
 #include "httpd/exchange.h"
 #include "httpd/session.h"
@@ -65,18 +67,17 @@ check(struct api *a, int err)
 }
 
 bool
-sse_send(struct api *a, const char *event, uint64_t id, struct slice data)
+sse_send(struct api *a, const char *event, const char *id, struct slice data)
 {
 	struct buf *out = conn_out(a->x->session->conn);
-	char head[96];
-	int n = id > 0 ? snprintf(head, sizeof(head), "event: %s\nid: %llu\ndata: ", event,
-			     (unsigned long long)id)
-		       : snprintf(head, sizeof(head), "event: %s\ndata: ", event);
-	int err = a->x->old_version ? 0 : buf_addf(out, "%zx\r\n", (size_t)n + data.len + 2);
+	char *head = id != NULL ? xasprintf("event: %s\nid: %s\ndata: ", event, id)
+				: xasprintf("event: %s\ndata: ", event);
+	int err = a->x->old_version ? 0 : buf_addf(out, "%zx\r\n", strlen(head) + data.len + 2);
 
 	if (err == 0) {
-		err = buf_add(out, head, (size_t)n);
+		err = buf_add_str(out, head);
 	}
+	free(head);
 	if (err == 0) {
 		err = buf_add_slice(out, data);
 	}
@@ -120,7 +121,7 @@ sse_end_with(struct api *a, json_t *doc)
 	char *text = json_dumps(doc, JSON_COMPACT);
 
 	json_decref(doc);
-	if (sse_send(a, "end", 0, slice_str(text))) {
+	if (sse_send(a, "end", NULL, slice_str(text))) {
 		sse_end(a);
 	}
 	free(text);

@@ -18,10 +18,10 @@
 /* The head of the response. Within row.begin. False: it could not be, and the connection ends. */
 bool sse_begin(struct api *a);
 /*
- * One event; `data` is text without line ends. id 0: none. False: the client is gone or was given up; the api must not be used any
+ * One event; `data` and `id` are text without line ends. id NULL: none. False: the client is gone or was given up; the api must not be used any
  * more, nor its session.
  */
-bool sse_send(struct api *a, const char *event, uint64_t id, struct slice data);
+bool sse_send(struct api *a, const char *event, const char *id, struct slice data);
 /* So that proxies and people see that it lives. As sse_send. */
 bool sse_comment(struct api *a);
 /* It reads slowly. */

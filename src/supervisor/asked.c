@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 
 /* A failover that only looks. */
@@ -62,6 +63,15 @@ on_plan_gone(struct ctl_request *req, void *arg)
 	end_plan(arg);
 }
 
+/* Who could hand over, here or on another host; NULL: nobody is known. */
+static const char *
+master_name(struct supervisor *s)
+{
+	const struct host *h = s->master_known ? hosts_at(s, &s->master_at.at) : NULL;
+
+	return s->master != NULL ? s->master->name : h != NULL ? h->redis_name : NULL;
+}
+
 /* What speaks for or against it, in words. */
 static json_t *
 candidate_json(const struct failover_plan *plan, size_t i)
@@ -90,7 +100,7 @@ static void
 on_plan(void *owner, const struct failover_plan *plan)
 {
 	struct plan_question *p = owner;
-	const struct supervisor *s = p->sup;
+	struct supervisor *s = p->sup;
 	struct ctl_request *req = p->req;
 	json_t *candidates = json_array();
 	bool named = p->named;
@@ -110,9 +120,8 @@ on_plan(void *owner, const struct failover_plan *plan)
 		    "%s has the least priority number, and of those the most of the master's data",
 		    to);
 	}
-	ctl_done(req, json_pack("{s:{s:s?,s:s?,s:s,s:o}}", "plan", "master",
-			  s->master != NULL ? s->master->name : NULL, "to", to, "why", why,
-			  "candidates", candidates));
+	ctl_done(req, json_pack("{s:{s:s?,s:s?,s:s,s:o}}", "plan", "master", master_name(s), "to",
+			  to, "why", why, "candidates", candidates));
 }
 
 /* It could not even look. */
@@ -120,32 +129,32 @@ static void
 on_done(void *owner, int error, const struct topo_master *master, const char *text)
 {
 	struct plan_question *p = owner;
-	const struct supervisor *s = p->sup;
+	struct supervisor *s = p->sup;
 	struct ctl_request *req = p->req;
 
 	p->failover = NULL;
 	end_plan(p);
-	ctl_done(
-	    req, json_pack("{s:{s:s?,s:n,s:s,s:[]}}", "plan", "master",
-		     s->master != NULL ? s->master->name : NULL, "to", "why", text, "candidates"));
+	ctl_done(req, json_pack("{s:{s:s?,s:n,s:s,s:[]}}", "plan", "master", master_name(s), "to",
+			  "why", text, "candidates"));
 }
 
 static const struct failover_ops plan_ops = {.on_plan = on_plan, .on_done = on_done};
 
 void
-asked_plan(struct supervisor *s, struct ctl_request *req, struct unit *to)
+asked_plan(struct supervisor *s, struct ctl_request *req, const char *to)
 {
 	struct failover_node nodes[FAILOVER_MAX_NODES];
-	struct failover_spec spec = {.to = to != NULL ? to->name : NULL, .dry = true};
+	struct failover_spec spec = {.to = to, .dry = true};
 	struct errmsg err = ERRMSG_NONE;
 	struct plan_question *p;
 
-	if (s->failover != NULL || s->succession || s->master == NULL) {
-		ctl_done(req, json_pack("{s:{s:s?,s:n,s:s,s:[]}}", "plan", "master",
-				  s->master != NULL ? s->master->name : NULL, "to", "why",
-				  s->master == NULL ? "there is no master here that could hand over"
+	if (s->failover != NULL || s->succession || master_name(s) == NULL) {
+		ctl_done(
+		    req, json_pack("{s:{s:s?,s:n,s:s,s:[]}}", "plan", "master", master_name(s),
+			     "to", "why",
+			     master_name(s) == NULL ? "there is no master here that could hand over"
 						    : "a failover is under way",
-				  "candidates"));
+			     "candidates"));
 		return;
 	}
 	p = xcalloc(1, sizeof(*p));
@@ -155,7 +164,7 @@ asked_plan(struct supervisor *s, struct ctl_request *req, struct unit *to)
 	p->failover = failover_start(s->loop, &spec, &plan_ops, p, &err);
 	if (p->failover == NULL) {
 		free(p);
-		ctl_done(req, json_pack("{s:{s:s,s:n,s:s,s:[]}}", "plan", "master", s->master->name,
+		ctl_done(req, json_pack("{s:{s:s?,s:n,s:s,s:[]}}", "plan", "master", master_name(s),
 				  "to", "why", err.text, "candidates"));
 		return;
 	}

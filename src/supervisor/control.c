@@ -39,14 +39,6 @@ on_status(struct ctl_request *req, const json_t *args, void *owner)
 	    json_pack("{s:o,s:o*}", "status", health_status(owner), "tls", hosts_tls_json(owner)));
 }
 
-static void
-on_events(struct ctl_request *req, const json_t *args, void *owner)
-{
-	struct supervisor *s = owner;
-
-	history_on_events(s->history, req, args);
-}
-
 /* ---- logs ---- */
 
 static json_t *
@@ -87,6 +79,10 @@ on_logs(struct ctl_request *req, const json_t *args, void *owner)
 	const char *name = ctl_arg_text(args, "name");
 	struct log_follower *f;
 
+	if (remote_pass_on(s, req, args)) {
+		return;
+	}
+	name = name != NULL ? remote_own_name(s, name) : NULL;
 	if (name != NULL && unit_find(s, name) == NULL) {
 		ctl_fail(req, CTL_EXIT_FAILED,
 		    "there is no instance '%s': `holdfast status` names them", name);
@@ -210,8 +206,11 @@ static struct unit *
 find_named(struct supervisor *s, struct ctl_request *req, const json_t *args)
 {
 	const char *name = ctl_arg_text(args, "name");
-	struct unit *u = unit_find(s, name);
+	struct unit *u = unit_find(s, remote_own_name(s, name));
 
+	if (u == NULL && remote_pass_on(s, req, args)) {
+		return NULL;
+	}
 	if (u == NULL || u->leaving) {
 		ctl_fail(req, CTL_EXIT_FAILED,
 		    "there is no instance '%s': `holdfast status` names them", name);
@@ -350,7 +349,7 @@ on_failover(struct ctl_request *req, const json_t *args, void *owner)
 		return;
 	}
 	if (ctl_arg_bool(args, "dry")) {
-		asked_plan(s, req, target);
+		asked_plan(s, req, to);
 		return;
 	}
 	if (refuse_while_rolling(s, req)) {
@@ -399,7 +398,7 @@ on_backup(struct ctl_request *req, const json_t *args, void *owner)
 static const struct ctl_command commands[] = {
     {"ping", on_ping},
     {"status", on_status},
-    {"events", on_events},
+    {"events", timeline_on_events},
     {"logs", on_logs},
     {"start", on_start},
     {"stop", on_stop},

@@ -243,25 +243,12 @@ figures_forget(struct figures *f, const struct unit *u)
 	}
 }
 
-static double
-lag_of(const struct supervisor *s, const struct unit *u)
-{
-	const struct probe_view *mine, *its;
-
-	if (s->master == NULL || u == s->master || !servers_is_synced(u) ||
-	    !servers_is_master(s->master)) {
-		return NAN;
-	}
-	mine = probe_get(u->probe);
-	its = probe_get(s->master->probe);
-	return its->offset > mine->offset ? (double)(its->offset - mine->offset) : 0;
-}
-
 static void
 sample_server(struct figures *f, const struct unit *u)
 {
 	struct source *src = source_of(f, u->name);
 	bool fresh = src != NULL && src->fresh;
+	int64_t lag = health_lag(f->sup, u);
 
 	for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
 		set(f, u->name, gauges[i].figure, fresh ? src->values[i] : NAN);
@@ -270,7 +257,7 @@ sample_server(struct figures *f, const struct unit *u)
 		set(f, u->name, counters[i].figure, fresh ? src->rates[i] : NAN);
 	}
 	set(f, u->name, "keys", fresh ? src->keys : NAN);
-	set(f, u->name, "lag_bytes", lag_of(f->sup, u));
+	set(f, u->name, "lag_bytes", lag >= 0 ? (double)lag : NAN);
 	if (src != NULL) {
 		src->fresh = false;
 	}

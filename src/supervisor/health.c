@@ -209,20 +209,23 @@ role_json(const struct supervisor *s, const struct unit *u)
 	return json_string(probe_role_name(v->role));
 }
 
-/* Bytes that a replica is behind the master as both were last seen. */
-static json_t *
-lag_json(const struct supervisor *s, const struct unit *u)
+int64_t
+health_lag(const struct supervisor *s, const struct unit *u)
 {
 	const struct probe_view *mine, *its;
 
+	if (u->kind == UNIT_REDIS && hosts_are_several(s)) {
+		const struct host *h = hosts_named(s, s->node);
+
+		return h != NULL ? picture_lag(h) : -1;
+	}
 	if (u->kind != UNIT_REDIS || u == s->master || s->master == NULL || !servers_is_synced(u) ||
 	    !servers_is_master(s->master)) {
-		return json_null();
+		return -1;
 	}
 	mine = probe_get(u->probe);
 	its = probe_get(s->master->probe);
-	return json_integer(
-	    its->offset > mine->offset ? (json_int_t)(its->offset - mine->offset) : 0);
+	return its->offset > mine->offset ? (int64_t)(its->offset - mine->offset) : 0;
 }
 
 static uint16_t
@@ -265,6 +268,7 @@ unit_json(const struct supervisor *s, const struct unit *u)
 	json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "name", u->name, "kind", unit_kind_name(u->kind),
 	    "state", unit_state_name(u), "wanted", u->leaving || u->held_down ? "down" : "up");
 	pid_t pid = process_pid(u->process);
+	int64_t lag = health_lag(s, u);
 
 	(void)json_object_set_new(o, "pid", pid != 0 ? json_integer(pid) : json_null());
 	(void)json_object_set_new(o, "port", json_integer(unit_port(s, u)));
@@ -272,7 +276,7 @@ unit_json(const struct supervisor *s, const struct unit *u)
 	(void)json_object_set_new(o, "restarts", json_integer(process_restarts(u->process)));
 	(void)json_object_set_new(
 	    o, "uptime_ms", json_integer((json_int_t)process_uptime_ms(u->process)));
-	(void)json_object_set_new(o, "lag_bytes", lag_json(s, u));
+	(void)json_object_set_new(o, "lag_bytes", lag >= 0 ? json_integer(lag) : json_null());
 	(void)json_object_set_new(o, "modules", loaded_json(u));
 	if (u->stats != NULL) {
 		(void)json_object_set(o, "stats", u->stats);
@@ -299,15 +303,35 @@ unit_json(const struct supervisor *s, const struct unit *u)
 }
 
 json_t *
-health_status(struct supervisor *s)
+health_instances(const struct supervisor *s)
 {
-	json_t *instances = json_array(), *master = json_null(), *status;
+	json_t *instances = json_array();
 
 	for (size_t i = 0; i < s->unit_count; i++) {
 		if (!s->units[i]->leaving) {
 			(void)json_array_append_new(instances, unit_json(s, s->units[i]));
 		}
 	}
+	return instances;
+}
+
+json_t *
+health_reasons(const struct supervisor *s)
+{
+	return s->plan <= PLAN_RUNNING ? find_reasons(s) : json_array();
+}
+
+const char *
+health_name(const struct supervisor *s)
+{
+	return health_names[s->health];
+}
+
+json_t *
+health_status(struct supervisor *s)
+{
+	json_t *master = json_null(), *status;
+
 	if (s->master_known && (!hosts_are_several(s) || s->master_at.epoch > 0)) {
 		struct host *h = hosts_at(s, &s->master_at.at);
 
@@ -323,9 +347,8 @@ health_status(struct supervisor *s)
 	}
 	status = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:I,s:f}", "name", s->name, "node",
 	    s->node, "version", PACKAGE_VERSION, "state", health_names[s->health], "reasons",
-	    s->plan <= PLAN_RUNNING ? find_reasons(s) : json_array(), "master", master, "instances",
-	    instances, "uptime_ms", (json_int_t)(clock_mono_ms() - s->started_ms), "time",
-	    (double)clock_wall_ms() / 1000.);
+	    health_reasons(s), "master", master, "instances", health_instances(s), "uptime_ms",
+	    (json_int_t)(clock_mono_ms() - s->started_ms), "time", (double)clock_wall_ms() / 1000.);
 	(void)json_object_set_new(status, "doors", doors_json(s));
 	if (hosts_are_several(s)) {
 		(void)json_object_set_new(status, "hosts", hosts_json(s));

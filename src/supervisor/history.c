@@ -1,6 +1,7 @@
 #include "supervisor/history.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,15 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define EVENTS_DEFAULT 50
-#define EVENTS_MOST    10000
-#define WRITE_AFTER_S  0.005
-
-struct follower {
-	struct list link;
-	struct history *history;
-	struct ctl_request *req; /* borrowed; on_gone removes us before it goes */
-};
+#define WRITE_AFTER_S 0.005
 
 /* An event that is not in the database yet. */
 struct pending {
@@ -34,7 +27,8 @@ struct history {
 	struct store *store;   /* borrowed (closed after us); NULL: none yet */
 	struct list pending;   /* struct pending, owned, in order */
 	ev_timer timer;        /* they are written */
-	struct list followers; /* struct follower, owned */
+	const char *node;      /* borrowed likewise */
+	int64_t last_id;       /* of the last one that was written */
 	bool store_failing;    /* said so once */
 	history_told_fn *told; /* NULL: nobody */
 	void *told_arg;        /* borrowed */
@@ -43,22 +37,49 @@ struct history {
 static void on_timer(struct ev_loop *ev, ev_timer *w, int revents);
 
 struct history *
-history_new(struct loop *loop)
+history_new(struct loop *loop, const char *node)
 {
 	struct history *h = xcalloc(1, sizeof(*h));
 
 	h->loop = loop;
-	list_init(&h->followers);
+	h->node = node;
 	list_init(&h->pending);
 	ev_init(&h->timer, on_timer);
 	h->timer.data = h;
 	return h;
 }
 
+static bool
+take_last(void *arg, const struct store_event *event)
+{
+	((struct history *)arg)->last_id = event->id;
+	return false;
+}
+
 void
 history_attach(struct history *h, struct store *store)
 {
+	struct errmsg err = ERRMSG_NONE;
+
 	h->store = store;
+	if (store_events_each(store, STORE_NEWEST_FIRST, 0, 1, take_last, h, &err) < 0) {
+		log_warn("the last event cannot be read: %s", err.text);
+	}
+}
+
+int64_t
+history_last_id(const struct history *h)
+{
+	return h->last_id;
+}
+
+json_t *
+history_json(const struct history *h, const struct store_event *event)
+{
+	json_t *doc = store_event_json(event);
+
+	(void)json_object_set_new(doc, "host", json_string(h->node));
+	return doc;
 }
 
 void
@@ -68,22 +89,7 @@ history_on_told(struct history *h, history_told_fn *told, void *arg)
 	h->told_arg = arg;
 }
 
-static void
-tell_followers(struct history *h, const struct store_event *event)
-{
-	list_for_each_safe (it, next, &h->followers) {
-		struct follower *f = CONTAINER_OF(it, struct follower, link);
-		/* a follower that cannot take it is dropped by the server; its on_gone follows */
-		json_t *line = json_pack("{s:o}", "event", store_event_json(event));
-
-		(void)ctl_send(f->req, line);
-	}
-	if (h->told != NULL) {
-		h->told(h->told_arg, event);
-	}
-}
-
-/* Into the database, and to the followers, who get it also when it cannot be written. */
+/* Into the database, and to those who are told, also when it cannot be written. */
 static void
 write_one(struct history *h, const struct pending *p)
 {
@@ -93,6 +99,7 @@ write_one(struct history *h, const struct pending *p)
 	if (store_event_add(
 		h->store, p->time_ms, p->kind, p->subject, p->text, p->detail, &event, &err) == 0) {
 		h->store_failing = false;
+		h->last_id = event.id;
 	} else {
 		event = (struct store_event){.time_ms = p->time_ms,
 		    .kind = event_kind_name(p->kind),
@@ -105,7 +112,9 @@ write_one(struct history *h, const struct pending *p)
 			h->store_failing = true;
 		}
 	}
-	tell_followers(h, &event);
+	if (h->told != NULL) {
+		h->told(h->told_arg, &event);
+	}
 }
 
 static void
@@ -145,9 +154,6 @@ history_free(struct history **hp)
 	while ((item = list_shift(&h->pending)) != NULL) {
 		free_pending(CONTAINER_OF(item, struct pending, link));
 	}
-	while ((item = list_shift(&h->followers)) != NULL) {
-		free(CONTAINER_OF(item, struct follower, link));
-	}
 	free(h);
 }
 
@@ -186,58 +192,43 @@ history_add(struct history *h, enum event_kind kind, const char *subject, json_t
 	}
 }
 
-static void
-on_follower_gone(struct ctl_request *req, void *arg)
-{
-	struct follower *f = arg;
-
-	list_del(&f->link);
-	free(f);
-}
+struct page {
+	const struct history *history;
+	json_t *events;
+};
 
 static bool
 collect(void *arg, const struct store_event *event)
 {
-	(void)json_array_append_new(arg, json_pack("{s:o}", "event", store_event_json(event)));
+	const struct page *p = arg;
+
+	(void)json_array_append_new(p->events, history_json(p->history, event));
 	return true;
 }
 
-void
-history_on_events(struct history *h, struct ctl_request *req, const json_t *args)
+int
+history_page(struct history *h, int64_t after, int64_t before, const char *kind, size_t n,
+    json_t **ret_events, bool *ret_more, struct errmsg *err)
 {
-	size_t n = MIN(ctl_arg_count(args, "n", EVENTS_DEFAULT), (uint64_t)EVENTS_MOST), count;
-	const char *kind = ctl_arg_text(args, "kind");
-	struct errmsg err = ERRMSG_NONE;
-	json_t *events = json_array();
-	struct follower *f;
-	bool more;
+	struct page p = {.history = h, .events = json_array()};
+	int rc;
 
 	if (h->store == NULL) {
-		json_decref(events);
-		ctl_fail(req, CTL_EXIT_FAILED, "the history is not open");
-		return;
+		json_decref(p.events);
+		errmsg_set(err, "the history is not open");
+		return -ENOTCONN;
 	}
 	history_flush(h);
 	/* one more than asked for: are there more? */
-	if (n > 0 && store_events_page(h->store, (int64_t)ctl_arg_count(args, "after", 0),
-			 (int64_t)ctl_arg_count(args, "before", INT64_MAX),
-			 kind != NULL ? kind : "", n + 1, collect, events, &err) < 0) {
-		json_decref(events);
-		ctl_fail(req, CTL_EXIT_FAILED, "%s", err.text);
-		return;
+	rc = n > 0 ? store_events_page(h->store, after, before, kind, n + 1, collect, &p, err) : 0;
+	if (rc < 0) {
+		json_decref(p.events);
+		return rc;
 	}
-	count = json_array_size(events);
-	more = count > n;
-	for (size_t i = more ? 1 : 0; i < count; i++) {
-		(void)ctl_send(req, json_incref(json_array_get(events, i)));
+	*ret_more = json_array_size(p.events) > n;
+	if (*ret_more) {
+		(void)json_array_remove(p.events, 0);
 	}
-	json_decref(events);
-	if (!ctl_arg_bool(args, "follow")) {
-		ctl_done(req, json_pack("{s:b}", "more", (int)more));
-		return;
-	}
-	f = xcalloc(1, sizeof(*f));
-	*f = (struct follower){.history = h, .req = req};
-	list_push(&h->followers, &f->link);
-	ctl_on_gone(req, on_follower_gone, f);
+	*ret_events = p.events;
+	return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * What happened: each event goes into the database, into the log, and to those who follow (`holdfast events -f`). One function writes
+ * What happened: each event goes into the database, into the log, and to those who follow (timeline.c). One function writes
  * it, so the three never differ. The log has it at once; the database a few milliseconds later, so that what an event is about, a
  * takeover say, does not wait for the disk.
  */
@@ -14,8 +14,8 @@
 
 struct history;
 
-/* Without a store (history_attach later) events are kept in order until it comes. The loop is borrowed and outlives the history. */
-struct history *history_new(struct loop *loop);
+/* Without a store (history_attach later) events are kept in order until it comes. The loop, and the name of this host, are borrowed and outlive the history. */
+struct history *history_new(struct loop *loop, const char *node);
 /* Writes what is left. */
 void history_free(struct history **h);
 void history_attach(struct history *h, struct store *store);
@@ -34,7 +34,15 @@ void history_add(struct history *h, enum event_kind kind, const char *subject, j
 /* Writes now what waits to be written. */
 void history_flush(struct history *h);
 
-/* The handler of the control command `events`. */
-void history_on_events(struct history *h, struct ctl_request *req, const json_t *args);
+/* The id of the last event that was written, over restarts too; 0: none yet. */
+int64_t history_last_id(const struct history *h);
+/* As people and machines see it, with the name of this host: the caller's reference. */
+json_t *history_json(const struct history *h, const struct store_event *event);
+/*
+ * The last `n` events with ids between `after` and `before` (neither included), as store_events_page, oldest first: the caller's reference. `more`: there
+ * are older ones in between.
+ */
+int history_page(struct history *h, int64_t after, int64_t before, const char *kind, size_t n,
+    json_t **ret_events, bool *ret_more, struct errmsg *err) ATTR_WARN_UNUSED;
 
 #endif

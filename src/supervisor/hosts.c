@@ -1,6 +1,7 @@
 /*
- * The other hosts of the cluster, as they are seen from here. Each has one redis and one sentinel; supervisors do not speak to each other but
- * to all of these: the sentinels decide, and keep on their disks, who is master (agree.c, roles.c).
+ * The other hosts of the cluster, as they are seen from here. Each has one redis and one sentinel; what supervisors need in order to act, they
+ * have from these: the sentinels decide, and keep on their disks, who is master (agree.c, roles.c). What they say to each other comes on top
+ * (voice.c, talk.c).
  *
  * Every PULSE_MS each of them is asked for a sign of life. A host of which neither has said anything for SILENT_MS is silent; when so many are
  * that those left are no majority, this host is isolated: on the other side of the cut a new master may be chosen at any moment. Then the
@@ -153,6 +154,17 @@ hosts_find(struct supervisor *s, const char *name)
 	return NULL;
 }
 
+struct host *
+hosts_named(const struct supervisor *s, const char *name)
+{
+	for (size_t i = 0; i < s->host_count; i++) {
+		if (strcmp(s->hosts[i].name, name) == 0) {
+			return &s->hosts[i];
+		}
+	}
+	return NULL;
+}
+
 const char *
 hosts_own_id(const struct supervisor *s)
 {
@@ -219,8 +231,8 @@ hosts_is_heir(const struct host *h, uint64_t grace_ms)
 	       (h->linked || clock_mono_ms() - h->unlinked_ms < grace_ms);
 }
 
-static const struct watcher_sentinel *
-sentinel_view(const struct host *h, struct link **ret_link)
+const struct watcher_sentinel *
+hosts_sentinel_view(const struct host *h, struct link **ret_link)
 {
 	const struct watcher *w = h->sup->watcher;
 
@@ -239,7 +251,7 @@ hosts_sentinel_link(const struct host *h)
 {
 	struct link *l;
 
-	(void)sentinel_view(h, &l);
+	(void)hosts_sentinel_view(h, &l);
 	return l;
 }
 
@@ -248,7 +260,7 @@ hosts_silent_ms(const struct host *h)
 {
 	struct link *sentinel;
 
-	(void)sentinel_view(h, &sentinel);
+	(void)hosts_sentinel_view(h, &sentinel);
 	return MIN(link_silent_ms(probe_link(h->probe)),
 	    sentinel != NULL ? link_silent_ms(sentinel) : UINT64_MAX);
 }
@@ -416,7 +428,7 @@ ask_host(struct host *h)
 {
 	struct link *sentinel;
 
-	(void)sentinel_view(h, &sentinel);
+	(void)hosts_sentinel_view(h, &sentinel);
 	if (sentinel != NULL && link_is_up(sentinel)) {
 		(void)link_send(sentinel, 0, NULL, NULL, "PING", NULL);
 	}
@@ -438,6 +450,8 @@ on_pulse(struct ev_loop *ev, ev_timer *w, int revents)
 			ask_host(&s->hosts[i]);
 		}
 	}
+	picture_pulse(s);
+	remote_pulse(s);
 	if (late || s->plan > PLAN_RUNNING) {
 		return;
 	}
@@ -505,6 +519,9 @@ hosts_begin(struct supervisor *s)
 		s->hosts[i].silent = !s->hosts[i].self; /* until it is heard */
 		s->hosts[i].lost = false;
 	}
+	if (hosts_are_several(s)) {
+		talk_begin(s);
+	}
 	hosts_watch(s);
 	ev_init(&s->pulse, on_pulse);
 	s->pulse.data = s;
@@ -525,9 +542,12 @@ hosts_fini(struct supervisor *s)
 		agree_fini(s);
 		voice_fini(s);
 		parting_fini(s);
+		picture_fini(s);
+		talk_fini(s);
 	}
 	for (size_t i = 0; i < s->host_count; i++) {
 		probe_free(&s->hosts[i].probe);
+		json_decref(s->hosts[i].picture);
 	}
 	free(s->hosts);
 	s->hosts = NULL;
@@ -540,7 +560,7 @@ static bool
 knows_master(const struct host *h)
 {
 	struct link *l;
-	const struct watcher_sentinel *v = sentinel_view(h, &l);
+	const struct watcher_sentinel *v = hosts_sentinel_view(h, &l);
 
 	return v != NULL && v->connected && v->knows;
 }
@@ -588,54 +608,4 @@ hosts_add_reasons(const struct supervisor *s, json_t *reasons)
 			(void)json_array_append_new(reasons, json_string(text));
 		}
 	}
-}
-
-static json_t *
-remote_json(const struct supervisor *s, const struct host *h)
-{
-	const struct probe_view *v = probe_get(h->probe);
-	const struct watcher_sentinel *w;
-	const char *role = v->answering ? probe_role_name(v->role) : NULL;
-	struct link *l;
-	json_t *redis, *sentinel;
-
-	redis = json_pack("{s:s,s:s,s:s,s:s,s:i,s:s?}", "name", "redis-1", "kind", "redis", "state",
-	    v->answering && !v->loading ? "ready"
-	    : v->answering              ? "starting"
-					: "failed",
-	    "host", h->redis.host, "port", (int)h->redis.port, "role", role);
-	if (!v->answering) {
-		(void)json_object_set_new(redis, "note", json_string(v->why));
-	}
-	w = sentinel_view(h, &l);
-	sentinel = json_pack("{s:s,s:s,s:s,s:s,s:i,s:n}", "name", "sentinel-1", "kind", "sentinel",
-	    "state", w != NULL && w->knows ? "ready" : "failed", "host", h->sentinel.host, "port",
-	    (int)h->sentinel.port, "role");
-	if (w != NULL && !w->knows) {
-		(void)json_object_set_new(sentinel, "note", json_string(w->why));
-	}
-	return json_pack("[o,o]", redis, sentinel);
-}
-
-json_t *
-hosts_json(const struct supervisor *s)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < s->host_count; i++) {
-		const struct host *h = &s->hosts[i];
-		json_t *o = json_pack("{s:s,s:s,s:b,s:b}", "name", h->name, "address",
-		    h->redis.host, "self", (int)h->self, "reachable", (int)(h->self || !h->silent));
-
-		(void)json_object_set_new(o, "master",
-		    json_boolean(s->master_known && s->master_at.epoch > 0 &&
-				 endpoint_equal(&h->redis, &s->master_at.at)));
-		if (!h->self) {
-			(void)json_object_set_new(
-			    o, "silent_ms", json_integer((json_int_t)hosts_silent_ms(h)));
-			(void)json_object_set_new(o, "instances", remote_json(s, h));
-		}
-		(void)json_array_append_new(list, o);
-	}
-	return list;
 }

@@ -6,6 +6,8 @@
  *   members.c  hosts come and go while all runs              voice.c    what supervisors say to each other
  *   hosts_tls.c  TLS between hosts                           hosts_modules.c  their modules
  *   hosts_switch.c  TLS between hosts begins or ends         doors.c    where clients reach the workers of all hosts
+ *   talk.c     documents between supervisors (seal.c)        picture.c  what each says of itself
+ *   remote.c   a command that another host carries out       timeline.c the events of all hosts
  *   relocate.c  servers move to another address; one host becomes one of several, or none of them
  */
 #ifndef SUPERVISOR_HOSTS_PRIV_H
@@ -20,6 +22,7 @@
 #include "base/defs.h"
 #include "instance/sentinel_conf.h"
 #include "net/endpoint.h"
+#include "supervisor/talk.h"
 
 struct conf;
 struct conf_faults;
@@ -44,6 +47,7 @@ struct host {
 	char id[SENTINEL_ID_SIZE]; /* of its sentinel, unless that has an older one */
 	struct probe *probe;       /* owned; of its redis; NULL: self */
 	struct link *ear; /* owned; what supervisors say, as its redis passes it on: see voice.c */
+	struct link *mouth;     /* owned; to its redis: see talk.c */
 	uint64_t *heard_number; /* owned; the last one heard on that ear, of each host */
 	uint64_t said_number,
 	    said_ms; /* the highest of its own that was heard anywhere, and when the last was */
@@ -55,6 +59,14 @@ struct host {
 	bool lost;                /* for so long that it was told */
 	bool linked, was_synced;  /* its redis: as in struct unit */
 	uint64_t unlinked_ms;
+	json_t *
+	    picture; /* owned; what its supervisor has said of itself last: see picture.c; NULL: nothing yet */
+	uint64_t picture_ms, picture_number; /* when that was heard, and its number … */
+	uint64_t boot_began_ms;              /* … in the run that began then, by its clock, … */
+	char boot[TALK_ID_SIZE];             /* … which is this one */
+	uint64_t asked_number; /* of its last question that was taken up: see remote.c */
+	int64_t
+	    told_event; /* up to this event of its history, those who follow have been told; 0: nobody follows */
 };
 
 /* ---- hosts_tls.c: TLS between hosts ---- */
@@ -82,6 +94,8 @@ void hosts_watch(struct supervisor *s);
 /* The host whose redis listens there; the host or its redis by name; NULL. */
 struct host *hosts_at(struct supervisor *s, const struct endpoint *redis);
 struct host *hosts_find(struct supervisor *s, const char *name);
+/* By the host's name alone. */
+struct host *hosts_named(const struct supervisor *s, const char *name);
 /* The redis of this host, which has one where there are several hosts; NULL: none yet. */
 struct unit *hosts_own_redis(const struct supervisor *s);
 /* The id that all hosts expect of our sentinel; NULL: there are no others. */
@@ -102,6 +116,7 @@ void hosts_on_master(struct supervisor *s);
 /* Once a second. */
 void hosts_tick(struct supervisor *s);
 void hosts_add_reasons(const struct supervisor *s, json_t *reasons);
+/* Of all hosts, in picture.c. */
 json_t *hosts_json(const struct supervisor *s);
 
 /* ---- hosts_modules.c: has our redis what the master on another host has? Once a second. ---- */
@@ -142,6 +157,7 @@ const struct conf *relocate_conf(const struct unit *u);
 /* How long neither its redis nor its sentinel has said anything; its sentinel's link, or NULL. */
 uint64_t hosts_silent_ms(const struct host *h);
 struct link *hosts_sentinel_link(const struct host *h);
+const struct watcher_sentinel *hosts_sentinel_view(const struct host *h, struct link **ret_link);
 
 /* ---- hosts_switch.c: TLS between hosts begins or ends ---- */
 /* A reload says so: `req` (may be NULL) is answered, and it happens when all hosts have been told so. */

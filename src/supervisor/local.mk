@@ -22,21 +22,26 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/ondisk.c \
 	src/supervisor/parting.c \
 	src/supervisor/place.c \
+	src/supervisor/picture.c \
 	src/supervisor/plan.c \
 	src/supervisor/rejoin.c \
 	src/supervisor/relocate.c \
 	src/supervisor/reload.c \
+	src/supervisor/remote.c \
 	src/supervisor/removal.c \
 	src/supervisor/resume.c \
 	src/supervisor/ring.c src/supervisor/ring.h \
 	src/supervisor/roles.c \
 	src/supervisor/rolling.c \
+	src/supervisor/seal.c src/supervisor/seal.h \
 	src/supervisor/series.c src/supervisor/series.h \
 	src/supervisor/servers.c \
 	src/supervisor/service.c \
 	src/supervisor/suspect.c \
 	src/supervisor/succession.c \
 	src/supervisor/supervisor.c src/supervisor/supervisor.h src/supervisor/supervisor_priv.h \
+	src/supervisor/talk.c src/supervisor/talk.h \
+	src/supervisor/timeline.c \
 	src/supervisor/unit.c \
 	src/supervisor/upgrade.c \
 	src/supervisor/usage.c src/supervisor/usage.h \

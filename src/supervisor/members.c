@@ -294,6 +294,7 @@ take_over(struct host *to, struct host *from)
 	*to = *from;
 	to->probe = NULL;
 	to->ear = NULL;
+	from->picture = NULL;
 }
 
 static void
@@ -386,6 +387,7 @@ members_apply(struct supervisor *s)
 	}
 	for (size_t k = 0; k < old_count; k++) {
 		probe_free(&old[k].probe);
+		json_decref(old[k].picture); /* that of one which is none any more */
 		if (hosts_find(s, old[k].name) == NULL) {
 			history_add(s->history, EVENT_HOST_REMOVED, old[k].name, NULL,
 			    "it does not count any more: there are %zu hosts", s->host_count);

@@ -65,12 +65,14 @@ on_check(void *arg)
 	rolling_check(s);
 	relocate_check(s);
 	watch_touch(s);
+	picture_touch(s);
 }
 
 static void
 on_event(void *arg, const struct store_event *event)
 {
-	watch_event(arg, event);
+	timeline_on_event(arg, event);
+	picture_touch(arg);
 }
 
 static void
@@ -449,6 +451,8 @@ static void
 finish(struct supervisor *s)
 {
 	control_close(s);
+	timeline_fini(s);
+	remote_fini(s);
 	asked_free(s);
 	watch_free(s);
 	figures_free(&s->figures);
@@ -530,12 +534,14 @@ make(struct conf *conf, const struct conf_sources *sources, char *const *argv)
 	    .legacy = legacy_find(),
 	    .started_ms = clock_mono_ms()};
 	s->loop = loop_new();
-	s->history = history_new(s->loop);
+	s->history = history_new(s->loop, s->node);
 	s->ring = ring_new(RING_BYTES);
 	s->topo = topo_new();
 	list_init(&s->waiters);
 	list_init(&s->log_followers);
 	list_init(&s->plans);
+	timeline_init(s);
+	remote_init(s);
 	watch_init(s);
 	history_on_told(s->history, on_event, s);
 	s->figures = figures_new(s);

@@ -52,6 +52,7 @@ struct figures;
 struct host;
 struct parting;
 struct sentinel_move;
+struct talk;
 struct supervisor;
 
 /* See ondisk.c. */
@@ -220,9 +221,11 @@ struct supervisor {
 	struct history *history;
 	struct ring *ring;
 	struct list log_followers;
+	struct list timelines, event_followers, event_fetches; /* see timeline.c */
 	struct list watchers; /* struct watcher_client of watch.c */
 	struct list plans;    /* struct plan_question of asked.c */
 	json_t *watched;      /* what watchers were told last, without what always moves; or NULL */
+	uint64_t watched_ms;  /* when that was */
 	ev_timer watch_timer; /* they are told soon */
 	struct figures *figures;
 	struct topo *topo;
@@ -303,6 +306,9 @@ struct supervisor {
 	ev_timer pulse;
 	struct link *voice; /* owned: to our redis: see voice.c */
 	uint64_t voice_number;
+	struct talk *talk;             /* see talk.c; NULL: there are no others */
+	struct picture_state *picture; /* what was said of us last: see picture.c */
+	struct list calls, works; /* questions to other hosts, and theirs to us: see remote.c */
 	uint64_t suspect_after_ms;
 	unsigned suspect_attempts;
 	uint64_t
@@ -587,6 +593,13 @@ void plan_check(struct supervisor *s);
 /* ---- health.c ---- */
 void health_check(struct supervisor *s);
 json_t *health_status(struct supervisor *s);
+/* Parts of it: the caller's references. */
+json_t *health_instances(const struct supervisor *s);
+json_t *health_reasons(const struct supervisor *s);
+/* How many bytes a replica of this host is behind the master, as both were last seen; -1: not known, or it is none. */
+int64_t health_lag(const struct supervisor *s, const struct unit *u);
+/* The word for its state. */
+const char *health_name(const struct supervisor *s);
 
 /* ---- control.c ---- */
 int control_open(struct supervisor *s, struct errmsg *err);
@@ -605,8 +618,8 @@ void asked_note(struct supervisor *s, struct ctl_request *req, const char *subje
     ...) ATTR_PRINTF(4, 5);
 /* The control command `note`. */
 void asked_on_note(struct ctl_request *req, const json_t *args, void *owner);
-/* A failover without its deeds; `to` may be NULL. `req` is answered. */
-void asked_plan(struct supervisor *s, struct ctl_request *req, struct unit *to);
+/* A failover without its deeds; `to` (may be NULL) is the name of a redis here or on another host. `req` is answered. */
+void asked_plan(struct supervisor *s, struct ctl_request *req, const char *to);
 void asked_free(struct supervisor *s);
 
 /* ---- watch.c: the state of everything for those who look at it live ---- */
@@ -614,12 +627,14 @@ void watch_init(struct supervisor *s);
 void watch_on_watch(struct ctl_request *req, const json_t *args, void *owner);
 /* Something may have changed. */
 void watch_touch(struct supervisor *s);
-/* An event was written. */
-void watch_event(struct supervisor *s, const struct store_event *event);
+/* An event was written, here or on another host; borrowed. */
+void watch_event(struct supervisor *s, json_t *event);
 /* A sample was taken: the caller's reference. */
 void watch_sample(struct supervisor *s, json_t *sample);
 bool watch_is_on(const struct supervisor *s);
 void watch_free(struct supervisor *s);
+/* A status, or what a host says of itself, without what moves all the time: what a change is seen by. The caller's reference. */
+json_t *watch_essence(const json_t *status);
 
 /* ---- figures.c: what is measured, and its last day ---- */
 struct figures *figures_new(struct supervisor *s);

@@ -6,7 +6,8 @@
  *
  * Any client of a server may publish there, so a message is worth something only with a code made with the cluster's secret: "NODE NUMBER WORDS CODE".
  * Numbers grow, over restarts too, for they are the time of day; a message that was heard before, or that is older than another of its
- * sender by more than it takes to be passed on, is somebody's repetition. Nothing here is ever relied on to be heard.
+ * sender by more than it takes to be passed on, is somebody's repetition. Nothing here is ever relied on to be heard. What is longer than a
+ * few words: talk.c.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@
 /* One that has said nothing for so long may begin anew, should its clock have been set back: its words of before are of no use to anybody by now. */
 #define FORGET_MS 10000
 
-static const char *const channels[] = {CHANNEL, NULL};
+static const char *const channels[] = {CHANNEL, TALK_CHANNEL, NULL};
 
 static void
 make_code(const struct supervisor *s, const char *text, size_t len, char code[CODE_SIZE])
@@ -123,6 +124,10 @@ on_message(struct link *l, void *owner, const struct redisReply *message)
 	char text[TEXT_SIZE], *node, *number, *words = NULL;
 	uint64_t n;
 
+	if (slice_eq(reply_text(reply_at(message, 1)), TALK_CHANNEL)) {
+		talk_on_document(ear, in);
+		return;
+	}
 	if (in.len >= sizeof(text)) {
 		return;
 	}
@@ -160,6 +165,7 @@ voice_begin(struct supervisor *s)
 		if (s->hosts[i].self) {
 			s->voice = link_new(s->loop, &spec, &voice_ops, s);
 		}
+		s->hosts[i].mouth = link_new(s->loop, &spec, &voice_ops, s);
 	}
 	spec.channels = channels;
 	for (size_t i = 0; i < s->host_count; i++) {
@@ -173,6 +179,7 @@ voice_fini(struct supervisor *s)
 {
 	for (size_t i = 0; i < s->host_count; i++) {
 		link_free(&s->hosts[i].ear);
+		link_free(&s->hosts[i].mouth);
 		free(s->hosts[i].heard_number);
 		s->hosts[i].heard_number = NULL;
 	}

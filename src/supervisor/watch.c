@@ -4,10 +4,13 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 
-#define WATCH_S 0.03 /* changes come in bursts: one picture for each */
+#define RENEW_MS 3000 /* several hosts: a status comes at least so often */
+#define WATCH_S  0.03 /* changes come in bursts: one picture for each */
 
 struct watcher_client {
 	struct list link;        /* supervisor.watchers */
@@ -25,25 +28,45 @@ tell(struct supervisor *s, json_t *line)
 	json_decref(line);
 }
 
-/* The status without what moves all the time: what a change is seen by. */
 static json_t *
-essence_of(const json_t *status)
+still_instances(const json_t *instances)
 {
-	json_t *all = json_copy((json_t *)(uintptr_t)status), *instances = json_array(), *one;
+	json_t *still = json_array(), *one;
 	size_t i;
 
-	(void)json_object_del(all, "uptime_ms");
-	(void)json_object_del(all, "time");
-	json_array_foreach(json_object_get(status, "instances"), i, one)
+	json_array_foreach(instances, i, one)
 	{
 		json_t *copy = json_copy(one);
 
 		(void)json_object_del(copy, "uptime_ms");
 		(void)json_object_del(copy, "lag_bytes");
 		(void)json_object_del(copy, "stats");
-		(void)json_array_append_new(instances, copy);
+		(void)json_array_append_new(still, copy);
 	}
-	(void)json_object_set_new(all, "instances", instances);
+	return still;
+}
+
+json_t *
+watch_essence(const json_t *status)
+{
+	json_t *all = json_copy((json_t *)(uintptr_t)status), *hosts = json_array(), *one;
+	size_t i;
+
+	(void)json_object_del(all, "uptime_ms");
+	(void)json_object_del(all, "time");
+	(void)json_object_set_new(
+	    all, "instances", still_instances(json_object_get(status, "instances")));
+	json_array_foreach(json_object_get(status, "hosts"), i, one)
+	{
+		json_t *copy = json_copy(one);
+
+		(void)json_object_del(copy, "silent_ms");
+		(void)json_object_del(copy, "heard_ms");
+		(void)json_object_set_new(
+		    copy, "instances", still_instances(json_object_get(one, "instances")));
+		(void)json_array_append_new(hosts, copy);
+	}
+	(void)json_object_set_new(all, "hosts", hosts);
 	return all;
 }
 
@@ -57,14 +80,17 @@ on_watch_timer(struct ev_loop *ev, ev_timer *w, int revents)
 		return;
 	}
 	status = health_status(s);
-	essence = essence_of(status);
-	if (json_equal(essence, s->watched)) {
+	essence = watch_essence(status);
+	/* How far replicas of other hosts are behind moves all the time, and is in no sample. */
+	if (json_equal(essence, s->watched) &&
+	    (!hosts_are_several(s) || clock_mono_ms() - s->watched_ms < RENEW_MS)) {
 		json_decref(essence);
 		json_decref(status);
 		return;
 	}
 	json_decref(s->watched);
 	s->watched = essence;
+	s->watched_ms = clock_mono_ms();
 	tell(s, json_pack("{s:o}", "status", status));
 }
 
@@ -86,10 +112,10 @@ watch_touch(struct supervisor *s)
 }
 
 void
-watch_event(struct supervisor *s, const struct store_event *event)
+watch_event(struct supervisor *s, json_t *event)
 {
 	if (!list_is_empty(&s->watchers)) {
-		tell(s, json_pack("{s:o}", "event", store_event_json(event)));
+		tell(s, json_pack("{s:O}", "event", event));
 	}
 }
 
@@ -131,7 +157,8 @@ watch_on_watch(struct ctl_request *req, const json_t *args, void *owner)
 	ctl_on_gone(req, on_gone, c);
 	status = health_status(s);
 	if (s->watched == NULL) {
-		s->watched = essence_of(status); /* the first one has nothing to be compared with */
+		s->watched =
+		    watch_essence(status); /* the first one has nothing to be compared with */
 	}
 	(void)ctl_send(req, json_pack("{s:o}", "status", status));
 	watch_touch(s);

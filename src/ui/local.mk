@@ -14,6 +14,7 @@ ui_sources = \
 	src/ui/src/core/docs.ts \
 	src/ui/src/core/format.ts \
 	src/ui/src/core/health.ts \
+	src/ui/src/core/hosts.ts \
 	src/ui/src/core/json.ts \
 	src/ui/src/core/keystore.ts \
 	src/ui/src/core/map.ts \
@@ -46,6 +47,7 @@ ui_sources = \
 	src/ui/src/views/values.tsx \
 	src/ui/test/bytes.test.ts \
 	src/ui/test/figures.test.ts \
+	src/ui/test/hosts.test.ts \
 	src/ui/test/lists.test.ts \
 	src/ui/test/node.d.ts \
 	src/ui/test/reply.test.ts \

@@ -12,6 +12,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_http_request \
 	tests/fuzz/fuzz_jsontext \
 	tests/fuzz/fuzz_monline \
+	tests/fuzz/fuzz_place \
 	tests/fuzz/fuzz_proxied \
 	tests/fuzz/fuzz_resp_reply \
 	tests/fuzz/fuzz_resp_request \

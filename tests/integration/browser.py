@@ -59,7 +59,7 @@ def has_page(cluster):
 
 
 def page_url(cluster):
-    return f"http://127.0.0.1:{cluster.ports.http}/ui/"
+    return f"http://{getattr(cluster, 'address', '127.0.0.1')}:{cluster.ports.http}/ui/"
 
 
 def scenario(folder, name, cluster, answers):

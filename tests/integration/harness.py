@@ -352,9 +352,11 @@ class Cluster:
     def replicas(self):
         return [i["name"] for i in self.instances("redis") if i["role"] == "replica"]
 
+    own_events = ()  # the words with which `events` shows those of this host only
+
     def events(self, kind=None, subject=None, after=0):
-        """The history, oldest first."""
-        lines = self.cli("events", "--json", "-n", "100000").stdout.splitlines()
+        """The history of this host, oldest first."""
+        lines = self.cli("events", "--json", *self.own_events, "-n", "100000").stdout.splitlines()
         events = sorted((json.loads(line) for line in lines), key=lambda e: e["id"])
         return [e for e in events if kind in (None, e["kind"]) and subject in (None, e["subject"]) and e["id"] > after]
 

@@ -17,7 +17,7 @@ import redis
 import procs
 from harness import Cluster
 from waiting import NotYet, wait_until
-from wire import Closed, Wire, WireError
+from wire import Closed, Http, Wire, WireError
 
 NAMES = "abcdefg"
 
@@ -31,6 +31,7 @@ class Host(Cluster):
         self.ports = hosts.ports
         self.options = hosts.options_of(self)
         self.args = ["-s", f"holdfast.node={self.name}"]
+        self.own_events = ("--host", self.name)
         hosts.write_file(self.ini, self.options)
 
     def _client(self, port, **options):
@@ -55,6 +56,9 @@ class Host(Cluster):
 
     def wire(self, **options):
         return Wire(self.ports.proxy, host=self.address, **options)
+
+    def http(self):
+        return Http(self.ports.http, host=self.address)
 
     def close(self):
         if not self.closed:

@@ -34,7 +34,7 @@ EXTRA_DIST += \
 	tests/integration/test_durability.py \
 	tests/integration/test_failover.py tests/integration/test_half_sent.py tests/integration/completion.zsh \
 	tests/integration/hosts.py tests/integration/netlab.py \
-	tests/integration/test_hosts.py tests/integration/test_hosts_cut.py tests/integration/test_hosts_tls.py tests/integration/test_hosts_grow.py tests/integration/test_hosts_modules.py tests/integration/test_hosts_nat.py \
+	tests/integration/test_hosts.py tests/integration/test_hosts_all.py tests/integration/test_hosts_cut.py tests/integration/test_hosts_tls.py tests/integration/test_hosts_grow.py tests/integration/test_hosts_modules.py tests/integration/test_hosts_nat.py \
 	tests/integration/test_hosts_more.py \
 	tests/integration/test_http.py \
 	tests/integration/test_http_beyond.py \
@@ -57,7 +57,7 @@ EXTRA_DIST += \
 	tests/integration/test_tls.py \
 	tests/integration/test_upgrade.py
 EXTRA_DIST += tests/integration/test_page.py \
-	tests/browser/edit.mjs tests/browser/failover.mjs tests/browser/lib.mjs tests/browser/login.mjs \
+	tests/browser/edit.mjs tests/browser/failover.mjs tests/browser/hosts.mjs tests/browser/lib.mjs tests/browser/login.mjs \
 	tests/browser/million.mjs tests/browser/modules.mjs tests/browser/pages.mjs tests/browser/views.mjs
 
 # Those that are too long for every run.

@@ -32,3 +32,7 @@ tests_unit_test_supervisor_series_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
 unit_tests += tests/unit/test_supervisor_usage
 tests_unit_test_supervisor_usage_SOURCES = tests/unit/test_supervisor_usage.c
 tests_unit_test_supervisor_usage_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
+
+unit_tests += tests/unit/test_supervisor_seal
+tests_unit_test_supervisor_seal_SOURCES = tests/unit/test_supervisor_seal.c tests/unit/unit.h
+tests_unit_test_supervisor_seal_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)

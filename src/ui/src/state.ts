@@ -1,14 +1,17 @@
 // What all views share: who we are, what the server last said, where the address bar points, what asks for attention.
 import { batch, computed, effect, signal } from '@preact/signals';
 import { ApiError, api, stream, whenLoginNeeded } from './api/client';
-import type { Event, Sample, Session, Status } from './api/types';
+import type { Event, Events, Sample, Session, Status } from './api/types';
 import { health, renewed } from './core/health';
+import { everyone, keyOf, newestFirst } from './core/hosts';
 
 export const session = signal<Session | null>(null);
 export const loginNeeded = signal(false);
 export const status = signal<Status | null>(null);
 export const offline = signal<string | null>(null);
-export const events = signal<Event[]>([]); // newest first
+export const instances = computed(() => (status.value === null ? [] : everyone(status.value)));
+export const events = signal<Event[]>([]); // of all hosts, newest first
+export const olderEvents = signal<{ place: string; missing: Events['missing'] }>({ place: '', missing: [] });
 export const sample = signal<Sample | null>(null);
 export const recent = signal<Sample[]>([]); // the last minutes, one a second
 export const state = computed(() => health(status.value, offline.value));
@@ -18,13 +21,14 @@ const KEEP_EVENTS = 500;
 const KEEP_SAMPLES = 300;
 
 function takeEvents(list: Event[]): void {
-	const seen = new Set(events.value.map(e => e.id));
-	const fresh = list.filter(e => !seen.has(e.id));
+	const seen = new Set(events.value.map(keyOf));
+	const fresh = list.filter(e => !seen.has(keyOf(e)));
 	if (fresh.length > 0) {
-		events.value = [...events.value, ...fresh].sort((a, b) => b.id - a.id).slice(0, KEEP_EVENTS);
+		events.value = newestFirst([...events.value, ...fresh]).slice(0, KEEP_EVENTS);
 	}
 }
 
+let hostsHeard = '';
 export const sampleHeard = new Set<(s: Sample) => void>();
 let stop: (() => void) | null = null;
 let retry: ReturnType<typeof setTimeout> | undefined;
@@ -74,11 +78,27 @@ function connect(): void {
 			}, 3000);
 		}
 	});
+	const look = () => api.events(200).then(r => batch(() => {
+		olderEvents.value = { place: r.older, missing: r.missing };
+		takeEvents(r.events);
+	}), () => {});
+	look();
+	// Hosts come and go: whose events are missing is looked at again when one of them has.
+	const heard = effect(() => {
+		const now = (status.value?.hosts ?? []).map(h => `${h.name}${h.reachable}${h.supervised}`).join();
+		if (now !== hostsHeard) {
+			const first = hostsHeard === '';
+			hostsHeard = now;
+			if (!first) {
+				look();
+			}
+		}
+	});
 	stop = () => {
 		closed = true;
 		end();
+		heard();
 	};
-	api.events(200).then(r => takeEvents(r.events), () => {});
 }
 
 export async function begin(): Promise<void> {

@@ -2,7 +2,7 @@
 // text is for people. A 401 brings the login up (see session in state.ts).
 import type { Bin } from '../core/bin';
 import { errorOf, type Reply } from '../core/reply';
-import type { Done, Event, History, LogLine, Modules, Plan, Sample, Session, Status } from './types';
+import type { Done, Events, History, LogLine, Modules, Plan, Sample, Session, Status } from './types';
 
 export class ApiError extends Error {
 	constructor(readonly status: number, text: string) {
@@ -84,7 +84,7 @@ export const api = {
 	login: (user: string, password: string) => call<Session>('POST', '/session', { user, password }),
 	logout: () => call<Session>('DELETE', '/session'),
 	status: () => call<Status>('GET', '/status'),
-	events: (n: number, before?: number) => call<{ events: Event[]; more: boolean }>('GET', `/events?n=${n}${before === undefined ? '' : `&before=${before}`}`),
+	events: (n: number, older?: string) => call<Events>('GET', `/events?n=${n}${older === undefined ? '' : `&older=${encodeURIComponent(older)}`}`),
 	logs: (name: string, n: number) => call<{ lines: LogLine[] }>('GET', `/logs?name=${encodeURIComponent(name)}&n=${n}`),
 	modules: () => call<Modules>('GET', '/modules'),
 	history: (seconds: number, points: number, series?: string) => call<History>('GET', `/history?seconds=${seconds}&points=${points}${series === undefined ? '' : `&series=${encodeURIComponent(series)}`}`),

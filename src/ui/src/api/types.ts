@@ -4,7 +4,7 @@ import type { Bin } from '../core/bin';
 export interface Instance {
 	name: string;
 	kind: 'redis' | 'sentinel' | 'proxy' | 'http';
-	state: 'stopped' | 'starting' | 'ready' | 'stopping' | 'failed' | 'adopted';
+	state: 'stopped' | 'starting' | 'ready' | 'stopping' | 'failed' | 'adopted' | 'unknown';
 	wanted: 'up' | 'down';
 	pid: number | null;
 	port: number;
@@ -17,6 +17,25 @@ export interface Instance {
 	listen?: string[];
 	note?: string;
 	stats?: { clients?: { now?: number }; backend?: Record<string, number> };
+	sees?: string; // sentinel of another host: who is master, …
+	epoch?: number; // … and since which epoch
+	node?: string; // set by everyone(): its host, …
+	remote?: boolean; // … which is another one
+}
+
+export interface Host {
+	name: string;
+	address: string;
+	self: boolean;
+	reachable: boolean;
+	master: boolean;
+	silent_ms?: number;
+	supervised?: boolean;
+	heard_ms?: number;
+	state?: Status['state'] | null;
+	reasons?: string[];
+	version?: string;
+	instances?: Instance[];
 }
 
 export interface Status {
@@ -27,6 +46,7 @@ export interface Status {
 	master: { name: string | null; host: string; port: number; epoch: number } | null;
 	instances: Instance[];
 	reasons?: string[];
+	hosts?: Host[]; // several hosts
 	doors?: Record<string, { node: string; at: string }[]>; // where clients connect, on all hosts
 	time: number; // when it was so, in seconds since 1970
 	uptime_ms: number;
@@ -34,11 +54,20 @@ export interface Status {
 
 export interface Event {
 	id: number;
+	host: string;
 	time: string;
 	kind: string;
 	subject: string;
 	text: string;
 	detail: Record<string, unknown>;
+}
+
+export interface Events {
+	events: Event[];
+	more: boolean;
+	older: string;
+	newer: string;
+	missing: { host: string; why: string }[];
 }
 
 export interface CommandFigures {

@@ -1,6 +1,7 @@
 // The one sentence at the top: is all well; if not, what is wrong and what to do.
 import type { Instance, Sample, Status } from '../api/types';
 import { bytes, plural } from './format';
+import { everyone, hostState, label, masterName, several } from './hosts';
 
 export type Grade = 'good' | 'warn' | 'bad' | 'unknown';
 
@@ -30,38 +31,51 @@ export function health(s: Status | null, offline: string | null): Health {
 	if (s === null) {
 		return { grade: 'unknown', word: 'loading', sentence: 'Asking for the state', advice: '' };
 	}
-	const redis = s.instances.filter(i => i.kind === 'redis');
+	const all = everyone(s);
+	const hosts = s.hosts ?? [];
+	const gone = hosts.filter(h => !h.self && !h.reachable);
+	const redis = all.filter(i => i.kind === 'redis');
 	const up = redis.filter(i => i.state === 'ready');
 	const replicas = up.filter(i => i.role === 'replica');
 	const wanted = redis.filter(i => i.wanted === 'up');
 	if (s.state === 'stopping') {
 		return { grade: 'bad', word: 'stopping', sentence: 'Holdfast is stopping everything in order', advice: 'The next `holdfast run` resumes with the same master.' };
 	}
-	const down = s.instances.filter(i => i.wanted === 'up' && (i.state === 'failed' || i.state === 'stopped'));
+	if (hosts.length > 0 && hosts.length - gone.length <= hosts.length / 2) {
+		return { grade: 'bad', word: 'alone', sentence: `This host hears ${hosts.length - gone.length} of ${hosts.length} hosts, itself included: it takes no writes`, advice: 'The others may have another master by now: look at the page of one of them.' };
+	}
+	const down = all.filter(i => i.wanted === 'up' && (i.state === 'failed' || i.state === 'stopped'));
 	if (s.master?.name == null && !s.master) {
 		return { grade: 'bad', word: s.state === 'starting' ? 'starting' : 'no master', sentence: s.state === 'starting' ? 'Starting: no server takes writes yet' : 'No server takes writes', advice: first(s) || 'Writes wait at the proxy for a while. See the logs of the servers below.' };
 	}
-	const who = s.master?.name ?? `${s.master?.host}:${s.master?.port}`;
+	const who = masterName(s);
 	if (s.state === 'ready') {
 		if (redis.length === 1) {
 			return { grade: 'warn', word: 'single', sentence: `${who} takes writes; there is no replica`, advice: 'One server only: if it dies, its data is as old as its append-only file. redis.instances = 3 brings replicas.' };
 		}
 		const off = redis.filter(i => i.wanted === 'down');
 		if (off.length > 0) {
-			return { grade: 'warn', word: 'reduced', sentence: `Writes are safe on ${plural(up.length, 'server')}; ${names(off)} ${off.length === 1 ? 'is' : 'are'} stopped by hand`, advice: `Start ${off.length === 1 ? 'it' : 'them'} again when the work is done.` };
+			return { grade: 'warn', word: 'reduced', sentence: `Writes are safe on ${plural(up.length, 'server')}; ${names(s, off)} ${off.length === 1 ? 'is' : 'are'} stopped by hand`, advice: `Start ${off.length === 1 ? 'it' : 'them'} again when the work is done.` };
+		}
+		const ill = hosts.filter(h => hostState(h).grade !== 'good');
+		if (ill.length > 0) {
+			return { grade: 'warn', word: 'reduced', sentence: `Writes are safe on ${plural(up.length, 'server')}; host ${ill[0]!.name}: ${hostState(ill[0]!).word}`, advice: ill.map(h => hostState(h).why).filter(x => x !== '').join(' · ') };
 		}
 		const lag = Math.max(0, ...replicas.map(r => r.lag_bytes ?? 0));
-		return { grade: 'good', word: 'ready', sentence: `All writes safe on ${plural(up.length, 'server')}`, advice: `${who} is master; ${lag === 0 ? 'replicas are in step' : `the replica furthest behind lacks ${bytes(lag)}`}.` };
+		return { grade: 'good', word: 'ready', sentence: `All writes safe on ${plural(up.length, 'server')}${several(s) ? `, ${plural(hosts.length, 'host')}` : ''}`, advice: `${who} is master; ${lag === 0 ? 'replicas are in step' : `the replica furthest behind lacks ${bytes(lag)}`}.` };
 	}
 	const bad = s.state !== 'starting' && up.every(i => i.role !== 'master');
 	if (bad) {
 		return { grade: 'bad', word: 'no master', sentence: `${who} does not take writes`, advice: first(s) || 'A replica takes over if one is fit; writes wait at the proxy meanwhile.' };
 	}
+	if (gone.length > 0) {
+		return { grade: 'warn', word: 'degraded', sentence: `${who} takes writes, but host ${gone.map(h => h.name).join(' and ')} cannot be reached`, advice: `${plural(replicas.length, 'replica')} ${replicas.length === 1 ? 'is' : 'are'} left. What is known of that host is old; events of it are missing.` };
+	}
 	if (down.length > 0) {
-		return { grade: 'warn', word: 'degraded', sentence: `${who} takes writes, but ${names(down)} ${down.length === 1 ? 'is' : 'are'} down${replicas.length === 0 ? ' and no replica is left' : ''}`, advice: down.some(i => i.state === 'failed') ? `Its log says why; start ${down.length === 1 ? 'it' : 'them'} again when that is mended.` : 'Being brought back by itself.' };
+		return { grade: 'warn', word: 'degraded', sentence: `${who} takes writes, but ${names(s, down)} ${down.length === 1 ? 'is' : 'are'} down${replicas.length === 0 ? ' and no replica is left' : ''}`, advice: down.some(i => i.state === 'failed') ? `Its log says why; start ${down.length === 1 ? 'it' : 'them'} again when that is mended.` : 'Being brought back by itself.' };
 	}
 	const busy = wanted.filter(i => i.state !== 'ready');
-	return { grade: 'warn', word: s.state, sentence: first(s) || `${who} takes writes; ${busy.length > 0 ? `${names(busy)} ${busy.length === 1 ? 'is' : 'are'} not ready yet` : 'not everything is ready'}`, advice: (s.reasons ?? []).slice(1).join(' · ') };
+	return { grade: 'warn', word: s.state, sentence: first(s) || `${who} takes writes; ${busy.length > 0 ? `${names(s, busy)} ${busy.length === 1 ? 'is' : 'are'} not ready yet` : 'not everything is ready'}`, advice: (s.reasons ?? []).slice(1).join(' · ') };
 }
 
 const first = (s: Status): string => {
@@ -69,7 +83,7 @@ const first = (s: Status): string => {
 	return r === '' ? '' : r[0]!.toUpperCase() + r.slice(1);
 };
 
-function names(list: Instance[]): string {
-	const n = list.map(i => i.name);
+function names(s: Status, list: Instance[]): string {
+	const n = list.map(i => label(s, i));
 	return n.length <= 1 ? (n[0] ?? '') : `${n.slice(0, -1).join(', ')} and ${n[n.length - 1]}`;
 }

@@ -2,6 +2,7 @@
 // below. At phone width the same from top to bottom. Pure, so that a test can hold it against a status.
 import type { Instance, Status } from '../api/types';
 import { bytes, short } from './format';
+import { everyone, label as called, masterName } from './hosts';
 
 export interface SentinelView {
 	sees: string;
@@ -15,6 +16,7 @@ export interface SentinelView {
 
 export interface MapNode {
 	name: string;
+	label: string;
 	role: string;
 	x: number;
 	y: number;
@@ -45,12 +47,12 @@ export interface ClusterMap {
 type Figures = Record<string, number | null>;
 
 function look(i: Instance): MapNode['look'] {
-	return i.wanted === 'down' && i.state !== 'ready' ? 'off' : i.state === 'ready' || i.state === 'adopted' ? (i.role === 'master' ? 'master' : 'plain') : i.state === 'failed' || i.state === 'stopped' ? 'down' : 'busy';
+	return (i.wanted === 'down' && i.state !== 'ready') || i.state === 'unknown' ? 'off' : i.state === 'ready' || i.state === 'adopted' ? (i.role === 'master' ? 'master' : 'plain') : i.state === 'failed' || i.state === 'stopped' ? 'down' : 'busy';
 }
 
 function second(i: Instance, f: Figures, views: Record<string, SentinelView>): string {
 	if (i.state !== 'ready' && i.state !== 'adopted') {
-		return i.wanted === 'down' ? 'stopped by hand' : i.state;
+		return i.wanted === 'down' ? 'stopped by hand' : i.state === 'unknown' ? 'not heard' : i.state;
 	}
 	if (i.kind === 'sentinel') {
 		const v = views[i.name];
@@ -72,7 +74,8 @@ function second(i: Instance, f: Figures, views: Record<string, SentinelView>): s
 }
 
 export function mapOf(s: Status, views: Record<string, SentinelView>, f: Figures, phone: boolean): ClusterMap {
-	const of = (kind: string) => s.instances.filter(i => i.kind === kind);
+	const all = everyone(s);
+	const of = (kind: string) => all.filter(i => i.kind === kind);
 	const redis = of('redis');
 	const master = redis.find(i => i.role === 'master') ?? redis.find(i => i.name === s.master?.name && i.state !== 'ready');
 	const replicas = redis.filter(i => i !== master);
@@ -84,9 +87,9 @@ export function mapOf(s: Status, views: Record<string, SentinelView>, f: Figures
 	const lanes: ClusterMap['lanes'] = [];
 	const add = (i: Instance, x: number, y: number, w: number, h: number): MapNode => {
 		const sec = second(i, f, views);
-		const state = i.wanted === 'down' && i.state !== 'ready' ? 'stopped by hand' : i.state;
+		const state = i.wanted === 'down' && i.state !== 'ready' ? 'stopped by hand' : i.state === 'unknown' ? 'not heard' : i.state;
 		const n: MapNode = {
-			name: i.name, role: i.role ?? i.kind, x, y, w, h, look: look(i), second: sec,
+			name: i.name, label: called(s, i), role: i.role ?? i.kind, x, y, w, h, look: look(i), second: sec,
 			right: i === master && i.role === 'master' ? 'master' : phone && w < 150 ? '' : `:${i.port}`,
 			said: [i.role ?? i.kind, state, i.lag_bytes === null ? '' : i.lag_bytes === 0 ? 'in step' : `${bytes(i.lag_bytes)} behind`, sec].filter(x => x !== '').join(', '),
 		};
@@ -95,7 +98,7 @@ export function mapOf(s: Status, views: Record<string, SentinelView>, f: Figures
 	};
 	const good = (i: Instance) => i.state === 'ready' || i.state === 'adopted';
 	const busy = (i: Instance) => (f[`${i.name}.ops`] ?? 0) > 0;
-	const lag = (i: Instance): [string, string] => (!good(i) ? ['broken', i.wanted === 'down' ? '' : 'no link'] : i.lag_bytes === null ? ['catching', 'joining'] : i.lag_bytes > 1024 * 1024 ? ['catching', `${bytes(i.lag_bytes)} behind`] : ['flow', i.lag_bytes === 0 ? 'in step' : `${bytes(i.lag_bytes)} behind`]);
+	const lag = (i: Instance): [string, string] => (!good(i) ? ['broken', i.wanted === 'down' || i.state === 'unknown' ? '' : 'no link'] : i.lag_bytes === null ? ['catching', 'joining'] : i.lag_bytes > 1024 * 1024 ? ['catching', `${bytes(i.lag_bytes)} behind`] : ['flow', i.lag_bytes === 0 ? 'in step' : `${bytes(i.lag_bytes)} behind`]);
 	const label = (id: string, x: number, y: number, text: string) => { if (text !== '') { labels.push({ id, x, y, w: text.length * 6.1 + 10, text }); } };
 
 	if (phone) {
@@ -177,10 +180,10 @@ function agree(list: Instance[], views: Record<string, SentinelView>): string {
 	}
 	const first = words[0]!;
 	const same = words.filter(v => v.sees === first.sees && v.epoch === first.epoch).length;
-	const quorum = first.quorum ?? 0;
+	const quorum = words.find(v => v.quorum !== null)?.quorum ?? 0;
 	return same === words.length ? `${words.length} of ${list.length} sentinels agree on ${first.sees}, epoch ${first.epoch ?? 0}; ${quorum} must agree that it is down` : `sentinels disagree: ${words.map(v => v.sees).join(', ')}`;
 }
 
 function said(s: Status, replicas: Instance[]): string {
-	return `${s.master?.name ?? 'no server'} is master${replicas.length > 0 ? `, ${replicas.map(r => r.name).join(' and ')} follow` : ''}`;
+	return `${s.master ? masterName(s) : 'no server'} is master${replicas.length > 0 ? `, ${replicas.map(r => called(s, r)).join(' and ')} follow` : ''}`;
 }

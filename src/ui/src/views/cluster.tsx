@@ -2,16 +2,17 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, run } from '../api/client';
-import type { Event, Instance, Modules, Plan, Status } from '../api/types';
+import type { Event, Events, Host, Instance, Modules, Plan, Status } from '../api/types';
 import { ago, brief, bytes, clock, day, duration, NONE, plural, short, whole } from '../core/format';
 import type { Grade } from '../core/health';
+import { hostState, keyOf, label, newestFirst, placeBefore, several } from '../core/hosts';
 import { mapOf, type SentinelView } from '../core/map';
 import { errorOf, fieldsOf, numberOf, textOf } from '../core/reply';
 import { Button, Choice, Dialog, Empty, Fault, Mark, Panel, useEvery, useLoad } from '../parts/parts';
-import { ask, complain, events, go, linkTo, note, operator, route, sample, status } from '../state';
+import { ask, complain, events, go, instances, linkTo, note, olderEvents, operator, route, sample, status } from '../state';
 
 export function gradeOf(i: Instance): Grade | 'off' {
-	return i.wanted === 'down' && i.state !== 'ready' ? 'off' : i.state === 'ready' || i.state === 'adopted' ? 'good' : i.state === 'failed' || i.state === 'stopped' ? 'bad' : 'warn';
+	return i.state === 'unknown' ? 'unknown' : i.wanted === 'down' && i.state !== 'ready' ? 'off' : i.state === 'ready' || i.state === 'adopted' ? 'good' : i.state === 'failed' || i.state === 'stopped' ? 'bad' : 'warn';
 }
 
 function figure(name: string, what: string): number | null {
@@ -25,13 +26,13 @@ export function Cluster(): JSX.Element {
 	if (!s) {
 		return <Empty>Waiting for the first word from the supervisor…</Empty>;
 	}
-	const instance = s.instances.find(i => i.name === chosen);
+	const instance = instances.value.find(i => i.name === chosen);
 	return (
 		<div class="page cluster">
 			<div class="left">
 				<Panel title="Who leads, who follows" tools={<Switchover />}><Picture sentinels={sentinels} chosen={chosen} /></Panel>
 				{instance ? <Details key={instance.name} i={instance} sentinel={sentinels[instance.name]} /> : chosen !== null && <Empty>There is no instance “{chosen}”.</Empty>}
-				<Processes list={s.instances} chosen={chosen} />
+				<Processes list={instances.value} chosen={chosen} />
 				<Doors doors={s.doors ?? {}} />
 				<ModuleMatrix />
 			</div>
@@ -52,13 +53,16 @@ function useSentinels(): Record<string, SentinelView> {
 		busy.current = true;
 		try {
 			const out: Record<string, SentinelView> = {};
+			for (const i of instances.peek().filter(x => x.remote && x.kind === 'sentinel' && x.sees !== undefined)) {
+				out[i.name] = { sees: serverAt(i.sees!), epoch: i.epoch ?? null, quorum: null, others: null, down: false, flags: '', failover: '' };
+			}
 			await Promise.all(s.instances.filter(i => i.kind === 'sentinel' && i.state === 'ready').map(async i => {
 				const [r] = await run([['SENTINEL', 'MASTER', s.name]], { target: i.name, timeout_ms: 3000 });
 				if (errorOf(r) === null) {
 					const f = fieldsOf(r);
 					const port = numberOf(f.port);
 					out[i.name] = {
-						sees: status.peek()?.instances.find(x => x.kind === 'redis' && x.port === port)?.name ?? `${textOf(f.ip)}:${textOf(f.port)}`,
+						sees: serverAt(`${textOf(f.ip)}:${port ?? textOf(f.port)}`),
 						epoch: numberOf(f['config-epoch']), quorum: numberOf(f.quorum), others: numberOf(f['num-other-sentinels']),
 						down: /[so]_down/.test(textOf(f.flags)), flags: textOf(f.flags), failover: textOf(f['failover-state']),
 					};
@@ -74,6 +78,13 @@ function useSentinels(): Record<string, SentinelView> {
 	useEffect(() => { look(); }, [status.value?.master?.epoch, status.value?.state]);
 	useEvery(look, 2000);
 	return views;
+}
+
+// The server there, as people call it.
+function serverAt(at: string): string {
+	const s = status.peek();
+	const i = instances.peek().find(x => x.kind === 'redis' && `${x.host}:${x.port}` === at);
+	return s && i ? label(s, i) : at;
 }
 
 function usePhone(): boolean {
@@ -98,10 +109,10 @@ function Picture({ sentinels, chosen }: { sentinels: Record<string, SentinelView
 			{m.links.map(l => <path key={l.id} class={`link ${l.kind}`} d={l.d} />)}
 			{m.labels.map(l => <g key={l.id}><rect class="plate" x={l.x - l.w / 2} y={l.y - 9} width={l.w} height={18} rx={3} /><text class="t2" x={l.x} y={l.y + 4} text-anchor="middle">{l.text}</text></g>)}
 			{m.nodes.map(n => (
-				<g key={n.name} class={`node is-${n.look}${chosen === n.name ? ' on' : ''}`} style={{ transform: `translate(${n.x}px, ${n.y}px)` }} tabIndex={0} role="button" aria-label={`${n.name}: ${n.said}`} data-name={n.name} data-role={n.role}
+				<g key={n.name} class={`node is-${n.look}${chosen === n.name ? ' on' : ''}`} style={{ transform: `translate(${n.x}px, ${n.y}px)` }} tabIndex={0} role="button" aria-label={`${n.label}: ${n.said}`} data-name={n.name} data-role={n.role}
 					onClick={() => open(n.name)} onKeyDown={e => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); open(n.name); } }}>
 					<rect class="box" width={n.w} height={n.h} rx={7} />
-					<text class="name" x={12} y={n.h / 2 - (n.second === '' ? -4 : 4)}>{n.name}</text>
+					<text class="name" x={12} y={n.h / 2 - (n.second === '' ? -4 : 4)}>{n.label}</text>
 					{n.right !== '' && <text class="t2" x={n.w - 12} y={n.h / 2 - (n.second === '' ? -4 : 4)} text-anchor="end">{n.right}</text>}
 					{n.second !== '' && <text class="t2" x={12} y={n.h / 2 + 14}>{n.second}</text>}
 				</g>))}
@@ -168,7 +179,7 @@ async function act(i: Instance, action: 'start' | 'stop' | 'restart'): Promise<v
 }
 
 function Acts({ i }: { i: Instance }): JSX.Element | null {
-	if (!operator.value) {
+	if (!operator.value || i.state === 'unknown') {
 		return null;
 	}
 	const stop = (e: MouseEvent, f: () => Promise<void>) => { e.stopPropagation(); f().catch(complain); };
@@ -178,25 +189,14 @@ function Acts({ i }: { i: Instance }): JSX.Element | null {
 }
 
 function Processes({ list, chosen }: { list: Instance[]; chosen: string | null }): JSX.Element {
+	const s = status.value!;
 	const order = [...list].sort((a, b) => rank(a) - rank(b));
+	const row = (i: Instance) => <Row key={i.name} i={i} chosen={i.name === chosen} />;
 	return (
 		<Panel title="Processes">
 			<div class="tbl-box"><table class="tbl" aria-label="Processes">
 				<thead><tr><th scope="col">Name</th><th scope="col">State</th><th scope="col">Role</th><th scope="col" class="num thin">Port</th><th scope="col" class="num">Behind</th><th scope="col" class="num thin">Ops/s</th><th scope="col" class="num thin">Memory</th><th scope="col" class="num thin">Clients</th><th scope="col" class="num thin">Restarts</th><th scope="col" class="num thin">Up</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
-				<tbody>{order.map(i => (
-					<tr key={i.name} class={`link${i.name === chosen ? ' on' : ''}`} onClick={() => go(linkTo('cluster', i.name === chosen ? [] : [encodeURIComponent(i.name)]))}>
-						<td class={`inst-name${i.role === 'replica' ? ' sub' : ''}`}><a href={linkTo('cluster', [encodeURIComponent(i.name)])} onClick={e => e.stopPropagation()}>{i.name}</a></td>
-						<td><span class="state" title={i.note}><Mark grade={gradeOf(i)} />{i.wanted === 'down' && i.state === 'stopped' ? 'stopped by hand' : i.state}</span>{i.note && <div class="hint">{i.note}</div>}</td>
-						<td>{i.role === 'master' ? <span class="tag tag-main">master</span> : (i.role ?? <span class="dim">{i.kind}</span>)}</td>
-						<td class="num thin">{i.port}</td>
-						<td class="num">{i.lag_bytes === null ? NONE : i.lag_bytes === 0 ? 'in step' : bytes(i.lag_bytes)}</td>
-						<td class="num thin">{i.kind === 'sentinel' ? NONE : short(figure(i.name, 'ops'))}</td>
-						<td class="num thin">{i.kind === 'redis' ? bytes(figure(i.name, 'memory_bytes')) : NONE}</td>
-						<td class="num thin">{i.kind === 'sentinel' ? NONE : whole(figure(i.name, 'clients') ?? i.stats?.clients?.now)}</td>
-						<td class="num thin">{i.restarts > 0 ? <span class="tag tag-warn">{i.restarts}</span> : 0}</td>
-						<td class="num thin">{i.pid === null ? NONE : brief(i.uptime_ms)}</td>
-						<td class="acts"><Acts i={i} /></td>
-					</tr>))}</tbody>
+				{several(s) ? s.hosts!.map(h => <tbody key={h.name} aria-label={`Host ${h.name}`}><HostRow h={h} />{order.filter(i => i.node === h.name).map(row)}</tbody>) : <tbody>{order.map(row)}</tbody>}
 			</table></div>
 		</Panel>
 	);
@@ -217,6 +217,29 @@ function Doors({ doors }: { doors: NonNullable<Status['doors']> }): JSX.Element 
 	);
 }
 
+function HostRow({ h }: { h: Host }): JSX.Element {
+	const state = hostState(h);
+	return <tr class="host" data-host={h.name}><th scope="rowgroup" colSpan={11}><span class="state"><Mark grade={state.grade} /><b>Host {h.name}</b> <span class="dim">{h.address}</span> {state.word}{!h.self && !h.reachable && h.silent_ms !== undefined && ` for ${duration(h.silent_ms)}`}</span>{state.why !== '' && <div class="hint">{state.why}</div>}</th></tr>;
+}
+
+function Row({ i, chosen }: { i: Instance; chosen: boolean }): JSX.Element {
+	return (
+		<tr class={`link${chosen ? ' on' : ''}`} onClick={() => go(linkTo('cluster', chosen ? [] : [encodeURIComponent(i.name)]))}>
+			<td class={`inst-name${i.role === 'replica' ? ' sub' : ''}`}><a href={linkTo('cluster', [encodeURIComponent(i.name)])} onClick={e => e.stopPropagation()}>{label(status.value!, i)}</a></td>
+			<td><span class="state" title={i.note}><Mark grade={gradeOf(i)} />{i.wanted === 'down' && i.state === 'stopped' ? 'stopped by hand' : i.state === 'unknown' ? 'not heard' : i.state}</span>{i.note && <div class="hint">{i.note}</div>}</td>
+			<td>{i.role === 'master' ? <span class="tag tag-main">master</span> : (i.role ?? <span class="dim">{i.kind}</span>)}</td>
+			<td class="num thin">{i.port}</td>
+			<td class="num">{i.lag_bytes === null ? NONE : i.lag_bytes === 0 ? 'in step' : bytes(i.lag_bytes)}</td>
+			<td class="num thin">{i.kind === 'sentinel' ? NONE : short(figure(i.name, 'ops'))}</td>
+			<td class="num thin">{i.kind === 'redis' ? bytes(figure(i.name, 'memory_bytes')) : NONE}</td>
+			<td class="num thin">{i.kind === 'sentinel' ? NONE : whole(figure(i.name, 'clients') ?? i.stats?.clients?.now)}</td>
+			<td class="num thin">{i.state === 'unknown' ? NONE : i.restarts > 0 ? <span class="tag tag-warn">{i.restarts}</span> : 0}</td>
+			<td class="num thin">{i.pid === null ? NONE : brief(i.uptime_ms)}</td>
+			<td class="acts"><Acts i={i} /></td>
+		</tr>
+	);
+}
+
 function rank(i: Instance): number {
 	return i.role === 'master' ? 0 : i.kind === 'redis' ? 1 : i.kind === 'sentinel' ? 2 : i.kind === 'proxy' ? 3 : 4;
 }
@@ -233,18 +256,18 @@ function Details({ i, sentinel }: { i: Instance; sentinel: SentinelView | undefi
 		}
 	}, [logs.data]);
 	useEffect(() => panel.current?.scrollIntoView({ block: 'nearest' }), []);
-	const redis = i.kind === 'redis';
+	const redis = i.kind === 'redis' && !i.remote; // of another host's no figures are here
 	return (
 		<div ref={panel}>
-			<Panel title={<>{i.name} <span class="dim">{i.role ?? i.kind}</span></>} tools={<>{redis && <Button onClick={() => go(linkTo('console', [], { target: i.name }))} icon="console" kind="quiet">Console</Button>}<Acts i={i} /><Button icon="close" label="Close" kind="quiet" onClick={() => go(linkTo('cluster'))} /></>}>
+			<Panel title={<>{label(status.value!, i)} <span class="dim">{i.role ?? i.kind}</span></>} tools={<>{redis && <Button onClick={() => go(linkTo('console', [], { target: i.name }))} icon="console" kind="quiet">Console</Button>}<Acts i={i} /><Button icon="close" label="Close" kind="quiet" onClick={() => go(linkTo('cluster'))} /></>}>
 				<div class="panel-body stack">
 					<dl class="facts">
-						<dt>State</dt><dd><span class="state"><Mark grade={gradeOf(i)} />{i.state}, wanted {i.wanted}</span>{i.note && <> · {i.note}</>}</dd>
+						<dt>State</dt><dd><span class="state"><Mark grade={gradeOf(i)} />{i.state === 'unknown' ? 'not heard' : `${i.state}, wanted ${i.wanted}`}</span>{i.note && <> · {i.note}</>}</dd>
 						<dt>Address</dt><dd>{i.listen?.join(', ') ?? `${i.host ?? ''}:${i.port}`}</dd>
-						<dt>Process</dt><dd>{i.pid === null ? 'none' : `${i.pid}, up ${duration(i.uptime_ms)}`}, {plural(i.restarts, 'restart')}</dd>
+						<dt>Process</dt><dd>{i.pid === null ? (i.state === 'unknown' ? 'not known' : 'none') : `${i.pid}, up ${duration(i.uptime_ms)}`}, {plural(i.restarts, 'restart')}</dd>
 						{redis && <><dt>Memory</dt><dd>{bytes(figure(i.name, 'memory_bytes'))} of {figure(i.name, 'maxmemory_bytes') ? bytes(figure(i.name, 'maxmemory_bytes')) : 'no limit'}; {bytes(figure(i.name, 'rss_bytes'))} resident</dd>
 							<dt>Keys</dt><dd>{whole(figure(i.name, 'keys'))}</dd></>}
-						{sentinel && <><dt>Sees</dt><dd>{sentinel.sees}, flags {sentinel.flags}</dd><dt>Epoch</dt><dd>{sentinel.epoch ?? NONE}; quorum {sentinel.quorum ?? NONE} of {(sentinel.others ?? 0) + 1}</dd></>}
+						{sentinel && <><dt>Sees</dt><dd>{sentinel.sees}{sentinel.flags !== '' && `, flags ${sentinel.flags}`}</dd><dt>Epoch</dt><dd>{sentinel.epoch ?? NONE}{sentinel.quorum !== null && `; quorum ${sentinel.quorum} of ${(sentinel.others ?? 0) + 1}`}</dd></>}
 					</dl>
 					<h3>Log</h3>
 					{logs.error !== null && <Fault error={logs.error} />}
@@ -266,13 +289,15 @@ function Timeline(): JSX.Element {
 	const [filter, setFilter] = useState<Filter>('all');
 	const [more, setMore] = useState<Event[]>([]);
 	const [end, setEnd] = useState(false);
+	const [gaps, setGaps] = useState<Events['missing'] | null>(null);
 	const now = new Date();
-	const known = new Set(events.value.map(e => e.id));
-	const all = [...events.value, ...more.filter(e => !known.has(e.id))];
+	const known = new Set(events.value.map(keyOf));
+	const all = newestFirst([...events.value, ...more.filter(e => !known.has(keyOf(e)))]);
+	const hosts = status.value ? several(status.value) : false;
+	const missing = gaps ?? olderEvents.value.missing;
 	const shown = all.filter(e => filter === 'all' || (filter === 'turns' ? TURN.test(e.kind) : BAD.test(e.kind)));
 	const older = () => {
-		const last = all[all.length - 1];
-		api.events(200, last?.id).then(r => { setMore([...more, ...r.events.reverse()]); setEnd(!r.more); }, complain);
+		api.events(200, placeBefore(all, olderEvents.value.place)).then(r => { setMore([...more, ...r.events]); setEnd(!r.more); setGaps(r.missing.length > 0 ? r.missing : null); }, complain);
 	};
 	let lastDay = '';
 	const rows: JSX.Element[] = [];
@@ -284,10 +309,11 @@ function Timeline(): JSX.Element {
 			lastDay = d;
 		}
 		const cls = TURN.test(e.kind) && !BAD.test(e.kind) ? 'ev-turn' : BAD.test(e.kind) ? 'ev-bad' : GOOD.test(e.kind) ? 'ev-good' : '';
-		rows.push(<li key={e.id} class={cls}><time dateTime={e.time} title={`${e.time}, ${ago(now.getTime() - t.getTime())}`}>{clock(t)}</time><span class="dot" /><p><b>{e.subject}</b> {e.text}<span class="kind">{e.kind}</span></p></li>);
+		rows.push(<li key={keyOf(e)} class={cls}><time dateTime={e.time} title={`${e.time}, ${ago(now.getTime() - t.getTime())}`}>{clock(t)}</time><span class="dot" /><p>{hosts && <><span class="tag" title={`on host ${e.host}`}>{e.host}</span> </>}<b>{e.subject}</b> {e.text}<span class="kind">{e.kind}</span></p></li>);
 	}
 	return (
 		<Panel title="Timeline" tools={<Choice<Filter> label="Which events" value={filter} onChange={setFilter} options={[{ value: 'all', text: 'All' }, { value: 'turns', text: 'Master' }, { value: 'faults', text: 'Faults' }]} />}>
+			{missing.map(m => <p key={m.host} class="missing" role="note"><Mark grade="warn" /><span>Events of host {m.host} are missing: {m.why}</span></p>)}
 			{rows.length === 0 ? <Empty>{filter === 'faults' ? 'No fault in this time.' : 'Nothing of that kind has happened.'}</Empty> : <ol class="timeline" tabIndex={0} aria-label="Events, newest first">{rows}{!end && <li class="only"><Button kind="quiet" onClick={older}>Older</Button></li>}</ol>}
 		</Panel>
 	);

@@ -49,7 +49,7 @@ export function Metrics(): JSX.Element {
 	const proxies = [...new Set(Object.keys(data.series).map(k => k.split('.')[0]!).filter(k => k.startsWith('proxy-') || k.startsWith('http-')))].sort();
 	const per = (names: string[], what: string): Line[] => names.map((n, i) => ({ name: n, color: COLORS[i % COLORS.length]!, values: column(data, `${n}.${what}`) }));
 	const line = (name: string, series: string, i: number, fill = false): Line => ({ name, color: COLORS[i]!, values: column(data, series), fill });
-	const live = events.value.filter(e => e.kind === 'failover.done' || e.kind === 'master.elected').map(e => ({ t: Date.parse(e.time) / 1000, id: e.id, kind: e.kind, subject: e.subject, text: e.text }));
+	const live = events.value.filter(e => e.host === status.value?.node && (e.kind === 'failover.done' || e.kind === 'master.elected')).map(e => ({ t: Date.parse(e.time) / 1000, id: e.id, kind: e.kind, subject: e.subject, text: e.text }));
 	const all = [...new Map([...marks, ...live].map(m => [m.id, m])).values()].filter(m => m.kind !== 'failover.started');
 	const now = sample.value?.time ?? Date.now() / 1000;
 	const range: [number, number] = [now - chosen.seconds, now];
