@@ -29,17 +29,18 @@ static const char mark_reply_subscribed[] = "*2\r\n$4\r\npong\r\n$13\r\nholdfast
 
 struct raw {
 	struct subs subs;
-	uint64_t due;       /* replies that the client waits for */
-	uint64_t rebuilt;   /* replies to come to what we asked ourselves … */
-	uint64_t swallow;   /* … and then to what is asked once more and was answered */
-	struct buf asked;   /* since `due` was 0 … */
-	uint64_t given;     /* … and how many replies to that the client has */
-	bool lost_asked;    /* that is not all of it, or cannot be asked twice */
-	uint64_t lost_ms;   /* since when there is no link; 0: there is one */
-	bool monitor;       /* it was asked for … */
-	bool asked_monitor; /* … among `asked` */
-	bool forever;       /* more than is remembered: it cannot be rebuilt */
-	bool marked;        /* our mark is on its way */
+	uint64_t due;         /* replies that the client waits for */
+	uint64_t rebuilt;     /* replies to come to what we asked ourselves … */
+	uint64_t swallow;     /* … and then to what is asked once more and was answered */
+	struct buf asked;     /* since `due` was 0 … */
+	uint64_t given;       /* … and how many replies to that the client has */
+	bool lost_asked;      /* that is not all of it, or cannot be asked twice */
+	uint64_t lost_ms;     /* since when there is no link; 0: there is one */
+	bool monitor;         /* it was asked for … */
+	bool asked_monitor;   /* … among `asked` … */
+	uint64_t monitor_due; /* those up to its reply; 0: it came */
+	bool forever;         /* more than is remembered: it cannot be rebuilt */
+	bool marked;          /* our mark is on its way */
 };
 
 void
@@ -185,6 +186,7 @@ forget_asked(struct raw *r)
 	r->given = 0;
 	r->lost_asked = false;
 	r->asked_monitor = false;
+	r->monitor_due = 0;
 }
 
 /* May it be asked twice, for as many replies? UNSUBSCRIBE only where it names its channels. */
@@ -211,6 +213,7 @@ note(struct session *s, const struct command *cmd, const struct resp_request *re
 	    r->lost_asked || !is_same_again(cmd, req) || buf_add_slice(&r->asked, req->raw) < 0;
 	if (cmd != NULL && cmd->id == CMD_MONITOR) {
 		r->monitor = r->asked_monitor = true;
+		r->monitor_due = r->due;
 	}
 }
 
@@ -335,6 +338,9 @@ session_raw_reply(struct session *s, const struct lane_reply *reply)
 	if (reply->last && m != SUBS_PUSHED && r->due > 0) {
 		r->due--;
 		r->given++;
+		if (r->monitor_due > 0 && --r->monitor_due == 0 && reply->type == '-') {
+			r->monitor = false; /* it may not */
+		}
 		if (r->due == 0) {
 			forget_asked(r);
 		}

@@ -23,6 +23,8 @@
 #include "ctl/ctl_priv.h"
 #include "scratch.h"
 
+#define PATIENT_MS 60000 /* a bound only: sanitizers on a busy machine take their time */
+
 static char *dir;
 static pid_t server_pid;
 static struct errmsg err;
@@ -188,7 +190,7 @@ stop_server(const char *in_dir)
 	int status;
 
 	assert_int_equal(ctl_client_open(in_dir, &c, &err), 0);
-	assert_int_equal(ctl_client_call(c, "reload", NULL, 5000, &reply, &err), -EREMOTEIO);
+	assert_int_equal(ctl_client_call(c, "reload", NULL, PATIENT_MS, &reply, &err), -EREMOTEIO);
 	json_decref(reply);
 	ctl_client_close(&c);
 	assert_int_equal(waitpid(server_pid, &status, 0), server_pid);
@@ -248,7 +250,7 @@ call(const char *cmd, json_t *args, json_t **ret_reply)
 {
 	struct ctl_client *c = connect_client();
 	json_t *reply = NULL;
-	int rc = ctl_client_call(c, cmd, args, 5000, &reply, &err);
+	int rc = ctl_client_call(c, cmd, args, PATIENT_MS, &reply, &err);
 
 	ctl_client_close(&c);
 	if (ret_reply != NULL) {
@@ -271,11 +273,11 @@ server_counter(const char *name)
 	return value;
 }
 
-/* Asks until the server has noticed, for up to 10 s; each round is an answer of the server. */
+/* Asks until the server has noticed, for up to PATIENT_MS; each round is an answer of the server. */
 static void
 wait_for_counter(const char *name, int value)
 {
-	uint64_t give_up_at = clock_mono_ms() + 10000;
+	uint64_t give_up_at = clock_mono_ms() + PATIENT_MS;
 
 	while (server_counter(name) != value) {
 		assert_true(clock_mono_ms() < give_up_at);
@@ -287,7 +289,7 @@ static int
 raw_connect(void)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct timeval bound = {.tv_sec = 10};
+	struct timeval bound = {.tv_sec = PATIENT_MS / 1000};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", scratch_path(dir, CTL_SOCKET_NAME));
@@ -349,14 +351,14 @@ test_failure_brings_text_and_exit_code(void **state)
 	struct ctl_client *c = connect_client();
 	json_t *reply = NULL;
 
-	assert_int_equal(
-	    ctl_client_call(c, "start", json_pack("{s:s}", "name", "redis-9"), 5000, &reply, &err),
+	assert_int_equal(ctl_client_call(c, "start", json_pack("{s:s}", "name", "redis-9"),
+			     PATIENT_MS, &reply, &err),
 	    -EREMOTEIO);
 	assert_string_equal(err.text, "no instance is called 'redis-9'");
 	assert_int_equal(ctl_client_exit(c), CTL_EXIT_NOT_READY);
 	json_decref(reply);
 	/* and the connection goes on */
-	assert_int_equal(ctl_client_call(c, "ping", NULL, 5000, &reply, &err), 0);
+	assert_int_equal(ctl_client_call(c, "ping", NULL, PATIENT_MS, &reply, &err), 0);
 	json_decref(reply);
 	ctl_client_close(&c);
 }
@@ -369,11 +371,11 @@ test_stream_then_end(void **state)
 
 	assert_int_equal(ctl_client_send(c, "events", json_pack("{s:i}", "n", 3), &err), 0);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(ctl_client_next(c, 5000, &line, &err), CTL_LINE);
+		assert_int_equal(ctl_client_next(c, PATIENT_MS, &line, &err), CTL_LINE);
 		assert_int_equal(json_integer_value(json_object_get(line, "line")), i);
 		json_decref(line);
 	}
-	assert_int_equal(ctl_client_next(c, 5000, &line, &err), CTL_END);
+	assert_int_equal(ctl_client_next(c, PATIENT_MS, &line, &err), CTL_END);
 	json_decref(line);
 	ctl_client_close(&c);
 }
@@ -387,7 +389,7 @@ test_large_stream_to_a_reader(void **state)
 
 	/* 3 MiB in one go: more than a socket buffer, less than the bound */
 	assert_int_equal(ctl_client_send(c, "events", json_pack("{s:i}", "n", 3000), &err), 0);
-	while ((rc = ctl_client_next(c, 5000, &line, &err)) == CTL_LINE) {
+	while ((rc = ctl_client_next(c, PATIENT_MS, &line, &err)) == CTL_LINE) {
 		json_decref(line);
 		n++;
 	}
@@ -422,7 +424,7 @@ test_error_with_more_members(void **state)
 	json_t *reply = NULL;
 
 	/* its text carries a byte that is no UTF-8, so it comes without the text */
-	assert_int_equal(ctl_client_call(c, "reload", NULL, 5000, &reply, &err), -EREMOTEIO);
+	assert_int_equal(ctl_client_call(c, "reload", NULL, PATIENT_MS, &reply, &err), -EREMOTEIO);
 	assert_int_equal(ctl_client_exit(c), CTL_EXIT_CONFIG);
 	assert_string_equal(
 	    json_string_value(json_array_get(json_object_get(reply, "faults"), 0)), "line 3");
@@ -538,7 +540,7 @@ test_leaving_follower_is_noticed(void **state)
 
 	assert_int_equal(
 	    ctl_client_send(c, "events", json_pack("{s:i, s:b}", "n", 1, "follow", 1), &err), 0);
-	assert_int_equal(ctl_client_next(c, 5000, &line, &err), CTL_LINE);
+	assert_int_equal(ctl_client_next(c, PATIENT_MS, &line, &err), CTL_LINE);
 	json_decref(line);
 	assert_int_equal(server_counter("gone"), 0);
 	ctl_client_close(&c);
@@ -585,7 +587,8 @@ test_too_many_clients_are_told(void **state)
 	}
 	/* the last of them is surely accepted once it is answered */
 	assert_int_equal(
-	    ctl_client_call(clients[CTL_CLIENTS_MAX - 1], "ping", NULL, 5000, &reply, &err), 0);
+	    ctl_client_call(clients[CTL_CLIENTS_MAX - 1], "ping", NULL, PATIENT_MS, &reply, &err),
+	    0);
 	json_decref(reply);
 	assert_int_equal(call("ping", NULL, NULL), -EREMOTEIO);
 	assert_non_null(strstr(err.text, "64 control clients"));
@@ -612,7 +615,7 @@ test_server_ends_its_requests_when_it_goes(void **state)
 	/* lets the server forget the request that it kept, or its leak check would rightly find it */
 	assert_int_equal(call("restart", json_pack("{s:s}", "name", "a"), NULL), 0);
 	stop_server(dir);
-	assert_int_equal(ctl_client_next(c, 5000, &line, &err), -EPIPE);
+	assert_int_equal(ctl_client_next(c, PATIENT_MS, &line, &err), -EPIPE);
 	assert_string_equal(err.text, "the supervisor went away");
 	ctl_client_close(&c);
 	ctl_client_close(&waiting);

@@ -432,6 +432,20 @@ one_who_watches_all_goes_on(void **state)
 	expect(line);
 }
 
+static void
+one_who_may_not_watch_is_like_others(void **state)
+{
+	a.reply = "-NOPERM no\r\n";
+	say("monitor\r\n");
+	expect(a.reply);
+	a.reply = NULL;
+	lose_a();
+	name_master(&b);
+	say("get 1\r\n");
+	expect("$1\r\n1\r\n");
+	assert_null(strstr(b.seen, "MONITOR"));
+}
+
 /* CLIENT REPLY is the session's own: what was not to be heard is not heard from the next master either. */
 static void
 who_wants_no_replies_hears_none(void **state)
@@ -481,6 +495,7 @@ main(void)
 	    TEST(a_message_that_was_cut_ends_the_subscriber),
 	    TEST(a_short_message_that_was_cut_is_missed),
 	    TEST(one_who_watches_all_goes_on),
+	    TEST(one_who_may_not_watch_is_like_others),
 	    TEST(who_wants_no_replies_hears_none),
 	    TEST(one_reply_is_left_out),
 	    TEST(none_in_a_transaction),
