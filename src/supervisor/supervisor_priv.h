@@ -78,6 +78,8 @@ struct loaded {
 	char lacks[400];         /* what the master has and it has not; "" */
 	char differs[300];       /* newer or older, or more than the master: may go on; "" */
 	bool demoted;            /* its replica-priority was set to 0 by us */
+	bool hidden,
+	    told; /* several hosts: its replica-announced was set to no by us; both were set since it was started or taken over */
 	bool errors_known;
 	uint64_t errors; /* unexpected_error_replies, when seen last */
 	bool diverged;   /* it could not carry out what its master did: it needs a new copy */
@@ -314,6 +316,8 @@ struct supervisor {
 	uint64_t suspect_after_ms;
 	unsigned suspect_attempts;
 	uint64_t
+	    held_down_ms; /* since when a majority's sentinels hold the master for down; 0: they do not */
+	uint64_t
 	    left_epoch; /* of the last master that ours was told to follow no more; see suspect.c */
 	uint64_t pulse_ms;       /* when it was felt last */
 	bool isolated;           /* no majority is heard: writes are paused here */
@@ -469,9 +473,16 @@ void succession_on_silence(struct unit *u, uint64_t silent_ms);
 /* Has this one all that the master had until a moment ago? Of a master that died while no supervisor ran: does it still follow it? */
 bool succession_is_heir(const struct supervisor *s, const struct unit *u);
 bool succession_is_heir_host(const struct host *h);
+/* hosts_is_excused, of the present master. */
+bool succession_does_without(const struct host *h);
 bool succession_may_be_heir(const struct supervisor *s, const struct unit *u);
 /* Is there one, on any host, and a majority of sentinels to promote it? */
 bool succession_has_heir(const struct supervisor *s);
+/*
+ * A master on another host, of which nobody here knows who was in step with it: may all others, who answer, be compared? Of what was acknowledged one
+ * of them has it. Only where Sentinel does not do without (hosts_bar_sentinel).
+ */
+bool succession_takes_all(const struct supervisor *s);
 
 /* ---- handover.c ---- */
 /*
@@ -591,6 +602,12 @@ void hosts_begin(struct supervisor *s);
 void hosts_fini(struct supervisor *s);
 /* Are peers named? Then this host is one of a cluster of hosts, be it the only one so far. */
 bool hosts_are_several(const struct supervisor *s);
+/*
+ * Several hosts, and writes are acknowledged when some replicas have them, not all: then Sentinel must promote nobody by itself. It asks nobody to
+ * stop following, and chooses by offsets that are a second old, or ten: what it chooses may lack what another one has acknowledged. So all have
+ * replica-priority 0 (loaded.c), and who may take over stands in replica-announced.
+ */
+bool hosts_bar_sentinel(const struct supervisor *s);
 /* For members.c: the addresses of a host, by name or number, which may block; its sentinel's id; the order without a list that is the same everywhere. */
 int hosts_resolve(struct host *h, const char *address, const struct conf *conf, struct errmsg *err);
 void hosts_derive_id(struct host *h, const struct supervisor *s);
@@ -609,6 +626,12 @@ bool hosts_is_master(const struct host *h);
 bool hosts_is_synced(const struct host *h);
 /* Could its redis take over from a master that has just died? `grace_ms`: for how long its link may have been down. */
 bool hosts_is_heir(const struct host *h, uint64_t grace_ms);
+/*
+ * Can it be left out of a takeover from `master` (NULL or this host's own: it has died just now)? Whoever may have acknowledged what no other has must be
+ * heard, and what we have not heard of says nothing of what its master has. So only when nothing has listened in its place for `grace_ms`, or it has been
+ * silent for so long while the master was still heard.
+ */
+bool hosts_is_excused(const struct host *h, const struct host *master, uint64_t grace_ms);
 /* How many are heard, this one included, and how many it takes. */
 size_t hosts_heard(const struct supervisor *s);
 size_t hosts_majority(const struct supervisor *s);
