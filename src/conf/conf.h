@@ -155,6 +155,8 @@ uint16_t conf_redis_port_of(const struct conf *conf, const char *host, size_t i)
 uint16_t conf_sentinel_port_of(const struct conf *conf, const char *host);
 /* Do the servers and sentinels of all hosts speak TLS, and nothing else? */
 bool conf_hosts_use_tls(const struct conf *conf);
+/* Is any write acknowledged only when a replica has it, by any door? */
+bool conf_is_durable(const struct conf *conf);
 /* As whom they are reached, and whom to trust; borrowed from the conf. */
 struct tls_files conf_hosts_tls(const struct conf *conf);
 

@@ -61,6 +61,13 @@ conf_sentinel_port_of(const struct conf *conf, const char *host)
 }
 
 bool
+conf_is_durable(const struct conf *conf)
+{
+	return conf->proxy_durability > 0 ||
+	       (conf->proxy_durable_listen.count > 0 && conf->proxy_durable_replicas > 0);
+}
+
+bool
 conf_hosts_use_tls(const struct conf *conf)
 {
 	return conf->peer_count > 0 && conf->redis_tls_ca != NULL;

@@ -214,11 +214,18 @@ session_arm_limit(struct session *s)
 	}
 }
 
+/* Not libev's own time, which is that of the wall. */
+static double
+now_s(void)
+{
+	return (double)clock_mono_us() / 1e6;
+}
+
 static void
 on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	struct session *s = session_of(timer->data);
-	double left = s->due - ev_now(ev);
+	double left = s->due - now_s();
 
 	(void)revents;
 	if (s->due == 0) {
@@ -245,6 +252,7 @@ session_renew(struct session *s)
 {
 	struct ev_loop *ev = loop_ev(s->httpd->loop);
 	uint64_t ms = s->httpd->conf->http_client_timeout_s * 1000;
+	double now = now_s();
 	struct exchange *x = session_first(s);
 
 	if (s->state == SESSION_LINGERING) {
@@ -256,11 +264,11 @@ session_renew(struct session *s)
 	}
 	s->sent_before = s->conn != NULL ? conn_sent_total(s->conn) : 0;
 	s->body_before = http_reader_body_bytes(&s->reader);
-	s->due = ms == 0 ? 0 : ev_now(ev) + (double)ms / 1000.;
+	s->due = ms == 0 ? 0 : now + (double)ms / 1000.;
 	if (ms == 0) {
 		ev_timer_stop(ev, &s->timer);
 	} else if (!ev_is_active(&s->timer) ||
-		   ev_now(ev) + ev_timer_remaining(ev, &s->timer) > s->due + 0.001) {
+		   now + ev_timer_remaining(ev, &s->timer) > s->due + 0.001) {
 		ev_timer_stop(ev, &s->timer);
 		ev_timer_set(&s->timer, (double)ms / 1000., 0.);
 		ev_timer_start(ev, &s->timer);

@@ -43,14 +43,14 @@ struct session {
 	    *lane; /* borrowed from the exchange that was sent last: where unanswered ones are */
 	struct requester requester;
 	struct ev_timer timer;
-	struct ev_timer limit;   /* the first of the exchanges' limit_ms */
-	double due;              /* when the state's time is over, in ev_now's seconds; 0: never */
-	uint64_t sent_before;    /* conn_sent_total when that was last looked at */
-	uint64_t body_before;    /* bytes of a body when its time began anew */
-	size_t kept;             /* bytes of replies that wait for the client to read */
-	size_t lingered;         /* bytes thrown away at the end */
-	size_t pending_in;       /* bytes that the conn keeps for us */
-	size_t held;             /* our part of httpd.held_bytes */
+	struct ev_timer limit; /* the first of the exchanges' limit_ms */
+	double due;           /* when the state's time is over, in clock_mono's seconds; 0: never */
+	uint64_t sent_before; /* conn_sent_total when that was last looked at */
+	uint64_t body_before; /* bytes of a body when its time began anew */
+	size_t kept;          /* bytes of replies that wait for the client to read */
+	size_t lingered;      /* bytes thrown away at the end */
+	size_t pending_in;    /* bytes that the conn keeps for us */
+	size_t held;          /* our part of httpd.held_bytes */
 	struct acl_address peer; /* asked for when there are rules */
 	bool peer_known;
 	bool streams; /* the first of the queue is a stream that has begun */

@@ -122,10 +122,8 @@ act_fail_nobody(void *obj)
 
 /* One that does not answer may have writes that no other has: that is said. */
 static void
-act_promote_without(void *obj)
+pass_over(const struct failover *f)
 {
-	struct failover *f = obj;
-
 	for (size_t i = 0; i < f->count; i++) {
 		const struct fo_node *n = &f->nodes[i];
 
@@ -135,7 +133,20 @@ act_promote_without(void *obj)
 			    n->as.name);
 		}
 	}
-	fo_promote(f);
+}
+
+static void
+act_promote_without(void *obj)
+{
+	pass_over(obj);
+	fo_promote(obj);
+}
+
+static void
+act_steer_without(void *obj)
+{
+	pass_over(obj);
+	fo_steer(obj);
 }
 
 static void
@@ -266,11 +277,33 @@ is_remote(void *obj)
 	return ((struct failover *)obj)->remote;
 }
 
+/* Nobody but us, and not without all that may have what was acknowledged. */
+static bool
+must_lead(void *obj)
+{
+	const struct failover *f = obj;
+
+	return f->remote || f->barred;
+}
+
+/* A takeover in which whoever has most is not passed over. */
+static bool
+is_takeover_led(void *obj)
+{
+	return is_dead(obj) && ((struct failover *)obj)->barred;
+}
+
 /* Among those that have answered in time. */
 static bool
 is_anybody_fit(void *obj)
 {
 	return fo_choose(obj) == 0;
+}
+
+static bool
+is_anybody_fit_led(void *obj)
+{
+	return ((struct failover *)obj)->leads && is_anybody_fit(obj);
 }
 
 /* A takeover, and somebody else than the target could be promoted. */
@@ -339,15 +372,15 @@ act_stop_leading(void *obj)
 	f->leads = false;
 }
 
-/* A takeover: Sentinel counts on from what it had itself. */
+/* A takeover: Sentinel counts on from what it had itself. Its choice would be by offsets of a while ago: so we choose, and it is steered. */
 static void
-act_ask_instead(void *obj)
+act_drain_instead(void *obj)
 {
 	struct failover *f = obj;
 
 	act_stop_leading(obj);
 	fo_count_voters(f);
-	fo_ask_sentinel(obj);
+	fo_drain(obj);
 }
 
 static void
@@ -386,17 +419,17 @@ static const struct fsm_row rows[] = {
     MASTER_DIES(FO_LOOKING),
 
     ROW(FO_VOTING, FO_DONE, is_remote, fo_freeze, FO_FREEZING, "the epoch is won"),
-    ROW(FO_VOTING, FO_BAD, is_remote, act_fail, FO_ENDED, "no votes: another may lead"),
-    ROW(FO_VOTING, FO_LATE, is_remote, act_fail, FO_ENDED, "no votes in time: another may lead"),
+    ROW(FO_VOTING, FO_BAD, must_lead, act_fail, FO_ENDED, "no votes: another may lead"),
+    ROW(FO_VOTING, FO_LATE, must_lead, act_fail, FO_ENDED, "no votes in time: another may lead"),
     ROW(FO_VOTING, FO_DONE, is_dead, fo_drain, FO_DRAINING, "the epoch is won"),
     ROW(FO_VOTING, FO_DONE, NULL, fo_pause, FO_PAUSING, "the epoch is won"),
     ROW(FO_VOTING, FO_BAD, is_sentinel_busy, act_fail, FO_ENDED, "takeover: Sentinel is at it"),
     ROW(FO_VOTING, FO_BAD, lacks_majority, act_fail, FO_ENDED, "a majority is gone"),
-    ROW(FO_VOTING, FO_BAD, is_dead, act_ask_instead, FO_ASKING, "no votes: Sentinel's way"),
+    ROW(FO_VOTING, FO_BAD, is_dead, act_drain_instead, FO_DRAINING, "no votes: Sentinel's way"),
     ROW(FO_VOTING, FO_BAD, must_steer, act_steer_instead, FO_STEERING,
 	"no votes: Sentinel's way, to a given node"),
     ROW(FO_VOTING, FO_BAD, NULL, act_pause_instead, FO_PAUSING, "no votes: Sentinel's way"),
-    ROW(FO_VOTING, FO_LATE, is_dead, act_ask_instead, FO_ASKING,
+    ROW(FO_VOTING, FO_LATE, is_dead, act_drain_instead, FO_DRAINING,
 	"no votes in time: Sentinel's way"),
     ROW(FO_VOTING, FO_LATE, NULL, act_fail, FO_ENDED, "no votes in time"),
     SENTINEL_FIRST(FO_VOTING),
@@ -410,20 +443,26 @@ static const struct fsm_row rows[] = {
     ROW(FO_FREEZING, FO_DIED, NULL, NULL, FSM_SAME, "as is known"),
 
     ROW(FO_DRAINING, FO_BAD, is_remote, act_fail, FO_ENDED, "no replica can take over"),
-    ROW(FO_DRAINING, FO_LATE, is_remote, act_fail, FO_ENDED,
+    ROW(FO_DRAINING, FO_LATE, must_lead, act_fail, FO_ENDED,
 	"a replica does not answer, which may have what no other has"),
-    ROW(FO_DRAINING, FO_DONE, NULL, fo_promote, FO_PROMOTING, "the highest offset is known"),
+    ROW(FO_DRAINING, FO_DONE, may_lead, fo_promote, FO_PROMOTING, "the highest offset is known"),
+    ROW(FO_DRAINING, FO_DONE, NULL, fo_steer, FO_STEERING,
+	"Sentinel's way, to the one that has most"),
     ROW(FO_DRAINING, FO_BAD, NULL, act_fail_nobody, FO_ENDED, "no replica can take over"),
-    ROW(FO_DRAINING, FO_LATE, is_anybody_fit, act_promote_without, FO_PROMOTING,
+    ROW(FO_DRAINING, FO_LATE, is_anybody_fit_led, act_promote_without, FO_PROMOTING,
 	"a replica does not answer, another can take over"),
+    ROW(FO_DRAINING, FO_LATE, is_anybody_fit, act_steer_without, FO_STEERING,
+	"a replica does not answer, another can take over, Sentinel's way"),
     ROW(FO_DRAINING, FO_LATE, NULL, act_fail_nobody, FO_ENDED, "no replica can take over"),
     SENTINEL_FIRST(FO_DRAINING),
     ROW(FO_DRAINING, FO_DIED, NULL, NULL, FSM_SAME, "as is known"),
 
+    ROW(FO_STEERING, FO_DONE, is_dead, fo_ask_sentinel, FO_ASKING, "Sentinel knows whom"),
     ROW(FO_STEERING, FO_DONE, NULL, fo_pause, FO_PAUSING, "Sentinel knows the priorities"),
     ROW(FO_STEERING, FO_BAD, NULL, act_fail, FO_ENDED, "priorities cannot be set"),
     ROW(FO_STEERING, FO_LATE, NULL, act_fail, FO_ENDED, "Sentinel does not see the priorities"),
     SENTINEL_FIRST(FO_STEERING),
+    ROW(FO_STEERING, FO_DIED, is_dead, NULL, FSM_SAME, "as is known"),
     MASTER_DIES(FO_STEERING),
 
     ROW(FO_PAUSING, FO_DONE, may_lead, fo_promote, FO_PROMOTING, "the target has every write"),
@@ -435,7 +474,11 @@ static const struct fsm_row rows[] = {
 
     ROW(FO_PROMOTING, FO_DONE, NULL, fo_tell, FO_TELLING, "promoted"),
     ROW(FO_PROMOTING, FO_LATE, is_remote, act_fail, FO_ENDED,
-	"whether it was promoted is not known: no other may be, Sentinel is left"),
+	"whether it was promoted is not known: no other may be"),
+    ROW(FO_PROMOTING, FO_BAD, is_takeover_led, act_fail, FO_ENDED,
+	"takeover: the target refused, another has less"),
+    ROW(FO_PROMOTING, FO_LATE, is_takeover_led, act_fail, FO_ENDED,
+	"takeover: the target did not answer, another has less"),
     ROW(FO_PROMOTING, FO_BAD, is_other_fit, fo_promote_other, FO_PROMOTING,
 	"takeover: the target refused, another is promoted"),
     ROW(FO_PROMOTING, FO_BAD, is_dead, act_fail_nobody, FO_ENDED, "takeover: the target refused"),
@@ -477,8 +520,8 @@ state_ms(const struct failover *f, unsigned state)
 		return f->dead ? MIN(VOTE_MS, f->down_after_ms / 2) : VOTE_MS;
 	case FO_DRAINING:
 		return MIN(DRAIN_WAIT_MS, f->down_after_ms / 4);
-	case FO_STEERING:
-		return STEER_MS;
+	case FO_STEERING: /* takeover: its own detection comes in the end, and asks anew every second */
+		return f->dead ? MIN(STEER_MS, 2 * f->down_after_ms) : STEER_MS;
 	case FO_PAUSING: /* the rest of the pause is for the promotion */
 		return f->pause_ms / 2;
 	case FO_PROMOTING:
@@ -708,6 +751,8 @@ failover_start(struct loop *loop, const struct failover_spec *spec, const struct
 	f->sentinel_only = spec->sentinel_only;
 	f->dead = spec->dead;
 	f->remote = spec->remote;
+	f->barred = spec->barred;
+	f->all = spec->all;
 	f->retry_ms = spec->retry_ms;
 	f->dry = spec->dry;
 	f->seen_offset = spec->seen_offset;

@@ -48,7 +48,9 @@ struct failover_node {
 	struct endpoint at; /* as Sentinel names it */
 	struct link *link;  /* NULL or not up: the node is left out */
 	bool
-	    synced; /* takeover: it had all of the master's data until a moment ago; others never take over */
+	    synced; /* takeover: it had all of the master's data until a moment ago, or (barred) may have had: it must answer; others never take over */
+	bool
+	    known; /* barred, takeover: likewise, and that was seen here: what has another history than it is left out */
 	bool
 	    on_disk; /* takeover: its files have all of that, too; of two equals the one whose files have it */
 	const char *
@@ -90,6 +92,14 @@ struct failover_spec {
 	 * its data must answer (failover_freeze.c). Without votes it is given up: others may lead. Then it may be tried again in:
 	 */
 	bool remote;
+	/*
+	 * Sentinel promotes nobody by itself here (supervisor_priv.h, hosts_bar_sentinel): it is not asked to, and what it tries is not waited for. A
+	 * replica's replica-announced says whether it may become master, since all have priority 0. A replica that has all of the master's data is never
+	 * passed over: a takeover that it does not answer comes to nothing, and may be tried again.
+	 */
+	bool barred;
+	bool
+	    all; /* remote, barred: who was in step is not known, so every node must answer, and be fit */
 	uint64_t
 	    retry_ms; /* between two attempts at the votes; another for each host, or they split them for ever */
 };

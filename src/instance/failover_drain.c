@@ -32,8 +32,12 @@ note_progress(struct fo_node *n)
 static bool
 is_awaited(const struct fo_node *n)
 {
-	return n->as.synced && !n->is_master &&
-	       fo_node_link(n->f, (size_t)(n - n->f->nodes)) != NULL;
+	const struct failover *f = n->f;
+	size_t i = (size_t)(n - f->nodes);
+
+	/* barred: also one that is not connected, for it may be in a moment */
+	return n->as.synced && !n->is_master && i != f->master &&
+	       (f->barred || fo_node_link(f, i) != NULL);
 }
 
 static void
@@ -69,7 +73,7 @@ fo_drain_again(struct failover *f)
 	for (size_t i = 0; i < f->count; i++) {
 		struct link *l = fo_node_link(f, i);
 
-		if (is_awaited(&f->nodes[i])) {
+		if (is_awaited(&f->nodes[i]) && l != NULL) {
 			/* unanswered: the deadline of the state ends the wait */
 			f->pending += link_send(l, 0, on_look, &f->nodes[i], "INFO", "replication",
 					  NULL) == 0;

@@ -3,6 +3,9 @@
  * more nobody is found to be a master already, every replica that is reached stops following it, before any offset is read. From then on the old
  * master cannot have a write confirmed (WAIT, min-replicas-to-write) that the chosen one has not.
  *
+ * Where writes are acknowledged by replicas (spec.barred) every replica that may have acknowledged must answer, connected or not: a host that comes back from a
+ * cut may hear another's sentinel, and not yet its redis, which has followed the master all the time.
+ *
  * When the takeover is given up after that, they are left as they are. Another host may have led at the same time, with a higher epoch, and
  * made one of them master by now: whoever points them back to the old master throws away what the new one has acknowledged. The supervisor of
  * each sets it right some seconds later, by what a majority of the sentinels names (roles_tick).
@@ -62,7 +65,15 @@ looked(struct failover *f)
 		if (i == f->master) {
 			continue;
 		}
-		if (n->as.synced && !n->answered) {
+		if (f->all && n->answered && n->priority == 0) {
+			errmsg_set(&f->why,
+			    "%s was started anew, or must not become master, and what it has is "
+			    "not known",
+			    n->as.name);
+			fo_step(f, FO_BAD);
+			return;
+		}
+		if ((n->as.synced || f->all) && !n->answered) {
 			/* It may be the only one that has a confirmed write. */
 			errmsg_set(&f->why, "%s does not answer", n->as.name);
 			fo_step(f, FO_BAD);
@@ -70,6 +81,13 @@ looked(struct failover *f)
 		}
 		if (n->answered && n->is_master) {
 			errmsg_set(&f->why, "%s is a master already", n->as.name);
+			fo_step(f, FO_BAD);
+			return;
+		}
+		if (f->barred && n->answered && n->priority_said != 0 && fo_sentinel_is_busy(f)) {
+			/* A person has let it, and there is no way back from what it has begun. */
+			errmsg_set(&f->why, "Sentinel may promote %s, whose replica-priority is %u",
+			    n->as.name, n->priority_said);
 			fo_step(f, FO_BAD);
 			return;
 		}

@@ -11,6 +11,8 @@
 
 #define QUESTION_MS 1500
 #define BUSY_MS     100
+/* Of a replica of which nobody has said anything else: Redis' own default. */
+#define DEFAULT_PRIORITY 100
 
 /* ---- servers ---- */
 
@@ -51,6 +53,11 @@ fo_read_info(struct fo_node *n, const struct redisReply *info)
 	/* Since Redis 7. */
 	n->tells_read = slice_to_u64(reply_info(info, "slave_read_repl_offset"), &n->read_offset);
 	n->priority = (unsigned)MIN(info_u64(info, "slave_priority"), (uint64_t)INT32_MAX);
+	if (n->f->barred) {
+		n->priority_said = n->priority;
+		n->priority =
+		    slice_eq(reply_info(info, "replica_announced"), "0") ? 0 : DEFAULT_PRIORITY;
+	}
 	copy_text(reply_info(info, "master_host"), host, sizeof(host));
 	n->follows = endpoint_tcp(host, (uint16_t)info_u64(info, "master_port"));
 	return true;
@@ -116,12 +123,38 @@ is_better(const struct failover *f, const struct fo_node *n, const struct fo_nod
 					     : n->offset > than->offset;
 }
 
+/* Barred: the history that counts, of those that are known to have followed the dead master; NULL: of none. False with f->why: they differ. */
+static bool
+find_history(struct failover *f, const char **ret_replid)
+{
+	*ret_replid = NULL;
+	for (size_t i = 0; f->barred && f->dead && i < f->count; i++) {
+		const struct fo_node *n = &f->nodes[i];
+
+		if (i == f->master || !n->answered || n->is_master ||
+		    (!n->as.known && !(f->all && n->as.synced))) {
+			continue;
+		}
+		if (*ret_replid != NULL && strcmp(*ret_replid, n->replid) != 0) {
+			errmsg_set(&f->why,
+			    "the replicas have different histories, whose offsets do not compare");
+			return false;
+		}
+		*ret_replid = n->replid;
+	}
+	return true;
+}
+
 int
 fo_choose(struct failover *f)
 {
+	const char *history;
 	char text[320], reasons[700] = "";
 	size_t used = 0, best = f->count;
 
+	if (!find_history(f, &history)) {
+		return -EAGAIN;
+	}
 	for (size_t i = 0; i < f->count; i++) {
 		const struct fo_node *n = &f->nodes[i];
 		const char *why;
@@ -130,6 +163,9 @@ fo_choose(struct failover *f)
 			continue;
 		}
 		why = unfitness(f, n, text, sizeof(text));
+		if (why == NULL && history != NULL && strcmp(n->replid, history) != 0) {
+			why = "its data has another history";
+		}
 		if (why == NULL && (best == f->count || is_better(f, n, &f->nodes[best]))) {
 			best = i;
 		} else if (why != NULL && used < sizeof(reasons)) {
@@ -255,6 +291,11 @@ looked(struct failover *f)
 	}
 	/* We lead when the sentinels can vote, and be told the result by each other's names. */
 	f->leads = !f->sentinel_only && fo_can_tell(f);
+	if (f->barred && !f->leads && !f->dry) {
+		errmsg_set(&f->why, "the sentinels cannot be told of another master");
+		fo_step(f, FO_BAD);
+		return;
+	}
 	fo_step(f, FO_DONE);
 }
 

@@ -56,7 +56,8 @@ struct fo_node {
 	uint64_t offset_before, read_before;
 	bool drained; /* … the same, or its link has ended: nothing of the dead master is to come */
 	bool dropped; /* takeover: it could not be promoted */
-	unsigned priority;
+	unsigned priority,
+	    priority_said;        /* barred: what it says to Sentinel; `priority` is what counts */
 	bool asking;              /* a question to it is open */
 	bool done;                /* has been told whom to follow */
 	bool steered;             /* its priority is 0 because of us */
@@ -104,7 +105,8 @@ struct failover {
 	uint64_t seen_epoch;    /* the highest in an answer to a request for votes */
 	unsigned attempts;
 	uint64_t final_offset; /* of the old master, with writes paused */
-	bool sentinel_only, leads, dry;
+	bool sentinel_only, leads, dry, barred, all;
+	bool steered;        /* `asked` was chosen, and knows the priorities */
 	bool remote, frozen; /* takeover: of another host; all were told to follow nobody */
 	uint64_t retry_ms;
 	bool dead;            /* the old master: this is a takeover */

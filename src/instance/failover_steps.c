@@ -123,6 +123,7 @@ fo_steer(void *obj)
 		fo_step(f, FO_BAD);
 		return;
 	}
+	f->steered = true;
 	for (size_t i = 0; i < f->count; i++) {
 		struct fo_node *n = &f->nodes[i];
 		struct link *l = fo_node_link(f, i);
@@ -433,7 +434,7 @@ fo_ask_sentinel(void *obj)
 		return;
 	}
 	/* Steered: the one that knows the priorities. */
-	if ((f->to == NULL && !choose_sentinel(f)) || (l = fo_sentinel_link(f, f->asked)) == NULL ||
+	if ((!f->steered && !choose_sentinel(f)) || (l = fo_sentinel_link(f, f->asked)) == NULL ||
 	    link_send(l, ANSWER_MS, on_failover, &f->sentinels[f->asked], "SENTINEL", "FAILOVER",
 		f->name, NULL) < 0) {
 		errmsg_set(&f->why, "the sentinel that was to fail over does not answer any more");

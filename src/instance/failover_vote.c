@@ -104,7 +104,7 @@ fo_vote_again(struct failover *f)
 		fo_step(f, FO_BAD);
 		return;
 	}
-	if (f->remote && fo_sentinel_is_busy(f)) {
+	if (f->remote && !f->barred && fo_sentinel_is_busy(f)) {
 		errmsg_set(&f->why, "Sentinel runs a failover already");
 		fo_step(f, FO_BAD);
 		return;
@@ -124,13 +124,14 @@ fo_take_over(void *obj)
 	f->target = f->count;
 	f->leads = !f->sentinel_only;
 	f->attempts = 0;
+	f->steered = false;
 	f->why = ERRMSG_NONE;
 	fo_restore(f);
 	fo_count_voters(f);
 	for (size_t i = 0; i < f->sentinel_count; i++) {
 		f->sentinels[i].answers = f->sentinels[i].tellable = false;
 	}
-	if (fo_sentinel_is_busy(f)) {
+	if (!f->barred && fo_sentinel_is_busy(f)) {
 		errmsg_set(&f->why, "Sentinel runs a failover already");
 		fo_step(f, FO_BAD);
 		return;

@@ -519,19 +519,32 @@ redis_spec_without_aof(struct redis_spec *spec)
 	}
 }
 
-void
-redis_spec_demote(struct redis_spec *spec)
+/* Whatever the configuration says. */
+static void
+set_directive(struct redis_spec *spec, const char *name, const char *value)
 {
 	struct owned *o = spec->owned;
 
-	spec->forgets_priority = true;
 	for (size_t i = 0; i < spec->directive_count; i++) {
-		if (strcasecmp(o->list[i].name, "replica-priority") == 0) {
-			o->list[i].value = "0";
+		if (strcasecmp(o->list[i].name, name) == 0) {
+			o->list[i].value = value;
 			return;
 		}
 	}
-	add_directive(spec, o, "replica-priority", "0");
+	add_directive(spec, o, name, value);
+}
+
+void
+redis_spec_demote(struct redis_spec *spec)
+{
+	spec->forgets_priority = true;
+	set_directive(spec, "replica-priority", "0");
+}
+
+void
+redis_spec_announce(struct redis_spec *spec, bool fit)
+{
+	set_directive(spec, "replica-announced", fit ? "yes" : "no");
 }
 
 void

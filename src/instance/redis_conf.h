@@ -71,8 +71,10 @@ struct redis_spec *redis_spec_new(
 void redis_spec_free(struct redis_spec **spec);
 /* Without the append-only file this time, whatever the configuration says. */
 void redis_spec_without_aof(struct redis_spec *spec);
-/* With priority 0, so that nobody promotes it until that is changed. */
+/* With priority 0, so that Sentinel does not promote it until that is changed. */
 void redis_spec_demote(struct redis_spec *spec);
+/* Several hosts: what the supervisors of the others learn by. `fit`: they may promote it. */
+void redis_spec_announce(struct redis_spec *spec, bool fit);
 
 /*
  * Makes spec->dir/redis.conf say what the instance has to be at its next start: a replica of

@@ -148,6 +148,8 @@ handover_fill_spec(struct supervisor *s, struct failover_spec *spec, struct fail
 	spec->claim = s->claim;
 	spec->nodes = nodes;
 	spec->epoch = s->master_at.epoch;
+	spec->barred = hosts_bar_sentinel(s);
+	spec->all = spec->remote && succession_takes_all(s);
 	spec->down_after_ms = s->conf->sentinel_down_after_ms;
 	for (size_t i = 0; i < s->unit_count && spec->count < FAILOVER_MAX_NODES; i++) {
 		struct unit *u = s->units[i];
@@ -161,7 +163,10 @@ handover_fill_spec(struct supervisor *s, struct failover_spec *spec, struct fail
 		nodes[spec->count++] = (struct failover_node){.name = u->name,
 		    .at = u->at,
 		    .link = u->probe != NULL && unit_is_ready(u) ? probe_link(u->probe) : NULL,
-		    .synced = s->orphaned ? succession_may_be_heir(s, u) : succession_is_heir(s, u),
+		    .synced = s->orphaned    ? succession_may_be_heir(s, u)
+			      : spec->barred ? process_runs(u->process)
+					     : succession_is_heir(s, u),
+		    .known = succession_is_heir(s, u),
 		    .on_disk = u->ondisk.complete,
 		    .unfit = loaded_unfitness(u)};
 	}
@@ -177,7 +182,9 @@ handover_fill_spec(struct supervisor *s, struct failover_spec *spec, struct fail
 		nodes[spec->count++] = (struct failover_node){.name = h->redis_name,
 		    .at = h->redis,
 		    .link = probe_link(h->probe),
-		    .synced = succession_is_heir_host(h),
+		    .synced =
+			spec->barred ? !succession_does_without(h) : succession_is_heir_host(h),
+		    .known = succession_is_heir_host(h),
 		    .on_disk = true};
 	}
 }

@@ -131,6 +131,12 @@ hosts_are_several(const struct supervisor *s)
 	return s->host_count > 0;
 }
 
+bool
+hosts_bar_sentinel(const struct supervisor *s)
+{
+	return hosts_are_several(s) && conf_is_durable(s->conf);
+}
+
 struct host *
 hosts_at(struct supervisor *s, const struct endpoint *redis)
 {
@@ -229,6 +235,15 @@ hosts_is_heir(const struct host *h, uint64_t grace_ms)
 {
 	return !h->self && h->was_synced && link_is_up(probe_link(h->probe)) &&
 	       (h->linked || clock_mono_ms() - h->unlinked_ms < grace_ms);
+}
+
+bool
+hosts_is_excused(const struct host *h, const struct host *master, uint64_t grace_ms)
+{
+	uint64_t gone_ms = master == NULL || master->self ? 0 : hosts_silent_ms(master);
+
+	return link_refused_ms(probe_link(h->probe)) >= grace_ms ||
+	       hosts_silent_ms(h) >= gone_ms + grace_ms;
 }
 
 const struct watcher_sentinel *

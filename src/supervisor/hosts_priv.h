@@ -85,6 +85,12 @@ void hosts_begin(struct supervisor *s);
 void hosts_fini(struct supervisor *s);
 /* Are peers named? Then this host is one of a cluster of hosts, be it the only one so far. */
 bool hosts_are_several(const struct supervisor *s);
+/*
+ * Several hosts, and writes are acknowledged when some replicas have them, not all: then Sentinel must promote nobody by itself. It asks nobody to
+ * stop following, and chooses by offsets that are a second old, or ten: what it chooses may lack what another one has acknowledged. So all have
+ * replica-priority 0 (loaded.c), and who may take over stands in replica-announced.
+ */
+bool hosts_bar_sentinel(const struct supervisor *s);
 /* For members.c: the addresses of a host, by name or number, which may block; its sentinel's id; the order without a list that is the same everywhere. */
 int hosts_resolve(struct host *h, const char *address, const struct conf *conf, struct errmsg *err);
 void hosts_derive_id(struct host *h, const struct supervisor *s);
@@ -104,6 +110,12 @@ const char *hosts_own_id(const struct supervisor *s);
 bool hosts_is_synced(const struct host *h);
 /* Could its redis take over from a master that has just died? `grace_ms`: for how long its link may have been down. */
 bool hosts_is_heir(const struct host *h, uint64_t grace_ms);
+/*
+ * Can it be left out of a takeover from `master` (NULL or this host's own: it has died just now)? Whoever may have acknowledged what no other has must be
+ * heard, and what we have not heard of says nothing of what its master has. So only when nothing has listened in its place for `grace_ms`, or it has been
+ * silent for so long while the master was still heard.
+ */
+bool hosts_is_excused(const struct host *h, const struct host *master, uint64_t grace_ms);
 /* How many are heard, this one included, and how many it takes. */
 size_t hosts_heard(const struct supervisor *s);
 size_t hosts_majority(const struct supervisor *s);

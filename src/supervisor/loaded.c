@@ -19,6 +19,7 @@
 #define LOOK_MS         10000
 #define PROBE_WORDS_MAX 8
 #define PRIORITY        "replica-priority"
+#define ANNOUNCED       "replica-announced"
 
 static bool
 is_replica(const struct unit *u)
@@ -45,16 +46,32 @@ configured_priority(const struct unit *u)
 	return "100";
 }
 
-/* Sentinel's own failover leaves one of priority 0 out, too. */
+static bool
+set(const struct unit *u, const char *name, const char *value)
+{
+	return unit_is_ready(u) && link_send(probe_link(u->probe), 0, NULL, NULL, "CONFIG", "SET",
+				       name, value, NULL) == 0;
+}
+
+/* Sentinel's own failover leaves one of priority 0 out, too; with several hosts that may be all of them: hosts_bar_sentinel. */
 static void
 set_priority(struct unit *u)
 {
-	bool demote = u->loaded.lacks[0] != '\0' || u->loaded.diverged || u->unproven;
+	const struct supervisor *s = u->sup;
+	struct loaded *l = &u->loaded;
+	bool bar = hosts_bar_sentinel(s);
+	bool unfit = l->lacks[0] != '\0' || l->diverged || u->unproven;
+	bool hide = unfit || (bar && strcmp(configured_priority(u), "0") == 0);
 
-	if (demote != u->loaded.demoted && unit_is_ready(u) &&
-	    link_send(probe_link(u->probe), 0, NULL, NULL, "CONFIG", "SET", PRIORITY,
-		demote ? "0" : configured_priority(u), NULL) == 0) {
-		u->loaded.demoted = demote;
+	if ((unfit || bar) != l->demoted || (hosts_are_several(s) && !l->told)) {
+		if (!set(u, PRIORITY, unfit || bar ? "0" : configured_priority(u))) {
+			return;
+		}
+		l->demoted = unfit || bar;
+	}
+	if (hosts_are_several(s) && (hide != l->hidden || !l->told)) {
+		l->told = set(u, ANNOUNCED, hide ? "no" : "yes");
+		l->hidden = hide;
 	}
 }
 
@@ -334,9 +351,25 @@ on_stats(void *arg, const struct redisReply *reply, int error)
 	}
 }
 
+/* One that was taken over: a supervisor before us has said of it what we cannot know. */
+static void
+on_replication(void *arg, const struct redisReply *reply, int error)
+{
+	struct loaded *l = arg;
+	struct unit *u = CONTAINER_OF(l, struct unit, loaded);
+
+	if (error == 0 && slice_eq(reply_info(reply, "replica_announced"), "0")) {
+		u->unproven = true;
+	}
+}
+
 static void
 look(struct unit *u)
 {
+	if (!u->loaded.asked && hosts_are_several(u->sup) && !u->unproven) {
+		(void)link_send(probe_link(u->probe), 0, on_replication, &u->loaded, "INFO",
+		    "replication", NULL);
+	}
 	u->loaded.asked = true;
 	u->loaded.looked_ms = clock_mono_ms();
 	(void)link_send(probe_link(u->probe), 0, on_list, &u->loaded, "MODULE", "LIST", NULL);
@@ -438,6 +471,9 @@ loaded_tick(struct supervisor *s)
 		}
 		if (unit_is_ready(u) && u->loaded.asked && now - u->loaded.looked_ms >= LOOK_MS) {
 			look(u);
+		}
+		if (u->loaded.known) {
+			set_priority(u); /* the configuration may be another */
 		}
 		if (is_replica(u) && u->loaded.lacks[0] != '\0' && unit_is_ready(u) &&
 		    s->master != NULL && may_restart(s, u)) {

@@ -293,8 +293,8 @@ roles_tick(struct supervisor *s)
 
 	/* Only what a majority says, and nothing while a failover is under way. */
 	if (s->plan != PLAN_RUNNING || s->failover != NULL || s->succession ||
-	    roles_sentinels_are_busy(s, true) || !watcher_majority(s->watcher, &named) ||
-	    !endpoint_equal(&named.at, &s->master_at.at)) {
+	    roles_sentinels_are_busy(s, !hosts_bar_sentinel(s)) ||
+	    !watcher_majority(s->watcher, &named) || !endpoint_equal(&named.at, &s->master_at.at)) {
 		for (size_t i = 0; i < s->unit_count; i++) {
 			s->units[i]->wrong_since_ms = 0;
 		}

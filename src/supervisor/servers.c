@@ -20,6 +20,7 @@
 #include "topo/reply.h"
 
 #define PROBE_MS          1000
+#define SENTINEL_INFO_MS  "1000" /* less than any down-after that makes sense; since Redis 7 */
 #define PROBE_STARTING_MS 20
 #define SILENT_ROUNDS                                                                              \
 	2 /* so many missed probes are redis.probe_ms; two, so that one that we were too late to see counts for nothing */
@@ -85,8 +86,11 @@ prepare_redis(struct unit *u, struct process_launch *ret_launch, struct errmsg *
 	spec->modules = s->modules;
 	spec->forgets_priority = u->loaded.demoted;
 	u->unproven = hosts_are_several(s) && follow != NULL;
-	if (u->unproven) {
+	if (u->unproven || hosts_bar_sentinel(s)) {
 		redis_spec_demote(spec);
+	}
+	if (hosts_are_several(s)) {
+		redis_spec_announce(spec, !u->unproven);
 	}
 	/* With appendonly redis reads no dump.rdb: switched on over a snapshot it would begin empty. */
 	u->aof_later = unit_conf(u)->appendonly && servers_aof_time(u->dir) == 0 &&
@@ -527,6 +531,9 @@ on_sentinel_change(struct probe *p, void *owner, const struct probe_view *view)
 		process_ready(u->process);
 		if (!u->settled) {
 			watcher_ask(u->sup->watcher);
+			/* Its own failover goes by what it has heard last: not ten seconds ago, or not before the master's death. */
+			(void)link_send(probe_link(u->probe), 0, NULL, NULL, "SENTINEL", "DEBUG",
+			    "INFO-PERIOD", SENTINEL_INFO_MS, NULL);
 			/* one that was taken over may have been told to wait */
 			if (view->down_after_ms != servers_down_after_ms(u->sup)) {
 				reload_down_after(u->sup);

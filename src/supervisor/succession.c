@@ -93,20 +93,54 @@ succession_is_heir_host(const struct host *h)
 
 /* On any host; and the sentinels that are connected are enough to promote it. */
 bool
-succession_has_heir(const struct supervisor *s)
+succession_does_without(const struct host *h)
 {
-	size_t connected = 0, heirs = 0;
+	return hosts_is_excused(h, hosts_at(h->sup, &h->sup->master_at.at), HEIR_UNLINKED_MS);
+}
 
-	for (size_t i = 0; i < watcher_count(s->watcher); i++) {
-		connected += watcher_get(s->watcher, i)->connected ? 1 : 0;
-	}
+static size_t
+count_heirs(const struct supervisor *s)
+{
+	size_t heirs = 0;
+
 	for (size_t i = 0; i < s->unit_count; i++) {
 		heirs += succession_is_heir(s, s->units[i]) ? 1 : 0;
 	}
 	for (size_t i = 0; i < s->host_count; i++) {
 		heirs += succession_is_heir_host(&s->hosts[i]) ? 1 : 0;
 	}
-	return heirs > 0 && connected > watcher_count(s->watcher) / 2;
+	return heirs;
+}
+
+bool
+succession_has_heir(const struct supervisor *s)
+{
+	size_t connected = 0;
+
+	for (size_t i = 0; i < watcher_count(s->watcher); i++) {
+		connected += watcher_get(s->watcher, i)->connected ? 1 : 0;
+	}
+	return count_heirs(s) > 0 && connected > watcher_count(s->watcher) / 2;
+}
+
+bool
+succession_takes_all(const struct supervisor *s)
+{
+	const struct unit *u = hosts_own_redis(s);
+
+	if (!hosts_bar_sentinel(s) || s->master != NULL || count_heirs(s) > 0 || u == NULL ||
+	    !unit_is_ready(u) || u->unproven) {
+		return false;
+	}
+	for (size_t i = 0; i < s->host_count; i++) {
+		const struct host *h = &s->hosts[i];
+
+		if (!h->self && !endpoint_equal(&h->redis, &s->master_at.at) &&
+		    (h->silent || !probe_get(h->probe)->answering)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 void
@@ -272,6 +306,8 @@ succession_takeover_failed(struct supervisor *s, int error)
 		    "no replica can take over: it is started again with its data");
 		process_kick(s->master->process);
 	} else {
-		log_notice("the sentinels are left to elect a successor by themselves");
+		log_notice("%s", hosts_bar_sentinel(s)
+				     ? "the supervisors of the other hosts may take over yet"
+				     : "the sentinels are left to elect a successor by themselves");
 	}
 }

@@ -79,6 +79,8 @@ struct loaded {
 	char lacks[400];         /* what the master has and it has not; "" */
 	char differs[300];       /* newer or older, or more than the master: may go on; "" */
 	bool demoted;            /* its replica-priority was set to 0 by us */
+	bool hidden,
+	    told; /* several hosts: its replica-announced was set to no by us; both were set since it was started or taken over */
 	bool errors_known;
 	uint64_t errors; /* unexpected_error_replies, when seen last */
 	bool diverged;   /* it could not carry out what its master did: it needs a new copy */
@@ -312,6 +314,8 @@ struct supervisor {
 	uint64_t suspect_after_ms;
 	unsigned suspect_attempts;
 	uint64_t
+	    held_down_ms; /* since when a majority's sentinels hold the master for down; 0: they do not */
+	uint64_t
 	    left_epoch; /* of the last master that ours was told to follow no more; see suspect.c */
 	uint64_t pulse_ms;       /* when it was felt last */
 	bool isolated;           /* no majority is heard: writes are paused here */
@@ -469,9 +473,16 @@ void succession_on_silence(struct unit *u, uint64_t silent_ms);
 /* Has this one all that the master had until a moment ago? Of a master that died while no supervisor ran: does it still follow it? */
 bool succession_is_heir(const struct supervisor *s, const struct unit *u);
 bool succession_is_heir_host(const struct host *h);
+/* hosts_is_excused, of the present master. */
+bool succession_does_without(const struct host *h);
 bool succession_may_be_heir(const struct supervisor *s, const struct unit *u);
 /* Is there one, on any host, and a majority of sentinels to promote it? */
 bool succession_has_heir(const struct supervisor *s);
+/*
+ * A master on another host, of which nobody here knows who was in step with it: may all others, who answer, be compared? Of what was acknowledged one
+ * of them has it. Only where Sentinel does not do without (hosts_bar_sentinel).
+ */
+bool succession_takes_all(const struct supervisor *s);
 
 /* ---- handover.c ---- */
 /*

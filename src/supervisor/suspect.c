@@ -12,7 +12,9 @@
  * Sentinel's down-after; then it is replaced from here, too, and not by Sentinel, which has nobody stop following it first: one that goes on in
  * that moment would have writes confirmed by a replica that is about to follow another.
  *
- * Where it comes to a failover of Sentinel's own all the same, each supervisor has its own replica stop following as soon as it hears of that.
+ * Where writes are acknowledged by replicas Sentinel promotes nobody by itself (hosts_bar_sentinel). That a majority of the sentinels holds the master for
+ * down is evidence of its own then, and attempts do not end. Elsewhere it may come to a failover of Sentinel's own: each supervisor has its own replica
+ * stop following as soon as it hears of that.
  *
  * A supervisor that leads a planned switchover tells the others' proxies to hold: "hold EPOCH". One that comes late, when the master is another one
  * already, is not heeded.
@@ -39,7 +41,9 @@
 #define RETRY_MS  300
 /* For one master; each vote keeps Sentinel's own failover, which is left then, back. */
 #define ATTEMPTS_MAX 4
-#define HOLD_MS      5000 /* longer than any pause of a switchover */
+#define SELDOM_SHIFT                                                                               \
+	5U /* where Sentinel is barred we go on: each pause is twice as long, up to 32 s */
+#define HOLD_MS 5000 /* longer than any pause of a switchover */
 
 void
 suspect_tell_hold(struct supervisor *s, uint64_t ms)
@@ -198,6 +202,21 @@ look_anew(struct supervisor *s, struct host *m)
 	}
 }
 
+/* Do a majority's sentinels hold it for down? They ask by connections of their own, and wait for down-after. */
+static bool
+is_held_down(const struct supervisor *s, const struct host *m)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < watcher_count(s->watcher); i++) {
+		const struct watcher_sentinel *v = watcher_get(s->watcher, i);
+
+		count += v->connected && v->knows && v->s_down &&
+			 endpoint_equal(&v->names.at, &m->redis);
+	}
+	return count > watcher_count(s->watcher) / 2;
+}
+
 /* By what it is taken for dead; NULL: it is not. */
 static const char *
 evidence(const struct supervisor *s, const struct host *m, uint64_t longer_ms)
@@ -209,6 +228,10 @@ evidence(const struct supervisor *s, const struct host *m, uint64_t longer_ms)
 	if (is_host_dead(s, m, longer_ms)) {
 		return is_acknowledging(m) ? "its host acknowledges and does not answer"
 					   : "its host is silent";
+	}
+	if (hosts_bar_sentinel(s) && s->held_down_ms != 0 && is_held_down(s, m) &&
+	    clock_mono_ms() - s->held_down_ms >= longer_ms) {
+		return "a majority of the sentinels holds it for down";
 	}
 	return NULL;
 }
@@ -224,9 +247,9 @@ suspect_on_sentinel(struct supervisor *s, const struct watcher_sentinel *view)
 {
 	const struct probe_view *v;
 
-	if (!hosts_are_several(s) || !view->knows || !view->failover || s->plan != PLAN_RUNNING ||
-	    s->failover != NULL || s->master != NULL || !s->master_known ||
-	    s->left_epoch == s->master_at.epoch ||
+	if (!hosts_are_several(s) || hosts_bar_sentinel(s) || !view->knows || !view->failover ||
+	    s->plan != PLAN_RUNNING || s->failover != NULL || s->master != NULL ||
+	    !s->master_known || s->left_epoch == s->master_at.epoch ||
 	    !endpoint_equal(&view->names.at, &s->master_at.at)) {
 		return;
 	}
@@ -245,6 +268,31 @@ suspect_on_sentinel(struct supervisor *s, const struct watcher_sentinel *view)
 	}
 }
 
+/* Where Sentinel is left in the end it is left alone then; else we go on for ever, and ever more seldom. */
+static bool
+may_try(const struct supervisor *s)
+{
+	return hosts_bar_sentinel(s) || s->suspect_attempts < ATTEMPTS_MAX;
+}
+
+static uint64_t
+pause_ms(const struct supervisor *s, uint64_t rank)
+{
+	unsigned more = s->suspect_attempts > ATTEMPTS_MAX ? s->suspect_attempts - ATTEMPTS_MAX : 0;
+
+	return ((uint64_t)AGAIN_MS << MIN(more, SELDOM_SHIFT)) + rank * RETRY_MS;
+}
+
+static void
+note_held_down(struct supervisor *s, const struct host *m)
+{
+	if (!is_held_down(s, m)) {
+		s->held_down_ms = 0;
+	} else if (s->held_down_ms == 0) {
+		s->held_down_ms = clock_mono_ms();
+	}
+}
+
 void
 suspect_pulse(struct supervisor *s)
 {
@@ -258,21 +306,28 @@ suspect_pulse(struct supervisor *s)
 		voice_say(s, "beat");
 	}
 	if (m == NULL || m->self) {
+		s->held_down_ms = 0;
 		return;
 	}
 	rank = own_rank(s, m);
 	look_anew(s, m);
+	note_held_down(s, m);
+	if (hosts_bar_sentinel(s) && evidence(s, m, 0) == NULL) {
+		s->suspect_attempts = 0;
+	}
 	if (s->plan != PLAN_RUNNING || s->failover != NULL || hosts_heard(s) < hosts_majority(s) ||
-	    now < s->suspect_after_ms || s->suspect_attempts >= ATTEMPTS_MAX ||
-	    !succession_has_heir(s) || !watcher_majority(s->watcher, &named) ||
-	    !endpoint_equal(&named.at, &m->redis) ||
+	    now < s->suspect_after_ms || !may_try(s) ||
+	    !(succession_has_heir(s) || succession_takes_all(s)) ||
+	    !watcher_majority(s->watcher, &named) || !endpoint_equal(&named.at, &m->redis) ||
 	    (why = evidence(s, m, rank * RANK_MS)) == NULL) {
 		return;
 	}
 	s->suspect_attempts++;
-	s->suspect_after_ms = now + AGAIN_MS + rank * RETRY_MS;
+	s->suspect_after_ms = now + pause_ms(s, rank);
 	if (!handover_take_over_from(s, m, why, AGAIN_MS / 2 + rank * RETRY_MS, &err)) {
-		log_notice("%s: the sentinels are left to find out by themselves: %s",
-		    m->redis_name, err.text);
+		log_notice("%s: %s: %s", m->redis_name,
+		    hosts_bar_sentinel(s) ? "nobody takes over yet"
+					  : "the sentinels are left to find out by themselves",
+		    err.text);
 	}
 }

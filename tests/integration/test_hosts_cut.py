@@ -254,20 +254,108 @@ def test_the_masters_host_stands_still(hosts):
     assert hosts.check(load) == ([], [], [])
 
 
-def test_a_failover_of_sentinels_own(hosts):
-    """Should it come to that: each supervisor has its replica stop following the old master as soon as it hears of it, before anybody is promoted."""
+class Still:
+    """These processes stand still meanwhile."""
+
+    def __init__(self, *pids):
+        self.pids = pids
+
+    def __enter__(self):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGSTOP)
+
+    def __exit__(self, *_):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_sentinel_obeys_nobody_who_would_have_it_promote(hosts):
+    """Where writes are acknowledged by replicas it finds none that it may; `holdfast failover` hands over.
+    Failed before: it promoted the one that it had heard best of, perhaps ten seconds ago."""
     master = hosts.wait_agreed()
-    sentinel = master.sentinel("sentinel-1", username="holdfast", password=hosts.secret)
-    load = hosts.history(prefix="own").start()
+    since = {h: h.last_event() for h in hosts.all}
+    for h in hosts.all:
+        wait_until(lambda h=h: knows_priorities(hosts, h), f"what the sentinel of {h.name} knows")
+        with pytest.raises(redis.ResponseError, match="^NOGOODSLAVE"):
+            sentinel_of(h).execute_command("SENTINEL", "FAILOVER", "main")
+    assert hosts.wait_agreed() is master and not led(hosts, since)
+    hosts.all[0].cli("failover")
+    assert hosts.wait_agreed() is not master
+
+
+def sentinel_of(host):
+    return host.sentinel("sentinel-1", username="holdfast", password=host.hosts.secret)
+
+
+def named_by_sentinel(host):
+    return sentinel_of(host).execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")[0].decode()
+
+
+def knows_priorities(hosts, host):
+    """Its sentinel asks the replicas every 10 s only."""
+    known = [int(r["slave-priority"]) for r in sentinel_of(host).sentinel_slaves("main")]
+    replicas = [h.redis() for h in hosts.all if h.role("redis-1")[0] == b"slave"]
+    return sorted(known) == sorted(int(r.config_get("replica-priority")["replica-priority"]) for r in replicas)
+
+
+class Ear:
+    """Has this sentinel given an attempt of its own up, since nobody may be promoted?"""
+
+    def __init__(self, host):
+        self.pubsub = sentinel_of(host).pubsub(ignore_subscribe_messages=True)
+        self.pubsub.subscribe("-failover-abort-no-good-slave")
+
+    def heard(self):
+        return self.pubsub.get_message(timeout=0.01) is not None
+
+
+def test_sentinel_alone_promotes_nobody(hosts):
+    """No supervisor may lead, one replica lags, and the one that has all that was acknowledged does not answer: whoever is promoted then has not all.
+    Failed before: Sentinel promoted the one that lagged, and the other one threw away what it had more."""
+    master = hosts.wait_agreed()
+    behind, ahead = hosts.but(master)
+    for h in (behind, ahead):
+        wait_until(lambda h=h: knows_priorities(hosts, h), f"what the sentinel of {h.name} knows")
+    load = hosts.history([ahead], prefix="alone").start()
     load.wait_progress()
-    # it knows of the replicas once it has asked again
-    wait_until(lambda: sentinel.execute_command("SENTINEL", "FAILOVER", "main"), "Sentinel's failover", ignore=(redis.ResponseError,))
-    now = wait_until(lambda: (m := hosts.wait_agreed()) is not master and m, "another master")
-    said = {h.name: "follows" in h.run.err and "no more, which Sentinel is about to replace" in h.run.err for h in hosts.but(master)}
-    assert all(said.values()), said
+    pid = ahead.instance("redis-1")["pid"]
+    with Still(*(h.run.pid for h in (behind, ahead))):
+        for a, b in itertools.permutations((master, behind), 2):
+            hosts.lab.block(a.number, b.number)
+        load.wait_progress()
+        load.stop()
+        with Still(pid):
+            wait_until(lambda: any(r["is_sdown"] for r in sentinel_of(behind).sentinel_slaves("main")), "it is missed")
+            ears = [Ear(h) for h in (behind, ahead)]
+            hosts.lab.cut(master.number)
+            wait_until(lambda: any(e.heard() for e in ears) or
+                       {named_by_sentinel(h) for h in (behind, ahead)} == {behind.address}, "Sentinel's attempt")
+    assert load.check(hosts.wait_agreed([behind, ahead], "degraded").redis()) == ([], [], [])
+    hosts.lab.heal_all()
+    assert hosts.check(load) == ([], [], [])
+
+
+def test_a_host_that_was_cut_off_does_not_lead_without_the_other_replica(hosts):
+    """It hears that one's sentinel again, whose vote makes a majority, and not its redis yet, nor the master: what is silent to it may have acknowledged
+    all the time. Failed before: it left that one out, promoted its own redis, and all that was acknowledged meanwhile was lost."""
+    master = hosts.wait_agreed()
+    back, other = hosts.but(master)
+    since = back.last_event()
+    pid = other.instance("redis-1")["pid"]
+    load = hosts.history([master], prefix="back").start()
+    load.wait_progress()
+    hosts.lab.cut(back.number)
+    back.wait_event("hosts.isolated", after=since)
     load.wait_progress()
     load.stop()
-    assert hosts.check(load) == ([], [], []) and hosts.wait_agreed() is now
+    with Still(pid):
+        for a, b in itertools.permutations((master, back), 2):
+            hosts.lab.block(a.number, b.number)
+        hosts.lab.heal(back.number)
+        wait_until(lambda: back.events("failover.failed", after=since) or back.events("failover.done", after=since), "its attempt")
+    assert not back.events("failover.done", after=since)
+    hosts.lab.heal_all()
+    assert hosts.check(load) == ([], [], [])
 
 
 def test_a_link_that_flaps(hosts):

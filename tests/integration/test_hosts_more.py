@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import redis
 
 from harness import Cases
 from hosts import Hosts, Inside
@@ -90,6 +91,20 @@ def test_a_master_that_works_is_replaced_by_nobody(make_hosts):
     wait_until(lambda: patience() == {2500}, "they wait no longer than before")
     assert hosts.wait_agreed() is master and int(master.redis().get("n")) == n
     assert [e for h in hosts.all for e in h.events("failover.started", after=since[h])] == []
+
+
+def test_a_failover_of_sentinels_own(make_hosts):
+    """Without durability, should it come to that: each supervisor has its replica stop following the old master as soon as it hears of it, before
+    anybody is promoted."""
+    hosts = make_hosts(**{"proxy.durability": "none"}).start()
+    master = hosts.wait_agreed()
+    sentinel = master.sentinel("sentinel-1", username="holdfast", password=hosts.secret)
+    # it knows of the replicas once it has asked again
+    wait_until(lambda: sentinel.execute_command("SENTINEL", "FAILOVER", "main"), "Sentinel's failover", ignore=(redis.ResponseError,))
+    now = wait_until(lambda: (m := hosts.wait_agreed()) is not master and m, "another master")
+    said = {h.name: "follows" in h.run.err and "no more, which Sentinel is about to replace" in h.run.err for h in hosts.but(master)}
+    assert all(said.values()), said
+    assert hosts.wait_agreed() is now
 
 
 SHIFTED = """

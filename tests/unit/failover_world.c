@@ -98,9 +98,9 @@ answer_info(struct world_node *n, struct fake_client *c)
 		(void)snprintf(text, sizeof(text),
 		    "# Replication\r\nrole:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:%u\r\n"
 		    "master_link_status:%s\r\nmaster_sync_in_progress:0\r\nslave_repl_offset:%u\r\n"
-		    "%sslave_priority:%u\r\nmaster_replid:abc\r\n",
+		    "%sslave_priority:%u\r\nreplica_announced:%d\r\nmaster_replid:%s\r\n",
 		    port_of(n->w, n->follows), n->link_up ? "up" : "down", n->offset, reads,
-		    n->priority);
+		    n->priority, !n->hidden, n->replid != NULL ? n->replid : "abc");
 	}
 	say_bulk(c, text);
 }
@@ -481,7 +481,8 @@ begin(struct world *w, const struct failover_ops *with, void *owner)
 		nodes[i] = (struct failover_node){.name = names[i],
 		    .at = *fake_at(w->nodes[i].server),
 		    .link = w->nodes[i].link,
-		    .synced = i > 0 && !w->nodes[i].lags};
+		    .synced = i > 0 && !w->nodes[i].lags,
+		    .known = i > 0 && !w->nodes[i].lags};
 	}
 	w->spec.watcher = w->watcher;
 	w->spec.nodes = nodes;

@@ -25,8 +25,10 @@ struct world_node {
 	bool is_master, link_up;
 	size_t follows; /* index */
 	unsigned offset, priority;
-	unsigned steps; /* a replica: how often it must be asked until it has caught up */
-	bool lags;      /* a replica: it was not in sync when the master died */
+	bool hidden;        /* a replica: replica-announced no */
+	const char *replid; /* NULL: abc */
+	unsigned steps;     /* a replica: how often it must be asked until it has caught up */
+	bool lags;          /* a replica: it was not in sync when the master died */
 	unsigned
 	    drips; /* a replica of a dead master: in so many looks it has read more each time, its link up */
 	bool old; /* before Redis 7: does not tell what it has read */

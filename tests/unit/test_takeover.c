@@ -292,6 +292,23 @@ a_lone_sentinel_is_asked(void **state)
 	assert_int_equal(world_count(w, "sentinel FAILOVER"), 1);
 }
 
+/* Its own choice would be by what it heard a while ago. */
+static void
+a_sentinel_that_is_asked_is_steered_to_the_highest_offset(void **state)
+{
+	struct world *w = *state;
+
+	for (size_t i = 0; i < WORLD_SENTINELS; i++) {
+		w->sentinels[i].alone = true;
+	}
+	w->sentinels[0].promotes = true;
+	w->nodes[2].offset = 1001;
+	world_run(w);
+	assert_taken_over(w, 2);
+	world_assert_order(w, "redis-2 CONFIG SET replica-priority 0", "sentinel FAILOVER");
+	world_until(w, "redis-2 CONFIG SET replica-priority 100");
+}
+
 static void
 sentinel_finds_no_replica(void **state)
 {
@@ -605,6 +622,7 @@ main(void)
 	    T(sentinels_that_hang_at_the_vote),
 	    T(sentinels_that_cannot_be_told_are_asked),
 	    T(a_lone_sentinel_is_asked),
+	    T(a_sentinel_that_is_asked_is_steered_to_the_highest_offset),
 	    T(sentinel_finds_no_replica),
 	    T(a_failover_of_sentinel_is_left_alone),
 	    T(sentinel_may_be_first),

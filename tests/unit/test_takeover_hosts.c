@@ -139,6 +139,135 @@ sentinel_may_be_first(void **state)
 	assert_given_up(w, "chosen another master");
 }
 
+/* Sentinel promotes nobody by itself: all have priority 0. */
+static void
+bar(struct world *w)
+{
+	w->spec.barred = true;
+	for (size_t i = 0; i < WORLD_NODES; i++) {
+		w->nodes[i].priority = 0;
+	}
+}
+
+static void
+priority_0_is_for_sentinel_only_where_it_is_barred(void **state)
+{
+	struct world *w = *state;
+
+	bar(w);
+	w->nodes[2].offset = 1001;
+	world_run(w);
+	assert_int_equal(w->error, 0);
+	assert_int_equal(w->master.at.port, fake_at(w->nodes[2].server)->port);
+}
+
+static void
+one_that_is_not_announced_does_not_become_master(void **state)
+{
+	struct world *w = *state;
+
+	bar(w);
+	w->nodes[2].offset = 1001;
+	w->nodes[2].hidden = true;
+	world_run(w);
+	assert_int_equal(w->error, 0);
+	assert_int_equal(w->master.at.port, fake_at(w->nodes[1].server)->port);
+}
+
+/* It can promote nobody; what it tries is no reason to wait, unless somebody has let it. */
+static void
+what_a_barred_sentinel_tries_is_not_waited_for(void **state)
+{
+	struct world *w = *state;
+
+	bar(w);
+	w->sentinels[0].failover = true;
+	world_until_polls(w, 2);
+	world_run(w);
+	assert_int_equal(w->error, 0);
+}
+
+static void
+what_a_person_has_let_sentinel_do_is_left_to_it(void **state)
+{
+	struct world *w = *state;
+
+	bar(w);
+	w->sentinels[0].failover = true;
+	w->nodes[1].priority = 100;
+	world_until_polls(w, 2);
+	world_run(w);
+	assert_given_up(w, "Sentinel may promote redis-2");
+	assert_int_equal(world_count(w, "redis-"), 0);
+}
+
+static void
+histories_that_differ_are_not_compared(void **state)
+{
+	struct world *w = *state;
+
+	bar(w);
+	w->nodes[2].replid = "other";
+	world_run(w);
+	assert_given_up(w, "different histories");
+}
+
+/* Of those that nobody knows anything of each may be the one that has it. */
+static void
+when_nothing_is_known_all_must_answer_and_be_fit(void **state)
+{
+	struct world *w = *state;
+
+	bar(w);
+	w->spec.all = true;
+	w->nodes[2].hidden = true;
+	world_run(w);
+	assert_given_up(w, "what it has is not known");
+	assert_int_equal(world_count(w, "redis-"), 0);
+}
+
+/* Its process died on its own host, which leads: still nobody is passed over, and Sentinel is not asked. */
+static void
+a_barred_takeover_at_home_passes_nobody_over(void **state)
+{
+	struct world *w = *state;
+
+	bar(w);
+	w->spec.remote = false;
+	w->nodes[2].silent = true;
+	world_run(w);
+	assert_given_up(w, "");
+	assert_int_equal(world_count(w, "redis-2 REPLICAOF"), 0);
+}
+
+static void
+a_barred_takeover_at_home_asks_no_sentinel(void **state)
+{
+	struct world *w = *state;
+
+	bar(w);
+	w->spec.remote = false;
+	for (size_t i = 0; i < WORLD_SENTINELS; i++) {
+		w->sentinels[i].no_votes = true;
+	}
+	world_run(w);
+	assert_given_up(w, "0 of 3 sentinels voted");
+}
+
+static void
+a_barred_target_that_refuses_is_not_passed_over(void **state)
+{
+	struct world *w = *state;
+
+	bar(w);
+	w->spec.remote = false;
+	w->nodes[2].offset = 1001;
+	w->nodes[2].promote_answer = "-ERR no\r\n";
+	world_run(w);
+	assert_given_up(w, "redis-3 cannot be promoted");
+	assert_int_equal(world_count(w, "redis-2 REPLICAOF"), 0);
+}
+
 struct other {
 	bool done, has_master;
 };
@@ -193,6 +322,15 @@ main(void)
 	    T(one_that_cannot_be_told_to_stop_following_ends_it),
 	    T(a_master_that_is_heard_again_stays),
 	    T(sentinel_may_be_first),
+	    T(priority_0_is_for_sentinel_only_where_it_is_barred),
+	    T(one_that_is_not_announced_does_not_become_master),
+	    T(what_a_barred_sentinel_tries_is_not_waited_for),
+	    T(what_a_person_has_let_sentinel_do_is_left_to_it),
+	    T(histories_that_differ_are_not_compared),
+	    T(when_nothing_is_known_all_must_answer_and_be_fit),
+	    T(a_barred_takeover_at_home_passes_nobody_over),
+	    T(a_barred_takeover_at_home_asks_no_sentinel),
+	    T(a_barred_target_that_refuses_is_not_passed_over),
 	    T(two_who_lead_at_once_make_one_master),
 	};
 
