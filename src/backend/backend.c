@@ -27,6 +27,7 @@
 #define UNSENT_MAX      ((size_t)1024 * 1024)
 #define ROLE_FIRST_MS   5
 #define ROLE_MOST_MS    250
+#define ROLE_PART       20 /* asked again after such a part of the time that has passed */
 #define ROLE_ROUTING_MS 1000
 #define STALL_PROBE_MS  2000
 /* COMMAND tells 0.1 MB of Redis 7; more breaks the probe. */
@@ -142,6 +143,12 @@ backend_is_routing(const struct backend *b)
 	return b->state == B_ROUTING;
 }
 
+bool
+backend_is_expected(const struct backend *b)
+{
+	return b->state == B_ROUTING || b->expected;
+}
+
 /* Calls `fn` for each lane; lanes may come and go meanwhile. */
 static void
 each_lane(struct backend *b, void (*fn)(struct lane *lane))
@@ -210,8 +217,12 @@ on_entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 		}
 		tell(b, false);
 	}
-	if (to == B_PROBING && from != B_PROBING) {
-		give_up_later(b);
+	b->expected = false;
+	if (to == B_PROBING) {
+		b->probing_since_ms = clock_mono_ms();
+		if (from != B_PROBING) {
+			give_up_later(b);
+		}
 	}
 }
 
@@ -240,10 +251,10 @@ ask_later(void *obj)
 
 	if (b->state == B_ROUTING || b->state == B_PAUSED) {
 		b->role_ms = ROLE_ROUTING_MS;
-	} else if (b->role_ms >= ROLE_ROUTING_MS || b->role_ms == 0) {
-		b->role_ms = ROLE_FIRST_MS;
 	} else {
-		b->role_ms = MIN(b->role_ms * 2, (uint64_t)ROLE_MOST_MS);
+		b->role_ms = (clock_mono_ms() - b->probing_since_ms) / ROLE_PART;
+		b->role_ms = MAX(b->role_ms, (uint64_t)ROLE_FIRST_MS);
+		b->role_ms = MIN(b->role_ms, (uint64_t)ROLE_MOST_MS);
 	}
 	ev_timer_stop(loop_ev(b->loop), &b->role_timer);
 	ev_timer_set(&b->role_timer, (double)b->role_ms / 1000., 0.);
@@ -354,6 +365,27 @@ load_scripts(struct backend *b)
 
 /* ---- ROLE ---- */
 
+/*
+ * What takes several ways there and back, connections and their handshakes, is done by the time that it has its replicas, who need as
+ * many to connect to it.
+ */
+static void
+expect(struct backend *b)
+{
+	if (b->expected) {
+		return;
+	}
+	b->expected = true;
+	each_lane(b, lane_go);
+	list_for_each_safe (it, next, &b->watchers) {
+		struct backend_watcher *w = CONTAINER_OF(it, struct backend_watcher, link);
+
+		if (w->on_expected != NULL) {
+			w->on_expected(w->arg);
+		}
+	}
+}
+
 static void
 on_role(void *arg, const redisReply *reply, int error)
 {
@@ -375,6 +407,7 @@ on_role(void *arg, const redisReply *reply, int error)
 	} else if (b->fenced && says_master(reply)) {
 		step(b, B_NOT_MASTER);
 		set_why(b, "the master reaches too few replicas to take writes");
+		expect(b);
 	} else if (says_master(reply) || (b->conf.any_role && reply->type == REDIS_REPLY_ARRAY)) {
 		if (load_scripts(b)) {
 			ask_role(b);
