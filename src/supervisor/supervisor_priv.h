@@ -160,6 +160,7 @@ struct host {
 	    said_ms; /* the highest of its own that was heard anywhere, and when the last was */
 	uint64_t beat_ms;        /* when the master's beat was heard there last */
 	bool silent;             /* nothing was heard of it for a while */
+	bool broken;             /* its redis ended our connection, and was looked at since */
 	bool lost;               /* for so long that it was told */
 	bool linked, was_synced; /* its redis: as in struct unit */
 	uint64_t unlinked_ms;
@@ -242,6 +243,7 @@ struct supervisor {
 	struct figures *figures;
 	struct topo *topo;
 	struct topo_observer observer;
+	struct acquaint *acquaint; /* owned; several hosts */
 	struct watcher *watcher;
 	struct watcher_observer watch;
 	struct claim *claim;
@@ -312,11 +314,13 @@ struct supervisor {
 	struct link *voice; /* owned: to our redis: see voice.c */
 	uint64_t voice_number;
 	uint64_t suspect_after_ms;
+	ev_timer suspect; /* looks again: the master's host, or its server, is in doubt */
 	unsigned suspect_attempts;
 	uint64_t
 	    left_epoch; /* of the last master that ours was told to follow no more; see suspect.c */
-	uint64_t pulse_ms;       /* when it was felt last */
-	bool isolated;           /* no majority is heard: writes are paused here */
+	uint64_t pulse_ms; /* when it was felt last */
+	uint64_t awake_ms; /* when it last came late: who was silent before was not listened to */
+	bool isolated;     /* no majority is heard: writes are paused here */
 	uint64_t isolated_ms;    /* since when */
 	uint64_t paused_ms;      /* when that was renewed last */
 	struct parting *parting; /* what its master took meanwhile, until that is settled */
@@ -588,6 +592,8 @@ json_t *hosts_tls_json(const struct supervisor *s);
 int hosts_read(struct supervisor *s, struct errmsg *err);
 /* Begins to look at them, once the watcher is there. */
 void hosts_begin(struct supervisor *s);
+/* The pulse should have come: this process has stood still, or has had too much to do. */
+bool hosts_is_late(const struct supervisor *s);
 void hosts_fini(struct supervisor *s);
 /* Are peers named? Then this host is one of a cluster of hosts, be it the only one so far. */
 bool hosts_are_several(const struct supervisor *s);
@@ -660,6 +666,10 @@ void suspect_tell_hold(struct supervisor *s, uint64_t ms);
 void suspect_on_sentinel(struct supervisor *s, const struct watcher_sentinel *view);
 /* Is the master on another host dead, as far as it is seen here? Then it is taken over from. With each pulse. */
 void suspect_pulse(struct supervisor *s);
+/* What is seen of the redis of `h` has changed. */
+void suspect_on_host(struct supervisor *s, struct host *h);
+void suspect_init(struct supervisor *s);
+void suspect_fini(struct supervisor *s);
 bool suspect_is_dead(const struct supervisor *s, const struct host *master);
 
 /* ---- parting.c ---- */

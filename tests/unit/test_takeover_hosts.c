@@ -52,7 +52,8 @@ nobody_follows_the_old_master_before_anybody_is_promoted(void **state)
 	world_assert_order(w, "sentinel vote 5", "redis-2 REPLICAOF nobody");
 	world_assert_order(w, "redis-2 REPLICAOF nobody", "redis-3 REPLICAOF NO ONE");
 	world_assert_order(w, "redis-3 REPLICAOF nobody", "redis-3 REPLICAOF NO ONE");
-	world_assert_order(w, "redis-3 REPLICAOF NO ONE", "redis-2 REPLICAOF redis-3");
+	world_assert_order(w, "redis-2 REPLICAOF nobody", "redis-2 REPLICAOF redis-3");
+	world_assert_order(w, "redis-3 REPLICAOF nobody", "redis-2 REPLICAOF redis-3");
 }
 
 static void
