@@ -28,8 +28,9 @@
 #include "topo/link.h"
 
 #define SUSPECT_MS 500
-#define RANK_MS    100
-#define BROKEN_MS  1500 /* no connection: a reset, or a cut for so long that they were given up */
+#define RANK_MS                                                                                    \
+	150 /* two have heard it last up to a pulse apart; and the way to each other's sentinels */
+#define BROKEN_MS 1500 /* no connection: a reset, or a cut for so long that they were given up */
 #define GONE_MS                                                                                    \
 	100 /* nothing listens: the host's supervisor takes less to replace its master, if it lives */
 #define ORPHAN_MS 500  /* likewise, and it may well live, for its sentinel does */
