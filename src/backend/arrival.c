@@ -359,3 +359,10 @@ arrivals_free(struct arrivals **ap)
 	ev_timer_stop(loop_ev(a->loop), &a->timer);
 	loop_bury(a->loop, free_all, a);
 }
+
+void
+arrivals_say_strange(const struct conn *c)
+{
+	log_peer(LOG_WARN, "a client that speaks TLS where plain text is spoken is closed peer=%s",
+	    conn_peer(c, (char[ENDPOINT_TEXT_SIZE]){0}));
+}

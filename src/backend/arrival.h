@@ -53,4 +53,7 @@ void arrivals_set_trusted(struct arrivals *a, const struct cidr *trusted, size_t
  */
 void arrivals_take(struct arrivals *a, int fd, const struct endpoint *at, void *door);
 
+/* For the log: an arrived client spoke TLS where plain text is spoken (conn.h, -EPROTONOSUPPORT). */
+void arrivals_say_strange(const struct conn *c);
+
 #endif

@@ -1,5 +1,5 @@
 /*
- * The pool: which master, is it one, and what the lanes may do.
+ * The pool: which master, is it one (master_probe.c), and what the lanes may do.
  *
  *   none → probing → routing ⇄ paused
  *            ↑__________┘  (a wire broke, ROLE says otherwise, another master)
@@ -7,38 +7,26 @@
 #include "backend/backend.h"
 
 #include <assert.h>
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend/backend_priv.h"
-#include "backend/command.h"
 #include "backend/fsm.h"
 #include "backend/scripts.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "topo/link.h"
-#include "topo/reply.h"
 
-#define HELD_BYTES_MAX  ((size_t)64 * 1024 * 1024)
-#define HELD_COUNT_MAX  100000
-#define STALL_MS        1000
-#define UNSENT_MAX      ((size_t)1024 * 1024)
-#define ROLE_FIRST_MS   5
-#define ROLE_MOST_MS    250
-#define ROLE_PART       20 /* asked again after such a part of the time that has passed */
-#define ROLE_ROUTING_MS 1000
-#define STALL_PROBE_MS  2000
-/* COMMAND tells 0.1 MB of Redis 7; more breaks the probe. */
-#define COMMANDS_BYTES_MAX ((size_t)16 * 1024 * 1024)
-#define GIVE_UP_LEAST_MS   1000
-#define REAP_MS            5000
-#define IDLE_MS            30000
+#define HELD_BYTES_MAX   ((size_t)64 * 1024 * 1024)
+#define HELD_COUNT_MAX   100000
+#define STALL_MS         1000
+#define GIVE_UP_LEAST_MS 1000
+#define REAP_MS          5000
+#define IDLE_MS          30000
 /* Beyond the pause, whose end the old master may reach by itself. */
 #define LEAVE_MORE_MS 1000
 
-enum backend_state { B_NONE, B_PROBING, B_ROUTING, B_PAUSED, B_STATES };
 enum backend_event { B_MASTER, B_IS_MASTER, B_NOT_MASTER, B_SUSPECT, B_HOLD, B_RELEASE, B_EVENTS };
 
 static const char *const state_names[B_STATES] = {"none", "probing", "routing", "paused"};
@@ -47,7 +35,7 @@ static const char *const event_names[B_EVENTS] = {
 
 static void move_to_master(void *obj);
 static void ask_role(void *obj);
-static void ask_later(void *obj);
+static void ask_role_later(void *obj);
 static void on_entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row);
 
 static bool
@@ -67,17 +55,17 @@ static const struct fsm_row rows[] = {
     {.state = B_PROBING,
 	.event = B_IS_MASTER,
 	.guard = is_paused,
-	.action = ask_later,
+	.action = ask_role_later,
 	.next = B_PAUSED,
 	.comment = "still the planned switchover"},
     {.state = B_PROBING,
 	.event = B_IS_MASTER,
-	.action = ask_later,
+	.action = ask_role_later,
 	.next = B_ROUTING,
 	.comment = "ROLE says master and it serves"},
     {.state = B_PROBING,
 	.event = B_NOT_MASTER,
-	.action = ask_later,
+	.action = ask_role_later,
 	.next = FSM_SAME,
 	.comment = "not yet, or not any more"},
     {.state = B_PROBING,
@@ -92,12 +80,12 @@ static const struct fsm_row rows[] = {
 	.comment = "a wire broke or a server refused"},
     {.state = B_ROUTING,
 	.event = B_NOT_MASTER,
-	.action = ask_later,
+	.action = ask_role_later,
 	.next = B_PROBING,
 	.comment = "it was demoted"},
     {.state = B_ROUTING,
 	.event = B_IS_MASTER,
-	.action = ask_later,
+	.action = ask_role_later,
 	.next = FSM_SAME,
 	.comment = "as ever"},
     {.state = B_ROUTING, .event = B_HOLD, .next = B_PAUSED, .comment = "planned switchover"},
@@ -109,12 +97,12 @@ static const struct fsm_row rows[] = {
 	.comment = "lost in the middle of a switchover"},
     {.state = B_PAUSED,
 	.event = B_NOT_MASTER,
-	.action = ask_later,
+	.action = ask_role_later,
 	.next = B_PROBING,
 	.comment = "demoted, the next one is awaited"},
     {.state = B_PAUSED,
 	.event = B_IS_MASTER,
-	.action = ask_later,
+	.action = ask_role_later,
 	.next = FSM_SAME,
 	.comment = "still holding"},
     {.state = FSM_ANY, .event = B_SUSPECT, .next = FSM_SAME, .comment = "nobody to ask"},
@@ -156,9 +144,7 @@ each_lane(struct backend *b, void (*fn)(struct lane *lane))
 	struct list todo, *item;
 
 	list_init(&todo);
-	while ((item = list_shift(&b->lanes)) != NULL) {
-		list_push(&todo, item);
-	}
+	list_move(&todo, &b->lanes);
 	while ((item = list_shift(&todo)) != NULL) {
 		list_push(&b->lanes, item);
 		fn(CONTAINER_OF(item, struct lane, link));
@@ -236,141 +222,8 @@ set_why(struct backend *b, const char *why)
 	}
 }
 
-/* ---- the probe ---- */
-
-static void
-on_role_timer(struct ev_loop *ev, ev_timer *timer, int revents)
-{
-	ask_role(OBJ_CAST((struct backend *)timer->data, BACKEND_MAGIC));
-}
-
-static void
-ask_later(void *obj)
-{
-	struct backend *b = obj;
-
-	if (b->state == B_ROUTING || b->state == B_PAUSED) {
-		b->role_ms = ROLE_ROUTING_MS;
-	} else {
-		b->role_ms = (clock_mono_ms() - b->probing_since_ms) / ROLE_PART;
-		b->role_ms = MAX(b->role_ms, (uint64_t)ROLE_FIRST_MS);
-		b->role_ms = MIN(b->role_ms, (uint64_t)ROLE_MOST_MS);
-	}
-	ev_timer_stop(loop_ev(b->loop), &b->role_timer);
-	ev_timer_set(&b->role_timer, (double)b->role_ms / 1000., 0.);
-	ev_timer_start(loop_ev(b->loop), &b->role_timer);
-}
-
-static bool
-says_master(const redisReply *r)
-{
-	return r->type == REDIS_REPLY_ARRAY && r->elements > 0 &&
-	       r->element[0]->type == REDIS_REPLY_STRING &&
-	       strcmp(r->element[0]->str, "master") == 0;
-}
-
-/* ---- what the server knows of its commands ---- */
-
-static void
-learn(const redisReply *one)
-{
-	const redisReply *flags = reply_at(one, 2), *subs = reply_at(one, 9),
-			 *arity = reply_at(one, 1);
-	uint16_t mine = reply_count(subs) > 0 ? CMD_SUBS : 0;
-
-	if (arity == NULL || arity->type != REDIS_REPLY_INTEGER) {
-		return;
-	}
-	for (size_t i = 0; i < reply_count(flags); i++) {
-		mine |= command_flag_of(reply_text(reply_at(flags, i)));
-	}
-	(void)command_learn(reply_text(reply_at(one, 0)), arity->integer, mine);
-}
-
-static void
-on_commands(void *arg, const redisReply *reply, int error)
-{
-	for (size_t i = 0; i < reply_count(reply); i++) {
-		const redisReply *subs = reply_at(reply_at(reply, i), 9);
-
-		learn(reply_at(reply, i));
-		for (size_t k = 0; k < reply_count(subs); k++) {
-			learn(reply_at(subs, k));
-		}
-	}
-}
-
-static void
-on_command_count(void *arg, const redisReply *reply, int error)
-{
-	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
-	uint64_t count;
-
-	if (reply_u64(reply, &count) && count != b->commands &&
-	    link_send(b->probe, 0, on_commands, b, "COMMAND", NULL) == 0) {
-		b->commands = count;
-	}
-}
-
-/* Once for each server process, and not before it has routed for a while: after a failover there is more urgent work.
- * A successor has as many, as a rule, and need not be asked for them all. */
-static void
-learn_commands(struct backend *b)
-{
-	if (b->state == B_ROUTING && b->role_ms == ROLE_ROUTING_MS && b->learnt != b->process &&
-	    link_send(b->probe, 0, on_command_count, b, "COMMAND", "COUNT", NULL) == 0) {
-		b->learnt = b->process;
-	}
-}
-
-/* ---- what the server is to know of scripts ---- */
-
-static void
-on_script(void *arg, const redisReply *reply, int error)
-{
-	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
-
-	if (reply == NULL) {
-		b->scripts_at = 0; /* the link broke: once more */
-	}
-}
-
-/*
- * True when some were sent: then it is a master for us when they are there, so that no EVALSHA comes before its script. Replicas
- * that serve reads are also given those that came since, which their master has from its clients.
- */
-static bool
-load_scripts(struct backend *b)
-{
-	static const char script[] = "SCRIPT", load[] = "LOAD";
-	uint64_t after = b->scripts_at == b->process ? b->scripts_upto : 0, number;
-	bool sent = false;
-
-	if (b->scripts_at == b->process && !b->conf.any_role) {
-		return false;
-	}
-	for (size_t i = 0; i < scripts_count(b->scripts); i++) {
-		struct slice body = scripts_at(b->scripts, i, &number);
-		const char *words[] = {script, load, (const char *)body.ptr};
-		const size_t lengths[] = {sizeof(script) - 1, sizeof(load) - 1, body.len};
-
-		sent = (number > after &&
-			   link_sendv(b->probe, 0, on_script, b, 3, words, lengths) == 0) ||
-		       sent;
-	}
-	b->scripts_at = b->process;
-	b->scripts_upto = scripts_last(b->scripts);
-	return sent;
-}
-
-/* ---- ROLE ---- */
-
-/*
- * What takes several ways there and back, connections and their handshakes, is done by the time that it has its replicas, who need as
- * many to connect to it.
- */
-static void
-expect(struct backend *b)
+void
+backend_expect(struct backend *b)
 {
 	if (b->expected) {
 		return;
@@ -387,142 +240,15 @@ expect(struct backend *b)
 }
 
 static void
-on_role(void *arg, const redisReply *reply, int error)
-{
-	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
-	char why[160];
-
-	b->role_asked = false;
-	if (reply == NULL) {
-		ask_later(b); /* the link says why */
-		return;
-	}
-	if (b->role_stale) {
-		ask_role(b);
-		return;
-	}
-	if (b->not_serving) {
-		step(b, B_NOT_MASTER);
-		set_why(b, "the master is loading its data");
-	} else if (b->fenced && says_master(reply)) {
-		step(b, B_NOT_MASTER);
-		set_why(b, "the master reaches too few replicas to take writes");
-		expect(b);
-	} else if (says_master(reply) || (b->conf.any_role && reply->type == REDIS_REPLY_ARRAY)) {
-		if (load_scripts(b)) {
-			ask_role(b);
-			return;
-		}
-		learn_commands(b);
-		step(b, B_IS_MASTER);
-	} else {
-		if (reply->type == REDIS_REPLY_ERROR) {
-			(void)snprintf(
-			    why, sizeof(why), "the master refuses ROLE: %.100s", reply->str);
-		} else {
-			(void)snprintf(why, sizeof(why), "the server at %.100s:%u is no master",
-			    b->master.at.host, b->master.at.port);
-		}
-		step(b, B_NOT_MASTER);
-		set_why(b, why);
-	}
-}
-
-/* PING tells of LOADING, which ROLE does not. */
-static void
-on_ping(void *arg, const redisReply *reply, int error)
-{
-	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
-
-	b->not_serving = reply != NULL && reply->type == REDIS_REPLY_ERROR &&
-			 strncmp(reply->str, "LOADING", 7) == 0;
-}
-
-/* As the server counts them, late ones left out (replication.c, refreshGoodSlavesCount). */
-static void
-on_replication(void *arg, const redisReply *reply, int error)
-{
-	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
-	uint64_t good;
-
-	b->fenced = reply != NULL &&
-		    slice_to_u64(reply_info(reply, "min_slaves_good_slaves"), &good) &&
-		    good < b->conf.fence;
-}
-
-static void
 ask_role(void *obj)
 {
-	struct backend *b = obj;
-
-	if (b->probe == NULL || !link_is_up(b->probe)) {
-		return; /* on_up asks */
-	}
-	if (b->role_asked) {
-		b->role_stale = true; /* what is on its way was asked before */
-		return;
-	}
-	b->role_stale = false;
-	b->role_asked = link_send(b->probe, 0, on_ping, b, "PING", NULL) == 0 &&
-			(b->conf.fence == 0 || link_send(b->probe, 0, on_replication, b, "INFO",
-						   "replication", NULL) == 0) &&
-			link_send(b->probe, 0, on_role, b, "ROLE", NULL) == 0;
-}
-
-/*
- * A link that was broken may lead to the same process, or to one that was restarted behind the same address and has
- * lost what only its memory had. It is known before ROLE is, and so before anything is routed there.
- */
-static void
-on_info(void *arg, const redisReply *reply, int error)
-{
-	struct backend *b = OBJ_CAST((struct backend *)arg, BACKEND_MAGIC);
-	struct slice id = reply_info(reply, "run_id");
-
-	if (reply != NULL &&
-	    (id.len == 0 || id.len >= sizeof(b->run_id) || !slice_eq(id, b->run_id))) {
-		b->process++;
-		(void)snprintf(b->run_id, sizeof(b->run_id), "%.*s",
-		    id.len < sizeof(b->run_id) ? (int)id.len : 0, (const char *)id.ptr);
-	}
+	master_probe_ask(obj);
 }
 
 static void
-on_probe_up(struct link *l, void *owner)
+ask_role_later(void *obj)
 {
-	struct backend *b = OBJ_CAST((struct backend *)owner, BACKEND_MAGIC);
-
-	(void)link_send(l, 0, on_info, b, "INFO", "server", NULL);
-	b->role_asked = false;
-	ask_role(b);
-}
-
-static void
-on_probe_down(struct link *l, void *owner, int error, const char *why)
-{
-	struct backend *b = OBJ_CAST((struct backend *)owner, BACKEND_MAGIC);
-
-	b->role_asked = false;
-	step(b, B_SUSPECT);
-	set_why(b, why);
-}
-
-static void
-make_probe(struct backend *b)
-{
-	static const struct link_ops ops = {.on_up = on_probe_up, .on_down = on_probe_down};
-	struct link_spec spec = {.at = b->master.at,
-	    .user = b->user,
-	    .password = b->secret,
-	    .connect_ms = 1000,
-	    .stall_ms = STALL_PROBE_MS,
-	    .reply_max_bytes = COMMANDS_BYTES_MAX,
-	    .retry_min_ms = 2,
-	    .retry_max_ms = 250};
-
-	link_free(&b->probe);
-	b->role_asked = false;
-	b->probe = link_new(b->loop, &spec, &ops, b);
+	master_probe_ask_later(obj);
 }
 
 static void
@@ -537,7 +263,7 @@ move_to_master(void *obj)
 	ev_timer_stop(loop_ev(b->loop), &b->prepare_timer);
 	b->generation++;
 	ev_timer_stop(loop_ev(b->loop), &b->hold_timer);
-	make_probe(b);
+	master_probe_begin(b);
 	while ((item = list_shift(&b->spares)) != NULL) {
 		struct lane *lane = CONTAINER_OF(item, struct lane, link);
 
@@ -559,6 +285,17 @@ backend_suspect(struct backend *b, const char *why)
 {
 	step(b, B_SUSPECT);
 	set_why(b, why);
+}
+
+void
+backend_on_role(struct backend *b, const char *why_not)
+{
+	if (why_not == NULL) {
+		step(b, B_IS_MASTER);
+	} else {
+		step(b, B_NOT_MASTER);
+		set_why(b, why_not);
+	}
 }
 
 static void
@@ -747,8 +484,7 @@ backend_new(struct loop *loop, struct topo *topo, const struct backend_conf *con
 	b->prepare_timer.data = b;
 	ev_init(&b->give_up_timer, on_give_up_timer);
 	b->give_up_timer.data = b;
-	ev_init(&b->role_timer, on_role_timer);
-	b->role_timer.data = b;
+	master_probe_init(b);
 	ev_timer_init(&b->reap_timer, on_reap_timer, REAP_MS / 1000., REAP_MS / 1000.);
 	b->reap_timer.data = b;
 	ev_timer_start(loop_ev(loop), &b->reap_timer);
@@ -795,12 +531,11 @@ backend_free(struct backend **bp)
 	}
 	ev = loop_ev(b->loop);
 	topo_unwatch(&b->observer);
-	link_free(&b->probe);
+	master_probe_fini(b);
 	loop_hook_cancel(&b->look_streams);
 	ev_timer_stop(ev, &b->prepare_timer);
 	ev_timer_stop(ev, &b->hold_timer);
 	ev_timer_stop(ev, &b->give_up_timer);
-	ev_timer_stop(ev, &b->role_timer);
 	ev_timer_stop(ev, &b->reap_timer);
 	each_lane(b, free_lane);
 	while (!list_is_empty(&b->spares)) {
@@ -816,13 +551,13 @@ backend_free(struct backend **bp)
 void
 backend_set_secret(struct backend *b, const char *user, const char *password)
 {
-	link_free(&b->probe);
+	link_free(&b->probe); /* it borrows them */
 	free(b->user);
 	free(b->secret);
 	b->user = xstrdup(user);
 	b->secret = xstrdup(password);
 	if (b->state != B_NONE) {
-		make_probe(b);
+		master_probe_begin(b);
 		step(b, B_SUSPECT);
 	}
 }

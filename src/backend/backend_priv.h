@@ -68,6 +68,8 @@ struct backend {
 	uint64_t now_us;         /* backend_tick's */
 };
 
+enum backend_state { B_NONE, B_PROBING, B_ROUTING, B_PAUSED, B_STATES };
+
 struct lane {
 	uint32_t magic;
 	struct list link;
@@ -124,24 +126,27 @@ bool backend_is_routing(const struct backend *b);
 bool backend_is_expected(const struct backend *b);
 /* A wire broke or a server said that it is no master: look again. */
 void backend_suspect(struct backend *b, const char *why);
+/* What the server at the master's address says of itself: it is the master and serves (NULL), or why not. */
+void backend_on_role(struct backend *b, const char *why_not);
+/*
+ * It is the master, and lacks replicas only: what takes several ways there and back, connections and their handshakes, is begun, for its replicas need
+ * as many to connect to it.
+ */
+void backend_expect(struct backend *b);
 /* A request in pieces has its answer, or none to come. */
 void backend_stream_ended(struct backend *b);
 
-/* --- lane.c --- */
-struct queue *lane_target(struct lane *lane);
-/* There is a route: what is held may go. */
-void lane_go(struct lane *lane);
-/* The wire takes requests now. */
-void lane_on_wire_up(struct lane *lane, struct wire *w);
-/* It takes none any more, or it ended. */
-void lane_on_wire_closed(struct lane *lane, struct wire *w);
-/* The server refused the setup with this error. */
-void lane_on_wire_refused(struct lane *lane, struct slice error);
-/* The wire is gone: answers or takes back what it had in flight. `sent` bytes were taken by the
- * socket. */
-void lane_take_back(struct lane *lane, struct wire *w, uint64_t sent);
-/* Room may be there for those who wait. */
-void lane_wake(struct lane *lane);
+/* --- master_probe.c --- */
+void master_probe_init(struct backend *b);
+void master_probe_fini(struct backend *b);
+/* The master has this address, or our own user is another: the link is made anew. */
+void master_probe_begin(struct backend *b);
+/* Asks now; backend_on_role follows, unless the link is down, which is asked as soon as it is up. */
+void master_probe_ask(struct backend *b);
+/* After a time that depends on the state. */
+void master_probe_ask_later(struct backend *b);
+
+/* --- requester.c --- */
 /* The flight's requester has its answer (or none comes). */
 void requester_settle(struct requester *r, uint64_t len);
 /* Answers a flight here, in place of its server. */
@@ -150,17 +155,58 @@ void requester_answer(
 /* Counts a flight that has its answer. */
 void flight_answered(struct backend *b, const struct flight *f, bool error);
 const char *flight_local_error(const struct flight *f);
+
+/* --- lane.c --- */
+/* There is a route: what is held may go. */
+void lane_go(struct lane *lane);
+/* The wire takes requests now. */
+void lane_on_wire_up(struct lane *lane, struct wire *w);
+/* It takes none any more, or it ended. */
+void lane_on_wire_closed(struct lane *lane, struct wire *w);
+/* The wire is gone: answers or takes back what it had in flight. `sent` bytes were taken by the
+ * socket. */
+void lane_take_back(struct lane *lane, struct wire *w, uint64_t sent);
+/* Room may be there for those who wait. */
+void lane_wake(struct lane *lane);
 /* Cuts the wires to an older master. */
 void lane_cut(struct lane *lane);
 /* The same in a planned switchover: what is in flight there has its time to be answered. */
 void lane_leave(struct lane *lane);
 void lane_free(struct lane **lane);
 
+/* --- pending.c --- */
+void pending_init(struct lane *lane);
+/* Forgets all: nobody is answered. */
+void pending_clear(struct lane *lane);
+/* Holds one more. 0, -ENOMEM, or -ENOBUFS: too much is held in all. */
+int pending_push(struct lane *lane, const struct flight *f, struct slice raw) ATTR_WARN_UNUSED;
+/* The lane's wire is up: what is held goes. */
+void pending_release(struct lane *lane);
+/* The server refused the setup with this error. */
+void pending_refuse(struct lane *lane, struct slice error);
+/* The wire is gone: what it had in flight is answered or comes before what is held. `sent` as in lane_take_back. */
+void pending_take_back(struct lane *lane, struct wire *w, uint64_t sent);
+
 /* --- wire.c --- */
 enum wire_state { WIRE_CONNECTING, WIRE_SETUP, WIRE_UP, WIRE_DRAINING, WIRE_ENDED, WIRE_STATES };
+enum wire_event {
+	WIRE_OPENED,
+	WIRE_SET_UP,
+	WIRE_REFUSED,
+	WIRE_TURNED,
+	WIRE_STALLED,
+	WIRE_LEFT,
+	WIRE_EMPTY,
+	WIRE_LOST,
+	WIRE_EVENTS
+};
 
 /* NULL when it could not even begin. */
 struct wire *wire_new(struct lane *lane);
+/* May end it: `conn` is NULL then. */
+void wire_step(struct wire *w, enum wire_event event);
+/* All that was asked on it is answered. */
+bool wire_is_idle(const struct wire *w);
 /* Ends it at once, taking back what is in flight. */
 void wire_cut(struct wire *w);
 /* Its server hands over and lives: ends once what is in flight is answered, or after leave_ms. */
@@ -170,11 +216,14 @@ void wire_suspect(struct wire *w, const char *why);
 /* Ends it without a word: its lane goes. */
 void wire_drop(struct wire *w);
 void wire_ask_flush(struct wire *w);
-void wire_flush(struct wire *w);
 void wire_set_slow(struct wire *w, struct requester *r, bool slow);
 /* A streamed request begins, or has ended. */
 void wire_set_streaming(struct wire *w, bool streaming);
 /* A part of a streamed request. 0 or -ENOMEM. */
 int wire_stream(struct wire *w, struct slice raw) ATTR_WARN_UNUSED;
+
+/* --- replies.c --- */
+/* Brings what came over the wire to those who asked; returns how much of it is done with. May end the wire. */
+size_t replies_read(struct wire *w, struct slice in);
 
 #endif

@@ -101,9 +101,7 @@ decide(struct vouch *v, uint64_t upto, enum confirm_outcome outcome)
 	v->asked_us = v->asked_writes = 0;
 	list_init(&todo);
 	v->done = MAX(v->done, upto);
-	while ((item = list_shift(&c->watchers)) != NULL) {
-		list_push(&todo, item);
-	}
+	list_move(&todo, &c->watchers);
 	while ((item = list_shift(&todo)) != NULL) {
 		struct confirm_watcher *w = CONTAINER_OF(item, struct confirm_watcher, link);
 

@@ -1,12 +1,10 @@
 /*
- * Lanes and those who send over them. A lane's requests are on its wire, or pending while there is
- * none; lane_take_back decides what becomes of requests whose wire ended.
+ * Lanes: who has one, and the wire that it sends on. While there is none, its requests are pending (pending.c).
  */
 #include "backend/lane.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,106 +12,13 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define REQUESTS_MAX     1024
-#define REQUEST_BYTES    ((size_t)256 * 1024) /* kept for one requester */
-#define WIRE_BYTES_MAX   ((size_t)16 * 1024 * 1024)
-#define SWEEP_LEAST_MS   20
-#define CONNECT_GRACE_MS 1000 /* with a route, even when hold_ms is less */
-#define RETRY_FIRST_MS   2
-#define RETRY_MOST_MS    250
+#define REQUESTS_MAX   1024
+#define REQUEST_BYTES  ((size_t)256 * 1024) /* kept for one requester */
+#define WIRE_BYTES_MAX ((size_t)16 * 1024 * 1024)
+#define RETRY_FIRST_MS 2
+#define RETRY_MOST_MS  250
 
-static const char uncertain_error[] =
-    "-UNCERTAIN master lost before it answered; the write may or may not have happened\r\n";
-static const char cut_error[] =
-    "-MASTERDOWN master lost while the request was on its way; it was not executed\r\n";
-
-const char *
-flight_local_error(const struct flight *f)
-{
-	return (f->flags & FLIGHT_UNCERTAIN) != 0 ? uncertain_error : cut_error;
-}
-
-/* ---- requesters ---- */
-
-void
-requester_init(struct requester *r, const struct requester_ops *ops, void *owner)
-{
-	*r = (struct requester){.ops = ops, .owner = owner};
-	list_init(&r->waiting);
-}
-
-void
-requester_fini(struct requester *r)
-{
-	list_del(&r->waiting);
-	if (r->queue != NULL) {
-		struct wire *w = r->queue->wire;
-
-		requester_set_slow(r, false);
-		if (w != NULL) {
-			(void)queue_forget(&w->retry, r);
-		}
-		(void)queue_forget(r->queue, r);
-		r->queue = NULL;
-	}
-	r->unanswered = 0;
-	if (r->own != NULL) {
-		r->own->requester = NULL;
-		r->own = NULL;
-	}
-}
-
-void
-requester_set_slow(struct requester *r, bool slow)
-{
-	struct wire *w = r->queue != NULL ? r->queue->wire : NULL;
-
-	r->slow = slow;
-	if (r->own != NULL) {
-		w = r->own->wire;
-	} else if (w != NULL && !slow &&
-		   (w->queue.count == 0 || queue_at(&w->queue, 0)->who != r)) {
-		return; /* if it is stalled, then for another */
-	}
-	if (w != NULL) {
-		wire_set_slow(w, r, slow);
-	}
-}
-
-void
-requester_settle(struct requester *r, uint64_t len)
-{
-	assert(r->unanswered > 0);
-	r->kept_bytes -= (uint32_t)MIN(len, (uint64_t)r->kept_bytes);
-	if (--r->unanswered == 0) {
-		r->queue = NULL;
-	}
-}
-
-void
-flight_answered(struct backend *b, const struct flight *f, bool error)
-{
-	if ((f->flags & (LANE_SILENT | LANE_UNCOUNTED)) == 0) {
-		/* a difference of the lower halves: right for an hour */
-		metrics_add(b->metrics, f->flags >> LANE_COMMAND_SHIFT, error,
-		    (uint32_t)b->now_us - f->arrived_us);
-	}
-}
-
-void
-requester_answer(struct backend *b, struct requester *r, const struct flight *f, const char *error)
-{
-	struct lane_reply reply = {
-	    .raw = slice_str(error), .first = true, .last = true, .type = '-', .local = true};
-
-	if (error[0] == '\0') {
-		reply.first = false;
-	}
-	(void)backend_tick(b);
-	flight_answered(b, f, true);
-	requester_settle(r, f->len);
-	r->ops->on_reply(r->owner, &reply);
-}
+/* ---- those who wait for room ---- */
 
 void
 lane_wake(struct lane *lane)
@@ -122,9 +27,7 @@ lane_wake(struct lane *lane)
 
 	/* those who are full again wait for the next time */
 	list_init(&woken);
-	while ((item = list_shift(&lane->waiting)) != NULL) {
-		list_push(&woken, item);
-	}
+	list_move(&woken, &lane->waiting);
 	while ((item = list_shift(&woken)) != NULL) {
 		struct requester *r = CONTAINER_OF(item, struct requester, waiting);
 
@@ -152,7 +55,6 @@ key_eq(const struct lane *l, const struct lane_key *key)
 		   memcmp(l->password, key->password.ptr, l->password_len) == 0);
 }
 
-static void on_expire(struct ev_loop *ev, ev_timer *timer, int revents);
 static void on_retry(struct ev_loop *ev, ev_timer *timer, int revents);
 
 static struct lane *
@@ -170,9 +72,7 @@ lane_new(struct backend *b, const struct lane_key *key)
 	    .protocol = key->protocol};
 	list_init(&lane->wires);
 	list_init(&lane->waiting);
-	queue_init(&lane->pending);
-	ev_init(&lane->expire, on_expire);
-	lane->expire.data = lane;
+	pending_init(lane);
 	ev_init(&lane->retry, on_retry);
 	lane->retry.data = lane;
 	list_push(&b->lanes, &lane->link);
@@ -195,17 +95,6 @@ free_now(void *obj)
 	free(lane);
 }
 
-static void
-pop_pending(struct lane *lane)
-{
-	struct backend *b = lane->backend;
-	const struct flight *f = queue_at(&lane->pending, 0);
-
-	b->stats.held_count--;
-	b->stats.held_bytes -= (size_t)f->len;
-	queue_pop(&lane->pending);
-}
-
 void
 lane_free(struct lane **lp)
 {
@@ -223,9 +112,7 @@ lane_free(struct lane **lp)
 	while (!list_is_empty(&lane->wires)) {
 		wire_drop(CONTAINER_OF(lane->wires.next, struct wire, link));
 	}
-	while (lane->pending.count > 0) {
-		pop_pending(lane);
-	}
+	pending_clear(lane);
 	while (list_shift(&lane->waiting) != NULL) {
 	}
 	if (lane->requester != NULL) {
@@ -370,8 +257,8 @@ lane_set_raw(struct lane *lane, bool raw)
 /* ---- sending ---- */
 
 /* Where a request goes that is sent now. */
-struct queue *
-lane_target(struct lane *lane)
+static struct queue *
+target(struct lane *lane)
 {
 	struct wire *w = lane->wire;
 
@@ -428,50 +315,11 @@ on_retry(struct ev_loop *ev, ev_timer *timer, int revents)
 	lane_go(lane);
 }
 
-static uint64_t
-hold_limit(const struct lane *lane)
-{
-	const struct backend *b = lane->backend;
-
-	return backend_is_routing(b) ? MAX(b->conf.hold_ms, (uint64_t)CONNECT_GRACE_MS)
-				     : b->conf.hold_ms;
-}
-
-static void
-arm_expire(struct lane *lane, uint64_t in_ms)
-{
-	struct ev_loop *ev = loop_ev(lane->backend->loop);
-
-	if (!ev_is_active(&lane->expire)) {
-		ev_timer_set(
-		    &lane->expire, (double)MAX(in_ms, (uint64_t)SWEEP_LEAST_MS) / 1000., 0.);
-		ev_timer_start(ev, &lane->expire);
-	}
-}
-
-static int
-push_pending(struct lane *lane, struct flight *f, struct slice raw)
-{
-	struct backend *b = lane->backend;
-	int err;
-
-	if (f->since == 0) {
-		f->since = clock_mono_ms();
-	}
-	err = queue_push(&lane->pending, f, raw);
-	if (err == 0) {
-		b->stats.held_count++;
-		b->stats.held_bytes += (size_t)f->len;
-		arm_expire(lane, hold_limit(lane));
-	}
-	return err;
-}
-
 int
 lane_send(struct requester *r, struct lane *lane, struct slice raw, unsigned flags)
 {
 	struct backend *b = lane->backend;
-	struct queue *q = lane_target(lane);
+	struct queue *q = target(lane);
 	struct flight f = {
 	    .who = r, .len = raw.len, .flags = flags, .arrived_us = (uint32_t)b->now_us};
 	int err;
@@ -486,12 +334,11 @@ lane_send(struct requester *r, struct lane *lane, struct slice raw, unsigned fla
 			wire_ask_flush(q->wire);
 			b->stats.sent++;
 		}
-	} else if (b->stats.held_count >= b->conf.held_count_max ||
-		   b->stats.held_bytes + raw.len > b->conf.held_bytes_max) {
-		return -ENOBUFS;
 	} else {
-		err = push_pending(lane, &f, raw);
-		connect_lane(lane);
+		err = pending_push(lane, &f, raw);
+		if (err == 0) {
+			connect_lane(lane);
+		}
 	}
 	if (err == 0) {
 		r->queue = q;
@@ -547,7 +394,7 @@ lane_want(struct requester *r, struct lane *lane)
 bool
 lane_is_full(struct requester *r, struct lane *lane)
 {
-	struct queue *q = lane_target(lane);
+	struct queue *q = target(lane);
 	bool full = r->unanswered >= REQUESTS_MAX || r->kept_bytes >= REQUEST_BYTES ||
 		    (r->unanswered > 0 && r->queue != q) ||
 		    (q->wire != NULL &&
@@ -559,104 +406,12 @@ lane_is_full(struct requester *r, struct lane *lane)
 	return full;
 }
 
-/* ---- what is held ---- */
-
-/* Once for each, however often it is held. */
-static void
-count_held(struct backend *b, struct flight *f)
-{
-	if (f->since != 0 && (f->flags & (FLIGHT_COUNTED | LANE_SILENT | LANE_UNCOUNTED)) == 0) {
-		f->flags |= FLIGHT_COUNTED;
-		metrics_add_held(b->metrics, f->flags >> LANE_COMMAND_SHIFT,
-		    (clock_mono_ms() - f->since) * 1000);
-	}
-}
-
-/* Answers and drops what need not wait any longer: `now` 0 looks at local answers only. */
-static void
-sweep(struct lane *lane, uint64_t now)
-{
-	struct backend *b = lane->backend;
-	uint64_t limit = hold_limit(lane), next = UINT64_MAX;
-	uint32_t pass = ++b->pass;
-	char expired[64];
-
-	(void)snprintf(expired, sizeof(expired), "-MASTERDOWN no master within %llu ms\r\n",
-	    (unsigned long long)b->conf.hold_ms);
-	for (size_t i = 0; i < lane->pending.count; i++) {
-		struct flight *f = queue_at(&lane->pending, i);
-		struct requester *r = f->who;
-
-		if (r == NULL) {
-			continue;
-		}
-		if ((f->flags & FLIGHT_LOCAL) != 0 ? r->pass == pass : f->since + limit > now) {
-			/* it waits, and so does what the same requester asked after it */
-			r->pass = pass;
-			if ((f->flags & FLIGHT_LOCAL) == 0) {
-				next = MIN(next, f->since + limit);
-			}
-			continue;
-		}
-		f->who = NULL;
-		b->stats.uncertain += (f->flags & FLIGHT_UNCERTAIN) != 0;
-		b->stats.expired += (f->flags & FLIGHT_LOCAL) == 0;
-		count_held(b, f);
-		requester_answer(
-		    b, r, f, (f->flags & FLIGHT_LOCAL) != 0 ? flight_local_error(f) : expired);
-	}
-	while (lane->pending.count > 0 && queue_at(&lane->pending, 0)->who == NULL) {
-		pop_pending(lane);
-	}
-	if (lane->pending.count == 0) {
-		queue_release(&lane->pending);
-	} else if (next != UINT64_MAX && now != 0) {
-		arm_expire(lane, next - now);
-	}
-}
-
-static void
-on_expire(struct ev_loop *ev, ev_timer *timer, int revents)
-{
-	struct lane *lane = OBJ_CAST((struct lane *)timer->data, LANE_MAGIC);
-
-	sweep(lane, clock_mono_ms());
-	lane_wake(lane);
-}
-
-/* Moves what is held onto the wire. */
-static void
-release_pending(struct lane *lane)
-{
-	struct wire *w = lane->wire;
-
-	while (lane->pending.count > 0) {
-		struct flight f = *queue_at(&lane->pending, 0);
-
-		if (f.who != NULL) {
-			count_held(lane->backend, &f);
-			if (queue_push(&w->queue, &f, queue_front_bytes(&lane->pending)) < 0) {
-				break;
-			}
-			f.who->queue = &w->queue;
-			lane->backend->stats.sent++;
-		}
-		pop_pending(lane);
-	}
-	if (lane->pending.count == 0) {
-		queue_release(&lane->pending);
-		ev_timer_stop(loop_ev(lane->backend->loop), &lane->expire);
-	}
-	wire_ask_flush(w);
-	lane_wake(lane);
-}
-
 void
 lane_go(struct lane *lane)
 {
 	if (lane->wire != NULL && lane->wire->state == WIRE_UP) {
 		if (backend_is_routing(lane->backend)) {
-			release_pending(lane);
+			pending_release(lane);
 		}
 	} else if (lane->pending.count > 0 || !list_is_empty(&lane->waiting) ||
 		   (lane->refs > 0 && !lane->is_own)) {
@@ -680,142 +435,51 @@ lane_on_wire_closed(struct lane *lane, struct wire *w)
 	}
 }
 
-void
-lane_on_wire_refused(struct lane *lane, struct slice error)
-{
-	/* each of those who wait now gets the server's word; what they ask next tries again */
-	for (size_t n = lane->pending.count; n > 0 && lane->pending.count > 0; n--) {
-		struct flight f = *queue_at(&lane->pending, 0);
-
-		pop_pending(lane);
-		if (f.who != NULL) {
-			struct lane_reply reply = {
-			    .raw = error, .first = true, .last = true, .type = '-'};
-
-			(void)backend_tick(lane->backend);
-			flight_answered(lane->backend, &f, true);
-			requester_settle(f.who, f.len);
-			f.who->ops->on_reply(f.who->owner, &reply);
-		}
-	}
-	lane_wake(lane);
-}
-
 /* ---- a wire ended ---- */
 
-/* What becomes of a request whose wire ended before its reply: flags to be added. */
-static uint32_t
-fate(const struct flight *f, bool was_sent)
+/* How many of the last requests on the wire its socket did not take whole. */
+static unsigned
+count_unsent(struct wire *w, uint64_t sent)
 {
-	bool whole = (f->flags & FLIGHT_OPEN) == 0;
+	uint64_t end = 0;
+	unsigned n = 0;
 
-	if ((f->flags & FLIGHT_LOCAL) != 0) {
-		return 0;
+	for (size_t i = 0; i < w->queue.count; i++) {
+		const struct flight *f = queue_at(&w->queue, i);
+
+		end += (f->flags & FLIGHT_LOCAL) == 0 ? f->len : 0;
+		n += f->who != NULL && (end > sent || (f->flags & FLIGHT_OPEN) != 0);
 	}
-	if (!was_sent || !whole) {
-		return (f->flags & FLIGHT_STREAM) != 0 ? FLIGHT_CUT : 0;
-	}
-	if ((f->flags & LANE_READ) == 0) {
-		return FLIGHT_UNCERTAIN;
-	}
-	return (f->flags & FLIGHT_STREAM) != 0 ? FLIGHT_CUT : 0;
-}
-
-static void
-take_back_queue(
-    struct lane *lane, struct queue *from, struct queue *into, bool in_flight, uint64_t sent)
-{
-	struct backend *b = lane->backend;
-	uint64_t now = clock_mono_ms(), end = 0;
-
-	for (; from->count > 0; queue_pop(from)) {
-		struct flight f = *queue_at(from, 0);
-		struct slice raw = queue_front_bytes(from);
-		uint32_t flags;
-		bool was_sent;
-
-		end += (f.flags & FLIGHT_LOCAL) == 0 ? f.len : 0;
-		was_sent = in_flight && end <= sent;
-		flags = in_flight ? fate(&f, was_sent) : 0;
-		if (f.who == NULL) {
-			continue;
-		}
-		b->stats.sent_again += was_sent && flags == 0;
-		f.flags |= flags;
-		if (!flight_is_kept(&f)) {
-			raw = (struct slice){NULL, 0};
-		}
-		if (f.since == 0) {
-			f.since = now;
-		}
-		if (queue_push(into, &f, raw) < 0) {
-			requester_answer(b, f.who, &f, uncertain_error);
-			continue;
-		}
-		f.who->queue = &lane->pending;
-		b->stats.held_count++;
-		b->stats.held_bytes += (size_t)f.len;
-	}
-}
-
-/* A reply that was handed on in part cannot be mended: its client must be closed. */
-static void
-cut_begun(struct backend *b, struct queue *q)
-{
-	struct flight *f = q->count > 0 ? queue_at(q, 0) : NULL;
-
-	if (f != NULL && f->who != NULL && (f->flags & FLIGHT_BEGUN) != 0) {
-		struct requester *r = f->who;
-
-		f->who = NULL;
-		requester_answer(b, r, f, "");
-	}
+	return n;
 }
 
 void
 lane_take_back(struct lane *lane, struct wire *w, uint64_t sent)
 {
 	struct requester *r = lane->requester;
-	struct queue first;
 
 	lane_on_wire_closed(lane, w);
 	if (!w->was_up) {
 		back_off(lane);
 	} else if (lane->pinned && r != NULL) {
 		unsigned unanswered = r->unanswered;
+		unsigned unsent = count_unsent(w, sent) + (unsigned)lane->pending.count;
 
 		queue_fini(&w->queue);
-		while (lane->pending.count > 0) {
-			pop_pending(lane);
-		}
+		pending_clear(lane);
 		r->unanswered = 0;
 		r->kept_bytes = 0;
 		r->queue = NULL;
 		if (r->ops->on_lost != NULL) {
-			r->ops->on_lost(r->owner, lane, unanswered);
+			r->ops->on_lost(r->owner, lane, unanswered, unsent);
 		}
 		return;
 	}
 	if (w->was_up && lane->is_own && r != NULL && r->ops->on_lost != NULL) {
-		r->ops->on_lost(r->owner, lane, 0);
+		r->ops->on_lost(r->owner, lane, 0, 0);
 	}
-	cut_begun(lane->backend, &w->queue);
-	queue_init(&first);
-	take_back_queue(lane, &w->retry, &first, false, 0);
-	take_back_queue(lane, &w->queue, &first, true, sent);
-	for (; lane->pending.count > 0; queue_pop(&lane->pending)) {
-		struct flight f = *queue_at(&lane->pending, 0);
-
-		if (queue_push(&first, &f, queue_front_bytes(&lane->pending)) < 0 &&
-		    f.who != NULL) {
-			requester_answer(lane->backend, f.who, &f, cut_error);
-		}
-	}
-	queue_fini(&lane->pending);
-	lane->pending = first;
-	sweep(lane, 0);
+	pending_take_back(lane, w, sent);
 	if (lane->pending.count > 0) {
-		arm_expire(lane, 0);
 		lane_go(lane);
 	}
 	lane_wake(lane);
@@ -828,9 +492,7 @@ each_old_wire(struct lane *lane, void (*fn)(struct wire *w))
 
 	/* callbacks may end wires and the lane, and make new ones */
 	list_init(&todo);
-	while ((item = list_shift(&lane->wires)) != NULL) {
-		list_push(&todo, item);
-	}
+	list_move(&todo, &lane->wires);
 	while ((item = list_shift(&todo)) != NULL) {
 		struct wire *w = CONTAINER_OF(item, struct wire, link);
 

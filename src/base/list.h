@@ -68,6 +68,20 @@ list_shift(struct list *l)
 	return item;
 }
 
+/*
+ * Takes all of `from` to the end of `to`. So callbacks for each may change `from`: shift one off `to`, push it back on
+ * `from` if it stays there, call.
+ */
+static inline void
+list_move(struct list *to, struct list *from)
+{
+	struct list *item;
+
+	while ((item = list_shift(from)) != NULL) {
+		list_push(to, item);
+	}
+}
+
 /* `it` is a struct list *; in the safe form `it` may be taken off inside the loop. */
 #define list_for_each(it, l) for (struct list *it = (l)->next; it != (l); it = it->next)
 #define list_for_each_safe(it, tmp, l)                                                             \

@@ -47,6 +47,17 @@ slice_caseeq(struct slice s, const char *text)
 	return s.len == len && (len == 0 || strncasecmp((const char *)s.ptr, text, len) == 0);
 }
 
+/* What a hexadecimal digit is worth; -1: it is none. */
+static inline int
+slice_hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9') {
+		return c - '0';
+	}
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* The whole slice as a decimal number without sign, blanks or leading '+'; false when it is not one
  * or overflows. */
 bool slice_to_u64(struct slice s, uint64_t *ret_value);

@@ -11,13 +11,11 @@
 
 #include "base/mem.h"
 #include "cli/cert_files.h"
-#include "cli/cli.h"
+#include "cli/cli_priv.h"
 #include "conf/conf.h"
 
 #define HOSTS_MAX     CONF_NAMED_MAX
 #define ADDRESSES_MAX 8
-
-extern char **environ;
 
 struct wanted {
 	char *name; /* owned */
@@ -26,29 +24,18 @@ struct wanted {
 	size_t address_count;
 };
 
-struct list {
+struct wanted_hosts {
 	struct wanted items[HOSTS_MAX];
 	size_t count;
 };
 
 static void
-list_fini(struct list *list)
+wanted_fini(struct wanted_hosts *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		free(list->items[i].name);
 		free(list->items[i].text);
 	}
-}
-
-static const struct conf_peer *
-find_peer(const struct conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf->peer_count; i++) {
-		if (strcmp(conf->peers[i].name, name) == 0 && conf->peers[i].address != NULL) {
-			return &conf->peers[i];
-		}
-	}
-	return NULL;
 }
 
 /* "c=10.0.0.3,c.example.org". False after the error was said. */
@@ -71,7 +58,7 @@ add_with_addresses(struct wanted *w, const char *list)
 
 /* `word` is NAME, of the configuration, or NAME=ADDRESS,… False after the error was said. */
 static bool
-add_wanted(struct list *list, const struct conf *conf, const char *word)
+add_wanted(struct wanted_hosts *list, const struct conf *conf, const char *word)
 {
 	size_t len = strcspn(word, "=");
 	struct errmsg err = ERRMSG_NONE;
@@ -97,8 +84,8 @@ add_wanted(struct list *list, const struct conf *conf, const char *word)
 	if (word[len] == '=') {
 		return add_with_addresses(w, word + len + 1);
 	}
-	peer = find_peer(conf, w->name);
-	if (peer == NULL) {
+	peer = conf_peer_find(conf, w->name);
+	if (peer == NULL || peer->address == NULL) {
 		cli_error(
 		    "there is no section [peer-%s] with an address: give it as %s=ADDRESS, or "
 		    "name the configuration with -c",
@@ -110,7 +97,7 @@ add_wanted(struct list *list, const struct conf *conf, const char *word)
 
 /* All hosts of the configuration, where none is named. */
 static bool
-fill(struct list *list, const struct conf *conf, const struct cli_opts *o)
+fill(struct wanted_hosts *list, const struct conf *conf, const struct cli_opts *o)
 {
 	bool good = true;
 
@@ -130,7 +117,7 @@ fill(struct list *list, const struct conf *conf, const struct cli_opts *o)
 
 /* False after the error was said: there is something that would be replaced. */
 static bool
-nothing_is_there(const struct list *list, const char *folder)
+nothing_is_there(const struct wanted_hosts *list, const char *folder)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (cert_files_are_there(folder, list->items[i].name)) {
@@ -191,7 +178,7 @@ make_one(const struct wanted *w, const char *folder, const struct tls_pair *auth
 }
 
 static int
-make_all(const struct list *list, const char *folder, const struct conf *conf, bool renew)
+make_all(const struct wanted_hosts *list, const char *folder, const struct conf *conf, bool renew)
 {
 	struct tls_pair authority = {0};
 	struct errmsg err = ERRMSG_NONE;
@@ -230,15 +217,11 @@ cli_cert(int argc, char **argv)
 	struct cli_opts opts;
 	struct conf_faults faults;
 	struct conf *conf = NULL;
-	struct list list = {.count = 0};
+	struct wanted_hosts list = {.count = 0};
 	int code = cli_opts_parse(argc, argv, "cdsN", 1, -1, &opts);
 
 	if (code < 0) {
-		struct conf_sources sources = {.env = environ,
-		    .file = opts.config,
-		    .sets = opts.set.items,
-		    .set_count = opts.set.count,
-		    .data_dir = opts.dir};
+		struct conf_sources sources = cli_conf_sources(&opts);
 
 		/* What else is wrong with it (its certificates are not there yet, say) is for `check`. */
 		conf_faults_init(&faults);
@@ -248,7 +231,7 @@ cli_cert(int argc, char **argv)
 		if (code == CLI_USAGE && faults.count > 0) {
 			cli_error("of the configuration: %s", faults.items[0]);
 		}
-		list_fini(&list);
+		wanted_fini(&list);
 		conf_free(&conf);
 		conf_faults_fini(&faults);
 	}

@@ -17,12 +17,18 @@ static const struct row {
 #undef CLI_OPTION
 };
 
+/* Capital letters are for us alone. */
+static bool
+has_letter(const struct row *o)
+{
+	return o->letter >= 'a' && o->letter <= 'z';
+}
+
 /* Does the usage name the option, as `-d` or as `--json`? */
 static bool
 takes(const struct cli_command *c, const struct row *o)
 {
 	char word[40], letter[4];
-	bool is_short = o->letter >= 'a' && o->letter <= 'z';
 
 	(void)snprintf(word, sizeof(word), "--%s", o->name);
 	(void)snprintf(letter, sizeof(letter), "-%c", o->letter);
@@ -30,7 +36,7 @@ takes(const struct cli_command *c, const struct row *o)
 		size_t len = strcspn(at, " ]|.");
 
 		if ((len == strlen(word) && strncmp(at, word, len) == 0) ||
-		    (is_short && len == 2 && strncmp(at, letter, 2) == 0)) {
+		    (has_letter(o) && len == 2 && strncmp(at, letter, 2) == 0)) {
 			return true;
 		}
 	}
@@ -163,10 +169,15 @@ zsh_action(const struct row *o)
 						 : " ";
 }
 
+/* As --dir or as -d, `other` being the one of these that is not to be offered behind it; NULL: it may be given again. */
 static void
-print_zsh_option(const struct row *o)
+print_zsh_form(const struct row *o, const char *form, const char *other)
 {
-	(void)printf(" \\\n\t\t\t'--%s%s[", o->name, o->argument != NULL ? "=" : "");
+	if (other == NULL) {
+		(void)printf(" \\\n\t\t\t'*%s[", form);
+	} else {
+		(void)printf(" \\\n\t\t\t'%s%s[", other, form);
+	}
 	print_zsh_text(o->help);
 	if (o->argument != NULL) {
 		(void)printf(
@@ -174,6 +185,22 @@ print_zsh_option(const struct row *o)
 	} else {
 		(void)printf("]'");
 	}
+}
+
+static void
+print_zsh_option(const struct row *o)
+{
+	bool again = strstr(o->help, "repeatable") != NULL;
+	char form[40], other[44] = "";
+
+	if (has_letter(o)) {
+		(void)snprintf(form, sizeof(form), "-%c", o->letter);
+		(void)snprintf(other, sizeof(other), "(--%s)", o->name);
+		print_zsh_form(o, form, again ? NULL : other);
+		(void)snprintf(other, sizeof(other), "(-%c)", o->letter);
+	}
+	(void)snprintf(form, sizeof(form), "--%s%s", o->name, o->argument != NULL ? "=" : "");
+	print_zsh_form(o, form, again ? NULL : other);
 }
 
 static void

@@ -293,29 +293,16 @@ int
 cli_invite(int argc, char **argv)
 {
 	struct cli_opts opts;
-	struct conf_faults faults;
 	struct conf *conf = NULL;
 	int code = cli_opts_parse(argc, argv, "cdsAPE", 1, 1, &opts);
 
 	if (code < 0) {
-		struct conf_sources sources = {.env = environ,
-		    .file = opts.config,
-		    .sets = opts.set.items,
-		    .set_count = opts.set.count,
-		    .data_dir = opts.dir};
-
-		conf_faults_init(&faults);
-		if (conf_load(&sources, &conf, &faults) == 0) {
-			code = begin(conf, &opts);
-			conf_free(&conf);
-		} else {
-			for (size_t i = 0; i < faults.count; i++) {
-				cli_error("%s", faults.items[i]);
-			}
-			code = CLI_BAD_CONFIG;
-		}
-		conf_faults_fini(&faults);
+		code = cli_conf(&opts, &conf);
 	}
+	if (code < 0) {
+		code = begin(conf, &opts);
+	}
+	conf_free(&conf);
 	cli_opts_fini(&opts);
 	return code;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/slice.h"
 #include "cli/cert_files.h"
 #include "cli/cli_priv.h"
 #include "cli/join.h"
@@ -23,17 +24,7 @@
 #define TOKEN_VARIABLE "HOLDFAST_TOKEN"
 #define TLS_FOLDER     "tls"
 
-extern char **environ;
-
 /* ---- the token ---- */
-
-static int
-digit_of(char c)
-{
-	const char *digits = "0123456789abcdef", *at = c != '\0' ? strchr(digits, c) : NULL;
-
-	return at != NULL ? (int)(at - digits) : -1;
-}
 
 static bool
 parse_token(const char *text, uint8_t ret_key[TLS_SHARED_KEY])
@@ -45,7 +36,8 @@ parse_token(const char *text, uint8_t ret_key[TLS_SHARED_KEY])
 		return false;
 	}
 	for (size_t i = 0; i < TLS_SHARED_KEY; i++) {
-		int high = digit_of(text[head + 2 * i]), low = digit_of(text[head + 2 * i + 1]);
+		int high = slice_hex_digit((uint8_t)text[head + 2 * i]),
+		    low = slice_hex_digit((uint8_t)text[head + 2 * i + 1]);
 
 		if (high < 0 || low < 0) {
 			return false;
@@ -194,11 +186,11 @@ static int
 write_file(
     const char *path, const char *dir, const json_t *reply, bool certified, struct errmsg *err)
 {
-	const char *tls = dir, *node = cli_text_of(reply, "node");
+	const char *node = cli_text_of(reply, "node");
 	char *own = certified ? xasprintf("[redis]\ntls_ca = %s/" TLS_FOLDER "/ca.crt\n"
 					  "tls_cert = %s/" TLS_FOLDER "/host.crt\n"
 					  "tls_key = %s/" TLS_FOLDER "/host.key\n",
-				    tls, tls, tls)
+				    dir, dir, dir)
 			      : xstrdup("");
 	char *text = xasprintf("%s\n; this host's own\n[holdfast]\nnode = %s\n%s",
 	    cli_text_of(reply, "file"), node, own);
@@ -218,7 +210,9 @@ nothing_is_there(const char *file, const char *dir)
 	bool good = access(file, F_OK) == -1;
 
 	if (!good) {
-		cli_error("%s is there already: join writes a new one", file);
+		cli_error("%s is there already, and join writes a new one: move it away, or "
+			  "name another with -c",
+		    file);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(parts) && good; i++) {
 		char *path = xasprintf("%s/%s", dir, parts[i]);
@@ -227,7 +221,7 @@ nothing_is_there(const char *file, const char *dir)
 		if (!good) {
 			cli_error(
 			    "%s is there already: a host that joins begins with an empty data "
-			    "folder",
+			    "folder, so move it away, or name another with -d",
 			    path);
 		}
 		free(path);
@@ -286,25 +280,17 @@ talk(const struct cli_opts *o, const char *dir, struct tls_shared *t, struct err
 static int
 check(const struct cli_opts *o)
 {
-	const struct conf_sources sources = {.env = environ, .file = o->config, .data_dir = o->dir};
-	struct conf_faults faults;
 	struct conf *conf = NULL;
-	int code = CLI_OK;
+	int code = cli_conf(o, &conf);
 
-	conf_faults_init(&faults);
-	if (conf_load(&sources, &conf, &faults) < 0) {
-		for (size_t i = 0; i < faults.count; i++) {
-			cli_error("%s", faults.items[i]);
-		}
-		code = CLI_BAD_CONFIG;
-	} else {
+	if (code < 0) {
 		(void)printf(
 		    "`holdfast check -c %s` looks at the rest; then start it: holdfast run "
 		    "-c %s\n",
 		    o->config, o->config);
+		code = CLI_OK;
 	}
 	conf_free(&conf);
-	conf_faults_fini(&faults);
 	return code;
 }
 

@@ -5,7 +5,6 @@
 #include <hiredis/hiredis.h>
 #include <jansson.h>
 #include <msgpack.h>
-#include <openssl/crypto.h>
 #include <wslay/wslayver.h>
 #include <zlib.h>
 #ifdef HAVE_LLHTTP
@@ -50,7 +49,6 @@ cli_version(int argc, char **argv)
 		(void)printf("msgpack-c    %s\n", msgpack_version());
 		(void)printf("wslay        %s (when built)\n", WSLAY_VERSION);
 		(void)printf("zlib         %s\n", zlibVersion());
-		(void)printf("openssl      %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
 		code = CLI_OK;
 	}
 	cli_opts_fini(&opts);

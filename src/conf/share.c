@@ -140,28 +140,17 @@ add_line(struct sharer *s, char *line, struct errmsg *err)
 	return rc < 0 ? rc : buf_add(s->out, "\n", 1);
 }
 
-static bool
-has_peer(const struct conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf->peer_count; i++) {
-		if (strcmp(conf->peers[i].name, name) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static int
 add_peers(const struct sharer *s)
 {
 	const struct conf *conf = s->conf;
 	int rc = 0;
 
-	if (!has_peer(conf, conf->holdfast_node)) {
+	if (conf_peer_find(conf, conf->holdfast_node) == NULL) {
 		rc = buf_addf(s->out, "\n[peer-%s]\naddress = %s\n", conf->holdfast_node,
 		    conf->holdfast_address);
 	}
-	if (rc == 0 && !has_peer(conf, s->newcomer->name)) {
+	if (rc == 0 && conf_peer_find(conf, s->newcomer->name) == NULL) {
 		rc = buf_addf(
 		    s->out, "\n[peer-%s]\naddress = %s\n", s->newcomer->name, s->newcomer->address);
 	}

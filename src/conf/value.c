@@ -426,35 +426,21 @@ list_parse(
 	return 0;
 }
 
-int
-conf_value_parse(const struct conf_opt *opt, const char *text, const char *shown, void *field,
-    struct errmsg *err)
-{
-	uint64_t number = 0;
-	int rc;
+/* What an option of this type is in struct conf. */
+enum storage { AS_BOOL, AS_NUMBER, AS_TEXT, AS_LIST };
 
+static enum storage
+storage_of(const struct conf_opt *opt)
+{
 	switch (opt->type) {
 	case CONF_BOOL:
-		return bool_parse(text, shown, field, err);
+		return AS_BOOL;
 	case CONF_PORT:
 	case CONF_COUNT:
 	case CONF_MS:
 	case CONF_S:
 	case CONF_BYTES:
-		rc = number_parse(opt, text, shown, &number, err);
-		if (rc < 0) {
-			return rc;
-		}
-		if (opt->type == CONF_PORT) {
-			*(uint16_t *)field = (uint16_t)number;
-		} else if (opt->type == CONF_COUNT) {
-			*(unsigned *)field = (unsigned)number;
-		} else {
-			*(uint64_t *)field = number;
-		}
-		return 0;
-	case CONF_ENUM:
-		return enum_parse(opt, text, shown, field, err);
+		return AS_NUMBER;
 	case CONF_HOSTS:
 	case CONF_NAMES:
 	case CONF_CIDRS:
@@ -463,9 +449,53 @@ conf_value_parse(const struct conf_opt *opt, const char *text, const char *shown
 	case CONF_WORDS:
 	case CONF_PATHS:
 	case CONF_MODULES:
+		return AS_LIST;
+	default:
+		return AS_TEXT;
+	}
+}
+
+static uint64_t
+number_of(const struct conf_opt *opt, const void *field)
+{
+	return opt->type == CONF_PORT    ? *(const uint16_t *)field
+	       : opt->type == CONF_COUNT ? *(const unsigned *)field
+					 : *(const uint64_t *)field;
+}
+
+static void
+set_number(const struct conf_opt *opt, void *field, uint64_t number)
+{
+	if (opt->type == CONF_PORT) {
+		*(uint16_t *)field = (uint16_t)number;
+	} else if (opt->type == CONF_COUNT) {
+		*(unsigned *)field = (unsigned)number;
+	} else {
+		*(uint64_t *)field = number;
+	}
+}
+
+int
+conf_value_parse(const struct conf_opt *opt, const char *text, const char *shown, void *field,
+    struct errmsg *err)
+{
+	uint64_t number = 0;
+	int rc;
+
+	switch (storage_of(opt)) {
+	case AS_BOOL:
+		return bool_parse(text, shown, field, err);
+	case AS_NUMBER:
+		rc = number_parse(opt, text, shown, &number, err);
+		if (rc == 0) {
+			set_number(opt, field, number);
+		}
+		return rc;
+	case AS_LIST:
 		return list_parse(opt, text, field, err);
 	default:
-		return text_parse(opt, text, shown, field, err);
+		return opt->type == CONF_ENUM ? enum_parse(opt, text, shown, field, err)
+					      : text_parse(opt, text, shown, field, err);
 	}
 }
 
@@ -495,32 +525,13 @@ list_format(const struct conf_opt *opt, const struct conf_list *list)
 char *
 conf_value_format(const struct conf_opt *opt, const void *field)
 {
-	uint64_t number;
-
-	switch (opt->type) {
-	case CONF_BOOL:
+	switch (storage_of(opt)) {
+	case AS_BOOL:
 		return xstrdup(*(const bool *)field ? "yes" : "no");
-	case CONF_PORT:
-	case CONF_COUNT:
-	case CONF_MS:
-	case CONF_S:
-	case CONF_BYTES:
-		if (opt->type == CONF_PORT) {
-			number = *(const uint16_t *)field;
-		} else if (opt->type == CONF_COUNT) {
-			number = *(const unsigned *)field;
-		} else {
-			number = *(const uint64_t *)field;
-		}
-		return number == 0 ? nothing_format(opt, "0") : number_format(opt, number);
-	case CONF_HOSTS:
-	case CONF_NAMES:
-	case CONF_CIDRS:
-	case CONF_ENDPOINTS:
-	case CONF_COMMANDS:
-	case CONF_WORDS:
-	case CONF_PATHS:
-	case CONF_MODULES:
+	case AS_NUMBER:
+		return number_of(opt, field) == 0 ? nothing_format(opt, "0")
+						  : number_format(opt, number_of(opt, field));
+	case AS_LIST:
 		return list_format(opt, field);
 	default:
 		return *(char *const *)field != NULL ? xstrdup(*(char *const *)field)
@@ -534,29 +545,14 @@ conf_value_copy(const struct conf_opt *opt, void *to, const void *from)
 	const struct conf_list *list = from;
 	struct conf_list copy = {0};
 
-	switch (opt->type) {
-	case CONF_BOOL:
+	switch (storage_of(opt)) {
+	case AS_BOOL:
 		*(bool *)to = *(const bool *)from;
 		return;
-	case CONF_PORT:
-		*(uint16_t *)to = *(const uint16_t *)from;
+	case AS_NUMBER:
+		set_number(opt, to, number_of(opt, from));
 		return;
-	case CONF_COUNT:
-		*(unsigned *)to = *(const unsigned *)from;
-		return;
-	case CONF_MS:
-	case CONF_S:
-	case CONF_BYTES:
-		*(uint64_t *)to = *(const uint64_t *)from;
-		return;
-	case CONF_HOSTS:
-	case CONF_NAMES:
-	case CONF_CIDRS:
-	case CONF_ENDPOINTS:
-	case CONF_COMMANDS:
-	case CONF_WORDS:
-	case CONF_PATHS:
-	case CONF_MODULES:
+	case AS_LIST:
 		copy.items = list->count > 0 ? xcalloc(list->count, sizeof(*copy.items)) : NULL;
 		for (; copy.count < list->count; copy.count++) {
 			copy.items[copy.count] = xstrdup(list->items[copy.count]);
@@ -574,27 +570,15 @@ conf_value_copy(const struct conf_opt *opt, void *to, const void *from)
 void
 conf_value_free(const struct conf_opt *opt, void *field)
 {
-	switch (opt->type) {
-	case CONF_BOOL:
-	case CONF_PORT:
-	case CONF_COUNT:
-	case CONF_MS:
-	case CONF_S:
-	case CONF_BYTES:
-		return;
-	case CONF_HOSTS:
-	case CONF_NAMES:
-	case CONF_CIDRS:
-	case CONF_ENDPOINTS:
-	case CONF_COMMANDS:
-	case CONF_WORDS:
-	case CONF_PATHS:
-	case CONF_MODULES:
+	switch (storage_of(opt)) {
+	case AS_LIST:
 		list_free(field);
 		return;
-	default:
+	case AS_TEXT:
 		free(*(char **)field);
 		*(char **)field = NULL;
+		return;
+	default:
 		return;
 	}
 }

@@ -105,8 +105,6 @@ void ctl_on_gone(struct ctl_request *req, ctl_gone_fn *fn, void *arg);
  * A copy of the client's connection (CLOEXEC), for whoever ends the request in our place; -1 when the client has left.
  */
 int ctl_request_dup(const struct ctl_request *req);
-/* The command's name; static. */
-const char *ctl_request_name(const struct ctl_request *req);
 /* For whom the client asks, without control characters; "" when it did not say. Borrowed until the request ends. */
 const char *ctl_request_by(const struct ctl_request *req);
 

@@ -310,12 +310,6 @@ ctl_request_dup(const struct ctl_request *req)
 }
 
 const char *
-ctl_request_name(const struct ctl_request *req)
-{
-	return req->info->name;
-}
-
-const char *
 ctl_request_by(const struct ctl_request *req)
 {
 	return req->by;

@@ -4,16 +4,6 @@
 
 #define SIZE_MAX_BITS 60 /* sixteen digits and more are no honest chunk */
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 void
 http_chunked_init(struct http_chunked *c, size_t extra_max)
 {
@@ -45,7 +35,7 @@ take_data(struct http_chunked *c, struct slice in, struct buf *body, size_t *i)
 static int
 take_size(struct http_chunked *c, uint8_t byte)
 {
-	int digit = hex_value(byte);
+	int digit = slice_hex_digit(byte);
 
 	if (digit >= 0) {
 		if (c->left >> (SIZE_MAX_BITS - 4) != 0) {

@@ -99,15 +99,6 @@ run_library(struct slice head, struct collector *c)
 	err = llhttp_execute(&p, (const char *)head.ptr, head.len);
 	return err == HPE_OK || err == HPE_PAUSED_UPGRADE ? 0 : -EBADMSG;
 }
-
-const char *
-http_parser_library(void)
-{
-#define TEXT_OF(x) #x
-#define TEXT_AS(x) TEXT_OF(x)
-	return "llhttp " TEXT_AS(LLHTTP_VERSION_MAJOR) "." TEXT_AS(
-	    LLHTTP_VERSION_MINOR) "." TEXT_AS(LLHTTP_VERSION_PATCH);
-}
 #else
 static int
 run_library(struct slice head, struct collector *c)
@@ -124,15 +115,6 @@ run_library(struct slice head, struct collector *c)
 	p.data = c;
 	(void)http_parser_execute(&p, &settings, (const char *)head.ptr, head.len);
 	return p.http_errno == HPE_OK ? 0 : -EBADMSG;
-}
-
-const char *
-http_parser_library(void)
-{
-#define TEXT_OF(x) #x
-#define TEXT_AS(x) TEXT_OF(x)
-	return "http-parser " TEXT_AS(HTTP_PARSER_VERSION_MAJOR) "." TEXT_AS(
-	    HTTP_PARSER_VERSION_MINOR) "." TEXT_AS(HTTP_PARSER_VERSION_PATCH);
 }
 #endif
 

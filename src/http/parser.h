@@ -78,7 +78,4 @@ bool http_next_item(struct slice *rest, char separator, struct slice *ret_item);
 /* Is `word` (any case) one of the comma separated tokens of `value`? */
 bool http_token_in(struct slice value, const char *word);
 
-/* Name and version of the library, for `holdfast version`. */
-const char *http_parser_library(void);
-
 #endif

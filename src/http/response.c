@@ -33,14 +33,6 @@ line_of(unsigned status)
 	return NULL;
 }
 
-const char *
-http_status_text(unsigned status)
-{
-	const struct status_line *l = line_of(status);
-
-	return l != NULL ? l->reason : "Unknown";
-}
-
 int
 http_response_begin(struct http_response *r, struct buf *out, unsigned status)
 {

@@ -30,9 +30,6 @@ struct http_response {
 	struct tagmemo *memo; /* borrowed, set by the caller after begin; NULL: none */
 };
 
-/* The reason phrase, or "Unknown". */
-const char *http_status_text(unsigned status);
-
 /* Status line, and `Server`. 0 or buf.h's errors. */
 int http_response_begin(struct http_response *r, struct buf *out, unsigned status) ATTR_WARN_UNUSED;
 /* Neither name nor value may come from outside without http_value_is_safe. */

@@ -4,16 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static struct slice
 slice_from(struct slice s, size_t at)
 {
@@ -62,7 +52,7 @@ uri_decoded_len(struct slice encoded)
 	const uint8_t *p = encoded.ptr, *end = p + encoded.len;
 
 	while (p < end && (p = memchr(p, '%', (size_t)(end - p))) != NULL) {
-		if (end - p < 3 || hex_value(p[1]) < 0 || hex_value(p[2]) < 0) {
+		if (end - p < 3 || slice_hex_digit(p[1]) < 0 || slice_hex_digit(p[2]) < 0) {
 			return -EINVAL;
 		}
 		len -= 2;
@@ -78,8 +68,8 @@ uri_decode_raw(struct slice encoded, uint8_t *into)
 		uint8_t c = encoded.ptr[i];
 
 		if (c == '%') {
-			c = (uint8_t)(hex_value(encoded.ptr[i + 1]) << 4 |
-				      hex_value(encoded.ptr[i + 2]));
+			c = (uint8_t)(slice_hex_digit(encoded.ptr[i + 1]) << 4 |
+				      slice_hex_digit(encoded.ptr[i + 2]));
 			i += 2;
 		} else if (c == '+') {
 			c = ' ';

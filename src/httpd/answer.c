@@ -25,27 +25,13 @@ respond(struct exchange *x, unsigned status, struct slice type, struct slice bod
 	struct http_response r;
 	int err = exchange_respond(x, &r, status, type);
 
-	x->bytes = body.len;
-
 	if (err == 0 && status == 405) {
 		err = http_response_header(&r, "Allow", SLICE_LIT(ALLOW));
 	}
 	if (err == 0 && status == 426) {
 		err = http_response_header(&r, "Sec-WebSocket-Version", SLICE_LIT("13"));
 	}
-	if (err == 0) {
-		err = http_response_body(&r, false, body.len);
-	}
-	if (err == 0) {
-		err = buf_add_slice(r.out, body);
-	}
-	if (err == 0) {
-		err = http_response_end(&r, (struct slice){0}, x->verb == HTTP_VERB_HEAD);
-	}
-	if (err < 0) {
-		http_response_abort(&r);
-		x->session->broken = true;
-	}
+	exchange_respond_whole(x, &r, err, body);
 }
 
 void

@@ -1,5 +1,6 @@
 #include "httpd/api.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -268,6 +269,8 @@ read_last_id(struct api *a, const struct http_request *req)
 	    last != NULL && slice_to_u64(last->value, &id) && id < INT64_MAX ? (int64_t)id : -1;
 }
 
+static void on_limit(struct ev_loop *ev, ev_timer *w, int revents);
+
 void
 api_take(struct exchange *x, const struct http_request *req)
 {
@@ -276,6 +279,8 @@ api_take(struct exchange *x, const struct http_request *req)
 	struct uri uri = uri_split(req->target);
 
 	*a = (struct api){.magic = API_MAGIC, .x = x, .type = SLICE_LIT("application/json")};
+	ev_init(&a->limit, on_limit);
+	a->limit.data = a;
 	x->api = a;
 	x->state = EXCHANGE_API;
 	x->wants_cors = false;
@@ -333,20 +338,7 @@ respond(struct api *a)
 	if (err == 0) {
 		err = add_headers(a, &r);
 	}
-	if (err == 0) {
-		err = http_response_body(&r, false, buf_len(&a->out));
-	}
-	if (err == 0) {
-		err = buf_add_slice(r.out, buf_slice(&a->out));
-	}
-	if (err == 0) {
-		x->bytes = buf_len(&a->out);
-		err = http_response_end(&r, (struct slice){0}, x->verb == HTTP_VERB_HEAD);
-	}
-	if (err < 0) {
-		http_response_abort(&r);
-		x->session->broken = true;
-	}
+	exchange_respond_whole(x, &r, err, buf_slice(&a->out));
 }
 
 bool
@@ -374,6 +366,7 @@ drop_work(struct api *a)
 {
 	void *work = a->work;
 
+	ev_timer_stop(loop_ev(a->x->httpd->loop), &a->limit);
 	a->work = NULL;
 	if (work != NULL) {
 		a->drop(work);
@@ -385,6 +378,27 @@ api_set_work(struct api *a, void *work, void (*drop)(void *work))
 {
 	a->work = work;
 	a->drop = drop;
+	if (work == NULL) {
+		ev_timer_stop(loop_ev(a->x->httpd->loop), &a->limit);
+	}
+}
+
+static void
+on_limit(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	struct api *a = OBJ_CAST((struct api *)w->data, API_MAGIC);
+
+	(void)ev;
+	(void)revents;
+	a->late(a->work);
+}
+
+void
+api_limit_work(struct api *a, void (*late)(void *work))
+{
+	a->late = late;
+	ev_timer_set(&a->limit, (double)a->seconds, 0.);
+	ev_timer_start(loop_ev(a->x->httpd->loop), &a->limit);
 }
 
 void

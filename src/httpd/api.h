@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ev.h>
 #include <jansson.h>
 
 #include "base/buf.h"
@@ -78,6 +79,8 @@ struct api {
 	api_target_fn *on_target;
 	void *work; /* owned through `drop`; NULL: none */
 	void (*drop)(void *work);
+	void (*late)(void *work); /* at `limit`, if that runs */
+	ev_timer limit;
 };
 
 /* Makes the exchange EXCHANGE_API. Slices of `req` are not needed afterwards. */
@@ -109,6 +112,8 @@ void api_done_json(struct api *a, unsigned status, json_t *doc);
 void api_fail(struct api *a, unsigned status, const char *fmt, ...) ATTR_PRINTF(3, 4);
 /* The work is over, or is dropped with the request. */
 void api_set_work(struct api *a, void *work, void (*drop)(void *work));
+/* It may take a->seconds; then `late` is called, unless it is over or dropped by then. */
+void api_limit_work(struct api *a, void (*late)(void *work));
 
 /* ---- rows (api.def) ---- */
 #define API(verb, path, role, params, begin, streams, words) void begin(struct api *a);

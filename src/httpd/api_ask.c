@@ -121,23 +121,33 @@ api_status(struct api *a)
 	api_ask(a, "status", NULL, ASK_MS, 503, answer_status);
 }
 
-static void
-answer_instance(struct api *a, json_t *lines, json_t *reply)
+json_t *
+api_pick_instance(struct api *a, json_t *reply, struct slice name)
 {
 	json_t *instances = json_object_get(json_object_get(reply, "status"), "instances"), *one;
 	size_t i;
 
-	(void)lines;
 	json_array_foreach(instances, i, one)
 	{
-		const char *name = json_string_value(json_object_get(one, "name"));
+		const char *its = json_string_value(json_object_get(one, "name"));
 
-		if (name != NULL && slice_eq(a->words[0], name)) {
-			api_done_json(a, 200, json_incref(one));
-			return;
+		if (its != NULL && slice_eq(name, its)) {
+			return one;
 		}
 	}
 	api_fail(a, 404, "there is no instance of that name: GET /api/v1/status names them");
+	return NULL;
+}
+
+static void
+answer_instance(struct api *a, json_t *lines, json_t *reply)
+{
+	json_t *one = api_pick_instance(a, reply, a->words[0]);
+
+	(void)lines;
+	if (one != NULL) {
+		api_done_json(a, 200, json_incref(one));
+	}
 }
 
 void

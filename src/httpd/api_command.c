@@ -141,8 +141,8 @@ api_refuses(struct api *a, struct slice resp, bool *ret_reads)
 	return why;
 }
 
-void
-api_note_command(struct api *a, struct slice resp, const char *target)
+static void
+note_command(struct api *a, struct slice resp, const char *target)
 {
 	struct resp_cursor c = {resp};
 	struct resp_item item;
@@ -173,35 +173,26 @@ api_note_command(struct api *a, struct slice resp, const char *target)
 static void
 answer_where(struct api *a, json_t *lines, json_t *reply)
 {
-	json_t *instances = json_object_get(json_object_get(reply, "status"), "instances"), *one;
+	json_t *one = api_pick_instance(a, reply, slice_str(a->target));
+	const char *kind = json_string_value(json_object_get(one, "kind"));
+	const char *host = json_string_value(json_object_get(one, "host"));
+	json_int_t port = json_integer_value(json_object_get(one, "port"));
 	struct run_target target = {.is_instance = true, .as_us = a->who.role == API_OPERATOR};
-	size_t i;
 
 	(void)lines;
-	json_array_foreach(instances, i, one)
-	{
-		const char *name = json_string_value(json_object_get(one, "name"));
-		const char *kind = json_string_value(json_object_get(one, "kind"));
-		const char *host = json_string_value(json_object_get(one, "host"));
-		json_int_t port = json_integer_value(json_object_get(one, "port"));
-
-		if (name == NULL || kind == NULL || strcmp(name, a->target) != 0) {
-			continue;
-		}
-		target.is_sentinel = strcmp(kind, "sentinel") == 0;
-		if ((!target.is_sentinel && strcmp(kind, "redis") != 0) || host == NULL ||
-		    port <= 0 || port > UINT16_MAX) {
-			api_fail(a, 400,
-			    "%s takes no commands of Redis: a redis or sentinel instance does",
-			    a->target);
-			return;
-		}
-		target.at = endpoint_tcp(host, (uint16_t)port);
-		target.database = target.is_sentinel ? 0 : a->database;
-		a->on_target(a, &target);
+	if (one == NULL) {
 		return;
 	}
-	api_fail(a, 404, "there is no instance of that name: GET /api/v1/status names them");
+	target.is_sentinel = kind != NULL && strcmp(kind, "sentinel") == 0;
+	if ((!target.is_sentinel && (kind == NULL || strcmp(kind, "redis") != 0)) || host == NULL ||
+	    port <= 0 || port > UINT16_MAX) {
+		api_fail(a, 400, "%s takes no commands of Redis: a redis or sentinel instance does",
+		    a->target);
+		return;
+	}
+	target.at = endpoint_tcp(host, (uint16_t)port);
+	target.database = target.is_sentinel ? 0 : a->database;
+	a->on_target(a, &target);
 }
 
 void
@@ -360,7 +351,7 @@ add_commands(struct api *a, struct work *w)
 			break;
 		}
 		if (w->local[i] == NULL && !reads) {
-			api_note_command(a, buf_slice(&resp), a->target);
+			note_command(a, buf_slice(&resp), a->target);
 		}
 	}
 	buf_fini(&resp);

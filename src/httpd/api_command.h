@@ -18,7 +18,5 @@ void api_find_target(struct api *a, struct slice name, uint32_t database, api_ta
 const char *api_refuses(struct api *a, struct slice resp, bool *ret_reads);
 /* Do the access rules let him use the command of that name? */
 bool api_acl_allows(struct api *a, const char *name);
-/* Notes it for the history if it changes something. */
-void api_note_command(struct api *a, struct slice resp, const char *target);
 
 #endif

@@ -25,7 +25,6 @@ struct monitor {
 	struct api *api;     /* borrowed (its owner) */
 	struct httpd *httpd; /* borrowed (outlives us) */
 	struct conn *conn;   /* owned */
-	ev_timer limit;
 	struct resp_reply_scanner scanner;
 	unsigned setup; /* answers to AUTH and MONITOR that are to come */
 	uint64_t most, lines, left_out;
@@ -37,7 +36,6 @@ drop_monitor(void *work)
 	struct monitor *m = work;
 
 	m->httpd->monitors--;
-	ev_timer_stop(loop_ev(m->httpd->loop), &m->limit);
 	conn_close(&m->conn);
 	free(m);
 }
@@ -132,11 +130,9 @@ on_close(struct conn *c, void *owner, int error)
 static const struct conn_ops conn_ops = {.on_data = on_data, .on_close = on_close};
 
 static void
-on_limit(struct ev_loop *ev, ev_timer *w, int revents)
+on_late(void *work)
 {
-	(void)ev;
-	(void)revents;
-	end(w->data, "the time is over");
+	end(work, "the time is over");
 }
 
 static void
@@ -159,8 +155,6 @@ begin(struct api *a, const struct run_target *target)
 	}
 	m = xcalloc(1, sizeof(*m));
 	*m = (struct monitor){.api = a, .httpd = h, .most = a->count};
-	ev_init(&m->limit, on_limit);
-	m->limit.data = m;
 	resp_reply_init(&m->scanner);
 	m->conn = conn_connect(h->loop, &at, 0, &conn_ops, m, &err);
 	if (m->conn == NULL) {
@@ -181,8 +175,7 @@ begin(struct api *a, const struct run_target *target)
 		return;
 	}
 	conn_flush(m->conn);
-	ev_timer_set(&m->limit, (double)a->seconds, 0.);
-	ev_timer_start(loop_ev(h->loop), &m->limit);
+	api_limit_work(a, on_late);
 	if (sse_begin(a)) {
 		(void)sse_comment(a);
 	}

@@ -18,7 +18,6 @@ struct listening {
 	struct api *api;     /* borrowed (its owner) */
 	struct httpd *httpd; /* borrowed (outlives us) */
 	struct subscriber subscriber;
-	ev_timer limit;
 	bool gone; /* within `begin`: the page has gone */
 };
 
@@ -27,7 +26,6 @@ drop_listening(void *work)
 {
 	struct listening *l = work;
 
-	ev_timer_stop(loop_ev(l->httpd->loop), &l->limit);
 	subscriber_fini(&l->subscriber);
 	loop_bury(l->httpd->loop, free, l);
 	l->gone = true;
@@ -103,11 +101,9 @@ static const struct subscriber_ops subscriber_ops = {
     .on_message = on_message, .on_refused = on_refused};
 
 static void
-on_limit(struct ev_loop *ev, ev_timer *w, int revents)
+on_late(void *work)
 {
-	(void)ev;
-	(void)revents;
-	end(w->data, "the time is over");
+	end(work, "the time is over");
 }
 
 static void
@@ -119,11 +115,8 @@ begin(struct api *a)
 
 	*l = (struct listening){.api = a, .httpd = h};
 	subscriber_init(&l->subscriber, h, &subscriber_ops, l);
-	ev_init(&l->limit, on_limit);
-	l->limit.data = l;
-	ev_timer_set(&l->limit, (double)a->seconds, 0.);
-	ev_timer_start(loop_ev(h->loop), &l->limit);
 	api_set_work(a, l, drop_listening);
+	api_limit_work(a, on_late);
 	if (!sse_begin(a) || !sse_comment(a)) {
 		return;
 	}

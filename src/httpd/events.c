@@ -112,12 +112,6 @@ events_free(struct events **ep)
 	}
 }
 
-bool
-events_have_begun(const struct events *e)
-{
-	return e->began;
-}
-
 /* ---- asking ---- */
 
 /* First for the newest entry: it shows what the key is, and where "$" is, which would be elsewhere when asked again. */

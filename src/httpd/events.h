@@ -27,6 +27,5 @@ void events_free(struct events **e);
 /* Begins, and goes on when there is room. May answer with a fault instead: true then. */
 bool events_go_on(struct exchange *x);
 void events_on_reply(struct exchange *x, const struct lane_reply *reply);
-bool events_have_begun(const struct events *e);
 
 #endif

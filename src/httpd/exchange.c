@@ -220,6 +220,25 @@ exchange_respond(
 	return err;
 }
 
+void
+exchange_respond_whole(struct exchange *x, struct http_response *r, int err, struct slice body)
+{
+	x->bytes = body.len;
+	if (err == 0) {
+		err = http_response_body(r, false, body.len);
+	}
+	if (err == 0) {
+		err = buf_add_slice(r->out, body);
+	}
+	if (err == 0) {
+		err = http_response_end(r, (struct slice){0}, x->verb == HTTP_VERB_HEAD);
+	}
+	if (err < 0) {
+		http_response_abort(r);
+		x->session->broken = true;
+	}
+}
+
 /* A whole reply, and it is our turn: a WebSocket's message. */
 static int
 render_message(struct exchange *x, struct slice raw)

@@ -165,5 +165,8 @@ bool exchange_time_out(struct session *s);
 /* Begins a response with what all responses have. 0 or buf.h's errors. */
 int exchange_respond(struct exchange *x, struct http_response *r, unsigned status,
     struct slice content_type) ATTR_WARN_UNUSED;
+/* The rest of it, unless `err` says that it has failed already: without memory there is none, and the connection ends. */
+void exchange_respond_whole(
+    struct exchange *x, struct http_response *r, int err, struct slice body);
 
 #endif

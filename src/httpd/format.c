@@ -8,8 +8,6 @@ static const struct format formats[] = {
 #undef FORMAT
 };
 
-static const struct format bare = {"", RENDER_BARE, SLICE_LIT("binary/octet-stream")};
-
 const struct format *
 format_default(void)
 {
@@ -25,12 +23,6 @@ format_find(struct slice extension)
 		}
 	}
 	return NULL;
-}
-
-const struct format *
-format_bare(void)
-{
-	return &bare;
 }
 
 const struct format *

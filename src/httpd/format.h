@@ -18,8 +18,6 @@ struct format {
 const struct format *format_default(void);
 /* A row by its extension (exact), or NULL. */
 const struct format *format_find(struct slice extension);
-/* The row that ?type= uses: the value alone. Its content type is the request's. */
-const struct format *format_bare(void);
 /* Rows in the order of the table; NULL after the last. */
 const struct format *format_at(size_t i);
 

@@ -540,12 +540,13 @@ on_room(void *owner)
 }
 
 static void
-on_lost(void *owner, struct lane *lane, unsigned dropped)
+on_lost(void *owner, struct lane *lane, unsigned dropped, unsigned unsent)
 {
 	struct hub *hub = hub_of(owner);
 
 	(void)lane;
 	(void)dropped;
+	(void)unsent;
 	if (hub->state == HUB_UP) {
 		forget_questions(hub);
 		buf_fini(&hub->partial);

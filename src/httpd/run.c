@@ -372,12 +372,6 @@ run_add(struct run *r, struct slice resp, bool reads)
 	return err;
 }
 
-size_t
-run_count(const struct run *r)
-{
-	return r->count;
-}
-
 void
 run_set_budget(struct run *r, size_t budget)
 {

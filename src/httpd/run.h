@@ -39,7 +39,6 @@ struct run *run_new(struct httpd *h, const struct run_target *target, size_t bud
     const struct run_ops *ops, void *owner);
 /* Appends a command, given as RESP; `reads`: it may be sent again. Before run_go. 0 or buf.h's errors. */
 int run_add(struct run *r, struct slice resp, bool reads) ATTR_WARN_UNUSED;
-size_t run_count(const struct run *r);
 /* Sends them. No callback before this returns. */
 void run_go(struct run *r, uint64_t timeout_ms);
 /* What may be kept of a reply from now on. */

@@ -201,14 +201,22 @@ send_one(struct exchange *x)
 	return err;
 }
 
+static bool
+is_unsent(const struct exchange *x)
+{
+	return x->state == EXCHANGE_WAITING || x->state == EXCHANGE_SENDING;
+}
+
 /* It gets an answer of ours instead. */
 static void
-fail_unsent(struct exchange *x, const char *why)
+answer_instead(struct exchange *x, unsigned status, const char *why)
 {
-	x->session->unsent--;
+	if (is_unsent(x)) {
+		x->session->unsent--;
+	}
 	x->state = EXCHANGE_LOCAL;
 	x->answer = answer_fault;
-	x->fault = (struct http_fault){.status = 503, .why = why};
+	x->fault = (struct http_fault){.status = status, .why = why};
 }
 
 bool
@@ -221,7 +229,7 @@ exchange_send_waiting(struct session *s)
 		if (s->unsent == 0 || x->state == EXCHANGE_API) {
 			break; /* what is behind the latter waits for its end */
 		}
-		if (x->state != EXCHANGE_WAITING && x->state != EXCHANGE_SENDING) {
+		if (!is_unsent(x)) {
 			continue;
 		}
 		err = send_one(x);
@@ -229,7 +237,7 @@ exchange_send_waiting(struct session *s)
 			break;
 		}
 		if (err < 0) {
-			fail_unsent(x, "too many requests wait for the master; try again");
+			answer_instead(x, 503, "too many requests wait for the master; try again");
 			return true;
 		}
 	}
@@ -248,32 +256,21 @@ exchange_may_expire(const struct exchange *x)
 static void
 time_out(struct exchange *x)
 {
-	bool unsent = x->state == EXCHANGE_WAITING || x->state == EXCHANGE_SENDING;
+	const char *why = is_unsent(x)
+			      ? "timeout_ms passed before it could be sent; it was not carried out"
+			      : "timeout_ms passed before the server answered; it may or may not "
+				"be carried out";
 
-	if (unsent) {
-		x->session->unsent--;
-	}
 	exchange_drop_lane(x);
-	x->state = EXCHANGE_LOCAL;
-	x->answer = answer_fault;
-	x->fault = (struct http_fault){.status = 504,
-	    .why = unsent ? "timeout_ms passed before it could be sent; it was not carried out"
-			  : "timeout_ms passed before the server answered; it may or may not be "
-			    "carried out"};
+	answer_instead(x, 504, why);
 }
 
 void
 exchange_lose(struct exchange *x)
 {
-	if (x->state == EXCHANGE_WAITING) {
-		x->session->unsent--;
-	}
 	exchange_drop_lane(x);
-	x->state = EXCHANGE_LOCAL;
-	x->answer = answer_fault;
-	x->fault = (struct http_fault){.status = 502,
-	    .why = "the master was lost before it answered; the transaction may or may not have "
-		   "happened"};
+	answer_instead(x, 502,
+	    "the master was lost before it answered; the transaction may or may not have happened");
 }
 
 bool
@@ -306,7 +303,7 @@ exchange_expire(struct session *s)
 			stream_refuse(x, "there is no master at the moment; try again");
 			return true;
 		}
-		fail_unsent(x, "there is no master at the moment; try again");
+		answer_instead(x, 503, "there is no master at the moment; try again");
 		return true;
 	}
 	return false;

@@ -425,9 +425,7 @@ session_push_fault(struct session *s, struct http_fault fault, bool last)
 	x->fault = fault;
 	x->began_us = backend_now_us(s->httpd->backend);
 	x->last = last;
-	list_push(&s->queue, &x->link);
-	s->queued++;
-	session_tell(s, SESSION_REQUEST);
+	session_queue(s, x);
 	if (last) {
 		session_tell(s, SESSION_FINAL);
 	}

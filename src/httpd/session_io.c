@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "backend/arrival.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "httpd/accesslog.h"
@@ -75,6 +76,14 @@ session_go_on(struct session *s)
 
 /* ---- what the client sends ---- */
 
+void
+session_queue(struct session *s, struct exchange *x)
+{
+	list_push(&s->queue, &x->link);
+	s->queued++;
+	session_tell(s, SESSION_REQUEST);
+}
+
 static void
 take_request(struct session *s, struct http_request *req)
 {
@@ -84,9 +93,7 @@ take_request(struct session *s, struct http_request *req)
 	request_begin(x, req);
 	last = last || x->state == EXCHANGE_STREAMING || (x->api != NULL && api_is_stream(x->api));
 	x->last = last;
-	list_push(&s->queue, &x->link);
-	s->queued++;
-	session_tell(s, SESSION_REQUEST);
+	session_queue(s, x);
 	if (last) {
 		session_tell(s, SESSION_FINAL);
 	}
@@ -237,9 +244,7 @@ on_close(struct conn *c, void *owner, int error)
 	s->conn = NULL;
 	s->httpd->out_bytes += conn_sent_total(c);
 	if (error == -EPROTONOSUPPORT) {
-		log_peer(LOG_WARN,
-		    "a client that speaks TLS where plain text is spoken is closed peer=%s",
-		    conn_peer(c, (char[ENDPOINT_TEXT_SIZE]){0}));
+		arrivals_say_strange(c);
 	}
 	if (error == -ENOBUFS) {
 		log_peer(LOG_WARN,
@@ -302,7 +307,7 @@ on_lane_room(void *owner)
  * gone.
  */
 static void
-on_lane_lost(void *owner, struct lane *lane, unsigned dropped)
+on_lane_lost(void *owner, struct lane *lane, unsigned dropped, unsigned unsent)
 {
 	struct session *s = session_of(owner);
 	struct lane_reply reply = {
@@ -343,14 +348,6 @@ session_upgraded(struct session *s)
 	s->upgrading = false;
 	s->database = s->httpd->conf->http_database;
 	session_tell(s, SESSION_UPGRADED);
-}
-
-void
-session_queue(struct session *s, struct exchange *x)
-{
-	list_push(&s->queue, &x->link);
-	s->queued++;
-	session_tell(s, SESSION_REQUEST);
 }
 
 void

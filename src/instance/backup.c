@@ -95,8 +95,8 @@ time_of(const char *name, const char *cluster, const char *end)
 
 /* ---- bytes ---- */
 
-int
-backup_digest(int fd, char ret_hex[BACKUP_SHA256_SIZE])
+static int
+digest(int fd, char ret_hex[BACKUP_SHA256_SIZE])
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	uint8_t *bytes = xcalloc(1, COPY_BYTES), sum[EVP_MAX_MD_SIZE];
@@ -341,7 +341,7 @@ backup_store(const char *dir, const char *from, const char *cluster, uint64_t ti
 	if (rc < 0) {
 		goto out;
 	}
-	rc = fstat(fd, &st) == 0 ? backup_digest(fd, file.sha256) : -errno;
+	rc = fstat(fd, &st) == 0 ? digest(fd, file.sha256) : -errno;
 	if (rc < 0) {
 		errmsg_set(err, "cannot read %s: %s", tmp, strerror(-rc));
 	}
@@ -534,7 +534,7 @@ backup_verify(const char *path, struct errmsg *err)
 		return rc;
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	rc = fd != -1 ? backup_digest(fd, found) : -errno;
+	rc = fd != -1 ? digest(fd, found) : -errno;
 	if (rc < 0) {
 		errmsg_set(err, "cannot read %s: %s", path, strerror(-rc));
 	} else if (strcmp(wanted, found) != 0) {

@@ -50,9 +50,6 @@ uint64_t backup_newest_ms(const char *dir, const char *cluster);
  */
 int backup_verify(const char *path, struct errmsg *err) ATTR_WARN_UNUSED;
 
-/* SHA-256 of what is behind `fd`, from its beginning, in hex. 0 or a negative errno. */
-int backup_digest(int fd, char ret_hex[BACKUP_SHA256_SIZE]) ATTR_WARN_UNUSED;
-
 /* Copies `from` to the new file `to` (0600, must not exist), sparing room where the file system shares blocks, and flushes it. */
 int backup_copy(int from, const char *to, struct errmsg *err) ATTR_WARN_UNUSED;
 /* Makes a folder (0700) that stays after a power cut, unless it is there. */

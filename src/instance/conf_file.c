@@ -43,12 +43,6 @@ conf_file_read(const char *path, struct buf *out, struct errmsg *err)
 	return rc;
 }
 
-static int
-hex_digit(uint8_t c)
-{
-	return isdigit(c) ? c - '0' : isxdigit(c) ? tolower(c) - 'a' + 10 : -1;
-}
-
 /* One escape inside double quotes, `s` behind the backslash. Returns the byte; cuts it off `s`. */
 static uint8_t
 unescape(struct slice *s)
@@ -56,8 +50,9 @@ unescape(struct slice *s)
 	uint8_t c = s->ptr[0];
 	size_t used = 1;
 
-	if (c == 'x' && s->len >= 3 && hex_digit(s->ptr[1]) >= 0 && hex_digit(s->ptr[2]) >= 0) {
-		c = (uint8_t)(hex_digit(s->ptr[1]) * 16 + hex_digit(s->ptr[2]));
+	if (c == 'x' && s->len >= 3 && slice_hex_digit(s->ptr[1]) >= 0 &&
+	    slice_hex_digit(s->ptr[2]) >= 0) {
+		c = (uint8_t)(slice_hex_digit(s->ptr[1]) * 16 + slice_hex_digit(s->ptr[2]));
 		used = 3;
 	} else {
 		static const char from[] = "nrtba", to[] = "\n\r\t\b\a";

@@ -758,12 +758,6 @@ failover_master_died(struct failover *f)
 	}
 }
 
-bool
-failover_is_promoting(const struct failover *f)
-{
-	return f->state == FO_PROMOTING || f->state == FO_ASKING || f->state == FO_TELLING;
-}
-
 void
 failover_cancel(struct failover **fp)
 {

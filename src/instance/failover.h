@@ -151,8 +151,6 @@ void failover_master_died(struct failover *f);
 void failover_cancel(struct failover **f);
 /* State for status and logs: "pausing", "voting", … */
 const char *failover_state(const struct failover *f);
-/* Has anybody been told to be master? From then on it only goes forward. */
-bool failover_is_promoting(const struct failover *f);
 
 extern const struct fsm failover_fsm;
 

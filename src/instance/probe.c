@@ -362,12 +362,6 @@ probe_get(const struct probe *p)
 	return &p->view;
 }
 
-uint64_t
-probe_silent_ms(const struct probe *p)
-{
-	return link_silent_ms(p->link);
-}
-
 void
 probe_ask(struct probe *p)
 {
@@ -400,12 +394,6 @@ probe_rest(struct probe *p, bool resting)
 	link_forget(p->link, p);
 	link_rest(p->link, resting);
 	set_tick(p);
-}
-
-void
-probe_move(struct probe *p, const struct endpoint *at)
-{
-	link_move(p->link, at);
 }
 
 struct link *

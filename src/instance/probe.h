@@ -7,7 +7,7 @@
  *
  * "Answering" is proven, not assumed: the process has answered PING with PONG on the present link,
  * and since then nothing was missed. Whether a silent process is dead is for the owner to judge:
- * probe_silent_ms and view.missed say how long and how often it has not answered.
+ * link_silent_ms (of probe_link) and view.missed say how long and how often it has not answered.
  */
 #ifndef INSTANCE_PROBE_H
 #define INSTANCE_PROBE_H
@@ -78,8 +78,6 @@ void probe_free(struct probe **p);
 
 /* Borrowed until the next turn. */
 const struct probe_view *probe_get(const struct probe *p);
-/* Milliseconds since it last answered anything, or since the probe began. */
-uint64_t probe_silent_ms(const struct probe *p);
 /* Asks now; connects now if the link was waiting. */
 void probe_ask(struct probe *p);
 /*
@@ -90,7 +88,6 @@ void probe_set_interval(struct probe *p, uint64_t interval_ms, uint64_t answer_m
 /* The process is down on purpose: no questions, the view is cleared. False: begins again at once.
  */
 void probe_rest(struct probe *p, bool resting);
-void probe_move(struct probe *p, const struct endpoint *at);
 /* The link, for commands of one's own (CONFIG SET, SHUTDOWN, SENTINEL SET …); borrowed. */
 struct link *probe_link(const struct probe *p);
 

@@ -14,8 +14,6 @@
 #include "instance/module_set.h"
 
 /* Which directives the configuration had when the file was last written; Redis keeps comments. */
-/* A replica acknowledges once a second; one that is late by so many is not there (redis.conf, min-replicas-max-lag). */
-#define FENCE_LAG_S "3"
 #define PASSED_MARK "# holdfast passes on:"
 
 /* Ours: their lines are written anew at each start, or left out. */
@@ -431,29 +429,6 @@ redis_conf_read_port(const char *dir, uint16_t *ret_port, struct errmsg *err)
 	return rc;
 }
 
-int
-redis_conf_read_master(const char *dir, struct endpoint *ret_master, struct errmsg *err)
-{
-	struct conf_line line;
-	struct buf text;
-	uint16_t port;
-	int rc;
-
-	buf_init(&text, 0);
-	rc = find_line(dir, "replicaof", "slaveof", 3, &line, &text, err);
-	if (rc == 0 && !to_port(line.words[2], &port)) {
-		rc = -ENOENT; /* "no one" */
-	}
-	if (rc == 0) {
-		char *host = xstrndup((const char *)line.words[1].ptr, line.words[1].len);
-
-		*ret_master = endpoint_tcp(host, port);
-		free(host);
-	}
-	buf_fini(&text);
-	return rc;
-}
-
 /* ---- from the configuration ---- */
 
 struct owned {
@@ -522,7 +497,7 @@ redis_spec_new(const struct conf *conf, size_t i, const char *address, const cha
 		/* With a majority of the hosts it takes writes, with fewer it does not: whatever our own supervisor does. */
 		(void)snprintf(o->fence, sizeof(o->fence), "%zu", conf_host_count(conf) / 2);
 		add_for_hosts(spec, o, r, "min-replicas-to-write", o->fence);
-		add_for_hosts(spec, o, r, "min-replicas-max-lag", FENCE_LAG_S);
+		add_for_hosts(spec, o, r, "min-replicas-max-lag", REDIS_CONF_FENCE_LAG_S);
 		/* What a cut-off master has taken is read out of it (diverged.h), and a host that was away for a while need not copy everything. */
 		add_for_hosts(spec, o, r, "repl-backlog-size", "16mb");
 	}

@@ -27,6 +27,9 @@
 /* The supervisor's own user on every redis instance. */
 #define INSTANCE_USER "holdfast"
 
+/* A replica acknowledges once a second; one that is late by so many is not there (redis.conf, min-replicas-max-lag). */
+#define REDIS_CONF_FENCE_LAG_S "3"
+
 struct conf;
 struct module_set;
 struct tls_files;
@@ -91,8 +94,5 @@ int redis_conf_read_port(const char *dir, uint16_t *ret_port, struct errmsg *err
  */
 int redis_conf_add_tls(
     const struct tls_files *tls, uint16_t port, struct buf *out) ATTR_WARN_UNUSED;
-/* Whom the file makes the instance follow. 0, -ENOENT (no file, or it says master), or an error. */
-int redis_conf_read_master(
-    const char *dir, struct endpoint *ret_master, struct errmsg *err) ATTR_WARN_UNUSED;
 
 #endif

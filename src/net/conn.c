@@ -9,59 +9,14 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "net/tls.h"
+#include "net/conn_priv.h"
 
-#define CONN_MAGIC       0x434f4e4eU
-#define TLS_HANDSHAKE    22 /* the first byte of a record that begins TLS (RFC 8446, 5.1) */
 #define ALERT_LINGER_MS  1000
 #define DEFAULT_IN_MAX   ((size_t)64 * 1024)
 #define DEFAULT_OUT_HIGH ((size_t)1024 * 1024)
 
-/* What an idle client does not need: there may be many of them. */
-struct conn_rare {
-	ev_timer deadline;
-	struct loop_orphan orphan; /* once `closing`: nobody else knows it any more */
-	char *announced;           /* owned; conn_set_peer's, or NULL */
-};
-
-struct conn {
-	uint32_t magic;
-	int fd;            /* owned; -1 once closed */
-	struct loop *loop; /* borrowed (outlives all) */
-	ev_io io;
-	struct loop_hook flush; /* writes `out`, or shows unconsumed bytes again */
-	struct conn_rare *rare; /* owned; NULL: nothing of that is there */
-	struct tls *tls;        /* owned; NULL: the bytes go as they are */
-	struct buf in, out;
-	size_t in_max, out_high;
-	uint64_t sent_total;
-	const struct conn_ops *ops; /* borrowed (static) */
-	void *owner;                /* borrowed (closes the conn before it goes) */
-	bool connecting : 1;
-	bool wants_tls : 1;    /* once connected */
-	bool tls_begins : 1;   /* at the end of this turn */
-	bool shaking : 1;      /* hands: TLS does not stand yet */
-	bool read_again : 1;   /* bytes wait in `tls`, of which the socket tells nothing */
-	bool expect_plain : 1; /* until something was read */
-	bool paused : 1;
-	bool eof : 1;        /* the peer sends no more */
-	bool was_full : 1;   /* on_room is owed */
-	bool show_again : 1; /* unconsumed bytes wait for the owner after a pause */
-	bool in_on_data : 1; /* what is unconsumed will be known when on_data returns */
-	bool blocked : 1;    /* the socket is full: EV_WRITE leads to the next flush */
-	bool closing : 1;    /* close once `out` is empty */
-	bool lingering : 1;  /* `out` is sent, the peer was told: waits for it to close */
-};
-
-/* Nothing can be sent yet. */
-static bool
-is_beginning(const struct conn *c)
-{
-	return c->connecting || c->tls_begins || c->shaking;
-}
-
-static void
-update_watch(struct conn *c)
+void
+conn_update_watch(struct conn *c)
 {
 	int events = 0;
 
@@ -88,12 +43,10 @@ update_watch(struct conn *c)
 	}
 }
 
-static void end(struct conn *c, int error);
-
 static void
 on_deadline(struct ev_loop *ev, ev_timer *w, int revents)
 {
-	end(OBJ_CAST((struct conn *)w->data, CONN_MAGIC), -ETIMEDOUT);
+	conn_end(OBJ_CAST((struct conn *)w->data, CONN_MAGIC), -ETIMEDOUT);
 }
 
 static struct conn_rare *
@@ -117,8 +70,8 @@ free_rare(struct conn *c)
 	}
 }
 
-static void
-stop_deadline(struct conn *c)
+void
+conn_stop_deadline(struct conn *c)
 {
 	if (c->rare != NULL) {
 		ev_timer_stop(loop_ev(c->loop), &c->rare->deadline);
@@ -146,7 +99,7 @@ shut(struct conn *c)
 		return;
 	}
 	ev_io_stop(loop_ev(c->loop), &c->io);
-	stop_deadline(c);
+	conn_stop_deadline(c);
 	loop_hook_cancel(&c->flush);
 	if (c->rare != NULL) {
 		loop_unorphan(&c->rare->orphan);
@@ -156,8 +109,8 @@ shut(struct conn *c)
 	loop_bury(c->loop, free_now, c);
 }
 
-static void
-end(struct conn *c, int error)
+void
+conn_end(struct conn *c, int error)
 {
 	bool silent = c->closing;
 
@@ -190,12 +143,11 @@ linger(struct conn *c)
 	c->lingering = true;
 	buf_fini(&c->in);
 	buf_fini(&c->out);
-	update_watch(c);
+	conn_update_watch(c);
 }
 
-/* As end(), but what the peer was told last (an alert) must not be taken along by a reset. */
-static void
-end_told(struct conn *c, int error)
+void
+conn_end_told(struct conn *c, int error)
 {
 	bool silent = c->closing;
 
@@ -236,7 +188,7 @@ take(struct conn *c, uint8_t *into, size_t room)
 	if (c->read_again) {
 		loop_hook_ask(c->loop, &c->flush);
 	}
-	update_watch(c);
+	conn_update_watch(c);
 	return n;
 }
 
@@ -253,25 +205,6 @@ put(struct conn *c, const uint8_t *bytes, size_t len)
 		n = send(c->fd, bytes, len, MSG_NOSIGNAL);
 	} while (n == -1 && errno == EINTR);
 	return n != -1 ? n : -errno;
-}
-
-/* True when the peer begins with TLS where it is not spoken: it was told so, the conn has ended. */
-static bool
-is_strange(struct conn *c, const uint8_t *bytes)
-{
-	/* handshake_failure: it is what clients put best into words (RFC 8446, 6) */
-	static const uint8_t alert[] = {21, 3, 1, 0, 2, 2, 40};
-
-	if (!c->expect_plain) {
-		return false;
-	}
-	c->expect_plain = false;
-	if (bytes[0] != TLS_HANDSHAKE) {
-		return false;
-	}
-	(void)send(c->fd, alert, sizeof(alert), MSG_NOSIGNAL);
-	end_told(c, -EPROTONOSUPPORT);
-	return true;
 }
 
 /* Shows the owner `in`; false when the conn was closed meanwhile. */
@@ -300,7 +233,7 @@ find_room(struct conn *c, bool *ret_in_scratch, uint8_t **ret_into, size_t *ret_
 	if (kept > 0 && c->in_max != 0) {
 		room = MIN(room, c->in_max - MIN(c->in_max, kept));
 		if (room == 0) {
-			end(c, -ENOBUFS);
+			conn_end(c, -ENOBUFS);
 			return false;
 		}
 	}
@@ -318,7 +251,7 @@ find_room(struct conn *c, bool *ret_in_scratch, uint8_t **ret_into, size_t *ret_
 	/* A longer one grows in steps, so that a lying length header costs nothing. */
 	room = MIN(room, kept);
 	if (buf_reserve(&c->in, room) < 0) {
-		end(c, -ENOMEM);
+		conn_end(c, -ENOMEM);
 		return false;
 	}
 	*ret_into = buf_tail(&c->in);
@@ -332,10 +265,10 @@ on_end_of_stream(struct conn *c)
 	c->eof = true;
 	c->read_again = false;
 	if (c->ops->on_eof == NULL) {
-		end(c, 0);
+		conn_end(c, 0);
 		return;
 	}
-	update_watch(c);
+	conn_update_watch(c);
 	c->ops->on_eof(c, c->owner);
 }
 
@@ -354,7 +287,7 @@ read_some(struct conn *c)
 	n = take(c, into, room);
 	if (n < 0) {
 		if (n != -EAGAIN) {
-			end(c, (int)n);
+			conn_end(c, (int)n);
 		}
 		return;
 	}
@@ -362,7 +295,7 @@ read_some(struct conn *c)
 		on_end_of_stream(c);
 		return;
 	}
-	if (is_strange(c, into)) {
+	if (c->expect_plain && conn_is_strange(c, into[0])) {
 		return;
 	}
 	if (!in_scratch) {
@@ -386,9 +319,9 @@ read_some(struct conn *c)
 		all.len -= used;
 	}
 	if (c->in_max != 0 && !c->paused && buf_len(&c->in) + all.len > c->in_max) {
-		end(c, -ENOBUFS);
+		conn_end(c, -ENOBUFS);
 	} else if (buf_add_slice(&c->in, all) < 0) {
-		end(c, -ENOMEM);
+		conn_end(c, -ENOMEM);
 	} else {
 		buf_release(&c->in);
 	}
@@ -405,7 +338,7 @@ flush_out(struct conn *c)
 			break;
 		}
 		if (n < 0) {
-			end(c, (int)n);
+			conn_end(c, (int)n);
 			return;
 		}
 		c->sent_total += (uint64_t)n;
@@ -431,34 +364,7 @@ flush_out(struct conn *c)
 		}
 	}
 	if (c->fd != -1) {
-		update_watch(c);
-	}
-}
-
-static void
-shake_hands(struct conn *c)
-{
-	int rc = tls_handshake(c->tls);
-
-	if (rc == -EAGAIN) {
-		update_watch(c);
-		return;
-	}
-	if (rc < 0) {
-		end_told(c, rc);
-		return;
-	}
-	c->shaking = false;
-	c->read_again = true;
-	if (c->wants_tls && !c->closing) {
-		stop_deadline(c); /* that of connecting */
-	}
-	if (!c->closing && c->ops->on_open != NULL) {
-		c->ops->on_open(c, c->owner);
-	}
-	if (c->fd != -1) {
-		update_watch(c);
-		loop_hook_ask(c->loop, &c->flush);
+		conn_update_watch(c);
 	}
 }
 
@@ -471,7 +377,7 @@ on_turn_end(void *arg)
 		c->tls_begins = false;
 		c->shaking = true;
 		tls_feed(c->tls, &c->in);
-		shake_hands(c);
+		conn_shake_hands(c);
 		return;
 	}
 	if (c->show_again && !c->paused && !c->closing) {
@@ -492,47 +398,8 @@ on_turn_end(void *arg)
 			return;
 		}
 	}
-	if (!is_beginning(c) && !c->lingering && (buf_len(&c->out) > 0 || c->closing)) {
+	if (!conn_is_beginning(c) && !c->lingering && (buf_len(&c->out) > 0 || c->closing)) {
 		flush_out(c);
-	}
-}
-
-static void
-on_connected(struct conn *c)
-{
-	int error = 0;
-	socklen_t len = sizeof(error);
-
-	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1) {
-		error = errno;
-	}
-	if (error != 0) {
-		end(c, -error);
-		return;
-	}
-	c->connecting = false;
-	if (c->wants_tls) {
-		c->tls = tls_new_client(c->fd);
-		if (c->tls == NULL) {
-			end(c, -EPROTO);
-			return;
-		}
-		c->shaking = true;
-		shake_hands(c);
-		return;
-	}
-	if (!c->closing) {
-		/* the deadline of a conn that closes is another one, and stays */
-		stop_deadline(c);
-		if (c->ops->on_open != NULL) {
-			c->ops->on_open(c, c->owner);
-		}
-	}
-	if (c->fd != -1) {
-		update_watch(c);
-		if (c->closing || buf_len(&c->out) > 0) {
-			loop_hook_ask(c->loop, &c->flush);
-		}
 	}
 }
 
@@ -542,14 +409,14 @@ on_ready(struct ev_loop *ev, ev_io *w, int revents)
 	struct conn *c = OBJ_CAST((struct conn *)w->data, CONN_MAGIC);
 
 	if (c->connecting) {
-		on_connected(c);
+		conn_on_connected(c);
 		return;
 	}
 	if (c->tls_begins) {
 		return;
 	}
 	if (c->shaking) {
-		shake_hands(c);
+		conn_shake_hands(c);
 		return;
 	}
 	if (c->lingering) {
@@ -565,8 +432,8 @@ on_ready(struct ev_loop *ev, ev_io *w, int revents)
 	}
 }
 
-static struct conn *
-make(struct loop *loop, int fd, bool connecting, const struct conn_ops *ops, void *owner)
+struct conn *
+conn_make(struct loop *loop, int fd, bool connecting, const struct conn_ops *ops, void *owner)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
 
@@ -583,61 +450,14 @@ make(struct loop *loop, int fd, bool connecting, const struct conn_ops *ops, voi
 	loop_hook_init(&c->flush, on_turn_end, c);
 	ev_io_init(&c->io, on_ready, fd, 0);
 	c->io.data = c;
-	update_watch(c);
+	conn_update_watch(c);
 	return c;
 }
 
 struct conn *
 conn_new(struct loop *loop, int fd, const struct conn_ops *ops, void *owner)
 {
-	return make(loop, fd, false, ops, owner);
-}
-
-static bool always_tls; /* for the whole process */
-
-void
-conn_connect_by_tls(bool always)
-{
-	always_tls = always;
-}
-
-struct conn *
-conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
-    const struct conn_ops *ops, void *owner, struct errmsg *err)
-{
-	struct conn *c;
-	int fd;
-
-	if (endpoint_connect(ep, &fd, err) < 0) {
-		return NULL;
-	}
-	c = make(loop, fd, true, ops, owner);
-	c->wants_tls = ep->tls || (always_tls && ep->kind == ENDPOINT_TCP);
-	conn_set_deadline(c, timeout_ms);
-	return c;
-}
-
-int
-conn_start_tls(struct conn *c, const struct tls_server *server)
-{
-	assert(c->tls == NULL && !c->connecting && buf_len(&c->out) == 0);
-	if (c->fd == -1) {
-		return 0;
-	}
-	c->tls = tls_new(server, c->fd);
-	if (c->tls == NULL) {
-		return -ENOMEM;
-	}
-	/* the bytes that on_data leaves are in `in` only when it has returned: see on_turn_end */
-	c->tls_begins = true;
-	loop_hook_ask(c->loop, &c->flush);
-	return 0;
-}
-
-void
-conn_expect_plain(struct conn *c)
-{
-	c->expect_plain = true;
+	return conn_make(loop, fd, false, ops, owner);
 }
 
 void
@@ -645,7 +465,7 @@ conn_hand_over(struct conn *c, const struct conn_ops *ops, void *owner)
 {
 	c->ops = ops;
 	c->owner = owner;
-	stop_deadline(c);
+	conn_stop_deadline(c);
 	if (c->rare != NULL && c->rare->announced == NULL) {
 		free_rare(c); /* it served the arrival only */
 	}
@@ -681,7 +501,7 @@ conn_close_after_flush(struct conn **cp, uint64_t timeout_ms)
 		ev_timer_start(loop_ev(c->loop), &c->rare->deadline);
 	}
 	loop_hook_ask(c->loop, &c->flush);
-	update_watch(c);
+	conn_update_watch(c);
 }
 
 void
@@ -694,7 +514,7 @@ conn_set_limits(struct conn *c, size_t in_max, size_t out_high)
 void
 conn_set_deadline(struct conn *c, uint64_t timeout_ms)
 {
-	stop_deadline(c);
+	conn_stop_deadline(c);
 	if (timeout_ms > 0) {
 		ev_timer *timer = &rare_of(c)->deadline;
 
@@ -726,7 +546,8 @@ conn_send(struct conn *c, const void *bytes, size_t len)
 	if (c->fd == -1) {
 		return 0;
 	}
-	if (buf_len(&c->out) == 0 && !is_beginning(c) && !c->blocked && !c->closing && len > 0) {
+	if (buf_len(&c->out) == 0 && !conn_is_beginning(c) && !c->blocked && !c->closing &&
+	    len > 0) {
 		/* an error shows again at the flush, where it may end the conn */
 		n = put(c, p, len);
 		n = n < 0 ? 0 : n;
@@ -754,7 +575,7 @@ conn_flush(struct conn *c)
 	if (buf_len(&c->out) >= c->out_high) {
 		c->was_full = true;
 	}
-	if (!is_beginning(c) && !c->blocked) {
+	if (!conn_is_beginning(c) && !c->blocked) {
 		loop_hook_ask(c->loop, &c->flush);
 	}
 }
@@ -790,7 +611,7 @@ conn_pause(struct conn *c, bool paused)
 			loop_hook_ask(c->loop, &c->flush);
 		}
 	}
-	update_watch(c);
+	conn_update_watch(c);
 }
 
 void
@@ -811,7 +632,7 @@ conn_is_paused(const struct conn *c)
 void
 conn_end_output(struct conn *c)
 {
-	if (c->fd == -1 || is_beginning(c)) {
+	if (c->fd == -1 || conn_is_beginning(c)) {
 		return;
 	}
 	if (c->tls != NULL) {
@@ -826,25 +647,10 @@ conn_is_tls(const struct conn *c)
 	return c->tls != NULL;
 }
 
-const char *
-conn_fault(const struct conn *c)
-{
-	if (c->wants_tls && c->tls == NULL) {
-		return "TLS is wanted there, but no authorities are configured (redis.tls_ca)";
-	}
-	return c->tls != NULL ? tls_fault(c->tls) : "";
-}
-
 int
 conn_fd(const struct conn *c)
 {
 	return c->fd;
-}
-
-void *
-conn_owner(const struct conn *c)
-{
-	return c->owner;
 }
 
 void

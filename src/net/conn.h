@@ -131,7 +131,6 @@ int conn_fd(const struct conn *c);
 bool conn_is_tls(const struct conn *c);
 /* Why TLS failed; "" when it did not. Static text. */
 const char *conn_fault(const struct conn *c);
-void *conn_owner(const struct conn *c);
 /* "ADDRESS:PORT" of the peer, or "unix", or what conn_set_peer was given; returns `text`, of at least ENDPOINT_TEXT_SIZE bytes. */
 char *conn_peer(const struct conn *c, char *text);
 

@@ -1,7 +1,7 @@
 noinst_LIBRARIES += src/net/libnet.a
 src_net_libnet_a_SOURCES = \
 	src/net/cidr.c src/net/cidr.h \
-	src/net/conn.c src/net/conn.h \
+	src/net/conn.c src/net/conn.h src/net/conn_handshake.c src/net/conn_priv.h \
 	src/net/endpoint.c src/net/endpoint.h \
 	src/net/listener.c src/net/listener.h \
 	src/net/loop.c src/net/loop.h \

@@ -38,9 +38,7 @@ run_hooks(struct loop *loop)
 		hook->fn(hook->arg);
 	}
 	loop->turn++;
-	while ((item = list_shift(&loop->later)) != NULL) {
-		list_push(&loop->hooks, item);
-	}
+	list_move(&loop->hooks, &loop->later);
 }
 
 static void

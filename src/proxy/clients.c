@@ -89,8 +89,8 @@ local_address(const struct session *s, char *text)
 	return text;
 }
 
-bool
-session_is_blocked(const struct session *s)
+static bool
+is_blocked(const struct session *s)
 {
 	return s->own_mode == OWN_ONCE && s->requester.unanswered > 0;
 }
@@ -109,7 +109,7 @@ flags_of(const struct session *s, char *text)
 	if (s->own_mode == OWN_MULTI) {
 		text[n++] = 'x';
 	}
-	if (session_is_blocked(s)) {
+	if (is_blocked(s)) {
 		text[n++] = 'b';
 	}
 	if (s->closing) {
@@ -509,7 +509,7 @@ session_unblock_command(struct session *s, const struct resp_request *req)
 	list_for_each (item, &s->proxy->sessions) {
 		const struct session *one = CONTAINER_OF(item, struct session, link);
 
-		if (one->number == id && session_is_blocked(one)) {
+		if (one->number == id && is_blocked(one)) {
 			session_reply(s,
 			    "-ERR CLIENT UNBLOCK does not reach a client of the proxy; "
 			    "CLIENT KILL does\r\n");
@@ -542,7 +542,7 @@ proxy_blocked(struct proxy *p)
 	uint32_t count = 0;
 
 	list_for_each (item, &p->sessions) {
-		count += session_is_blocked(CONTAINER_OF(item, struct session, link));
+		count += is_blocked(CONTAINER_OF(item, struct session, link));
 	}
 	if (p->share == NULL) {
 		return count;

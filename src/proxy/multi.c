@@ -20,6 +20,8 @@
 
 #define KEPT_BYTES_MAX ((size_t)1024 * 1024) /* of one transaction */
 
+static const char aborted[] = "-EXECABORT Transaction discarded because the master was lost\r\n";
+
 struct multi {
 	struct buf log;  /* its requests, MULTI first */
 	size_t *lengths; /* owned: of each of them */
@@ -104,8 +106,7 @@ in_lost(struct session *s, const struct command *cmd)
 		if (s->rare->multi != NULL && s->rare->multi->watched) {
 			session_reply(s, null_text(s));
 		} else {
-			session_reply(
-			    s, "-EXECABORT Transaction discarded because the master was lost\r\n");
+			session_reply(s, aborted);
 		}
 		session_drop_own(s, false);
 	} else if (cmd != NULL && cmd->id == CMD_DISCARD) {
@@ -129,7 +130,7 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 	if (s->multi_lost) {
 		return in_lost(s, cmd);
 	}
-	if (cmd != NULL && (cmd->flags & CMD_PUBSUB) != 0) {
+	if (cmd != NULL && ((cmd->flags & CMD_PUBSUB) != 0 || cmd->id == CMD_CLIENT_REPLY)) {
 		if (s->requester.unanswered > 0) {
 			return session_wait_for(s, WAIT_REPLIES);
 		}
@@ -262,21 +263,22 @@ give_up(struct session *s, const char *exec_reply)
 }
 
 void
-session_multi_lost(struct session *s)
+session_multi_lost(struct session *s, unsigned unsent)
 {
 	struct multi *m = s->rare->multi;
-	bool exec_is_out = s->own_ends && s->exec_sent && s->rare->instead == NULL && !m->refused;
+	bool ends_in_exec = s->own_ends && s->exec_sent && s->rare->instead == NULL;
 
 	if (s->multi_lost) {
 		return;
 	}
-	if (exec_is_out) {
+	if (ends_in_exec && unsent == 0 && !m->refused) {
 		give_up(s, "-UNCERTAIN master lost before it answered; the transaction may or may "
 			   "not have happened\r\n");
 	} else if (m->watched) {
 		give_up(s, NULL);
-	} else if (!m->whole || (s->own_ends && !m->refused)) {
-		give_up(s, NULL); /* DISCARD, or nothing that ends it yet */
+	} else if (!m->whole || (s->own_ends && !ends_in_exec && !m->refused)) {
+		give_up(
+		    s, aborted); /* DISCARD, or nothing that ends it yet, or more than was kept */
 	} else {
 		m->refused = false;
 		m->swallow = m->answered;
@@ -292,7 +294,7 @@ session_multi_lost(struct session *s)
 void
 session_multi_give_up(struct session *s)
 {
-	give_up(s, "-EXECABORT Transaction discarded because the master was lost\r\n");
+	give_up(s, aborted);
 	if (s->conn != NULL && s->wait != WAIT_NOTHING && s->requester.unanswered == 0) {
 		session_read_on(s);
 	}

@@ -295,7 +295,7 @@ session_own_answered(struct session *s, const struct lane_reply *reply)
 }
 
 void
-session_own_lost(struct session *s)
+session_own_lost(struct session *s, unsigned unsent)
 {
 	if (s->in_reply) {
 		session_close(s); /* nobody has the rest of it */
@@ -303,7 +303,7 @@ session_own_lost(struct session *s)
 	}
 	switch ((enum session_own)s->own_mode) {
 	case OWN_MULTI:
-		session_multi_lost(s);
+		session_multi_lost(s, unsent);
 		break;
 	case OWN_WATCH:
 		s->watch_lost = true;

@@ -162,6 +162,10 @@ struct session {
 	bool multi_dirty : 1;   /* EXEC must fail: something in it was refused here */
 	bool waits_for_aof : 1; /* the WAIT that is due is WAITAOF */
 	bool info_asked : 1;    /* the next reply is INFO's, for it: see wait_at */
+	bool reply_off : 1;     /* CLIENT REPLY OFF … */
+	bool skip_next : 1;     /* … SKIP: of the next request … */
+	bool skip_now : 1;      /* … that is the last one taken */
+	bool is_push : 1;       /* what comes now answers nothing: it is heard all the same */
 };
 
 enum dispatch {
@@ -194,7 +198,6 @@ void session_count_local(struct session *s, bool error);
 enum dispatch session_wait_for(struct session *s, enum session_wait what);
 /* The key of an identity, borrowed from it. */
 struct lane_key session_key(const struct identity *id);
-struct lane *session_lane(struct session *s);
 /* Puts the request on the lane that the session uses now. */
 enum dispatch session_forward(struct session *s, struct slice raw, unsigned flags);
 /* A lane of its own from here on. */
@@ -233,15 +236,14 @@ void proxy_count(struct proxy *p);
 void proxy_asked(void *state, const char *const *words, size_t count, struct buf *out);
 /* INFO's reply, with our clients in place of the server's. */
 void session_info_answer(struct session *s, const struct lane_reply *reply);
-/* Does it wait on the server, for others to do something? */
-bool session_is_blocked(const struct session *s);
 
 /* --- own.c: the own lane --- */
 /* `cmd` NULL: not known. `begin`: the first piece of a streamed request. */
 enum dispatch session_own_command(
     struct session *s, const struct command *cmd, const struct resp_request *req, bool begin);
 void session_own_answered(struct session *s, const struct lane_reply *reply);
-void session_own_lost(struct session *s);
+/* The last `unsent` requests on it were not sent whole: they are sure not to have happened. */
+void session_own_lost(struct session *s, unsigned unsent);
 
 /* --- multi.c: transactions --- */
 enum dispatch session_multi_begin(struct session *s, const struct resp_request *req);
@@ -251,7 +253,7 @@ enum dispatch session_multi_command(
 void session_multi_streamed(struct session *s);
 /* True when the reply is not for the client. */
 bool session_multi_hides(struct session *s, const struct lane_reply *reply);
-void session_multi_lost(struct session *s);
+void session_multi_lost(struct session *s, unsigned unsent);
 /* It waits for the next master; nothing may be asked meanwhile. */
 bool session_multi_is_away(const struct session *s);
 /* For how long; 0: it does not. */
@@ -293,6 +295,10 @@ size_t session_sub_count(const struct session *s, unsigned kind);
 bool session_is_monitor(const struct session *s);
 /* The bytes go to the client, behind those that wait for replicas. */
 void session_write(struct session *s, struct slice bytes);
+/* The client wants to hear no replies: session_write drops them. */
+bool session_is_quiet(const struct session *s);
+/* DONE once all that was asked is answered; until then LATER. */
+enum dispatch session_settle(struct session *s);
 /* At once. */
 void session_put(struct session *s, struct slice bytes);
 /* Nothing waits for replicas any more. */

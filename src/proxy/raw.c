@@ -19,6 +19,8 @@
 
 /* Of what was asked and not yet answered. */
 #define ASKED_BYTES_MAX ((size_t)64 * 1024)
+/* What is asked again besides: PING's reply is as long, and in parts it would look like a message. */
+#define AGAIN_BYTES_MAX ((size_t)1024)
 
 static const char mark_request[] = "*2\r\n$4\r\nPING\r\n$13\r\nholdfast-mark\r\n";
 /* Without subscriptions, and with some in RESP2. */
@@ -27,15 +29,17 @@ static const char mark_reply_subscribed[] = "*2\r\n$4\r\npong\r\n$13\r\nholdfast
 
 struct raw {
 	struct subs subs;
-	uint64_t due;     /* replies that the client waits for */
-	uint64_t swallow; /* replies to what we asked ourselves, or once more */
-	struct buf asked; /* since `due` was 0 … */
-	uint64_t given;   /* … and how many replies to that the client has */
-	bool lost_asked;  /* that is not all of it, or cannot be asked twice */
-	uint64_t lost_ms; /* since when there is no link; 0: there is one */
-	bool monitor;
-	bool forever; /* no way back, and nothing to rebuild: CLIENT REPLY */
-	bool marked;  /* our mark is on its way */
+	uint64_t due;       /* replies that the client waits for */
+	uint64_t rebuilt;   /* replies to come to what we asked ourselves … */
+	uint64_t swallow;   /* … and then to what is asked once more and was answered */
+	struct buf asked;   /* since `due` was 0 … */
+	uint64_t given;     /* … and how many replies to that the client has */
+	bool lost_asked;    /* that is not all of it, or cannot be asked twice */
+	uint64_t lost_ms;   /* since when there is no link; 0: there is one */
+	bool monitor;       /* it was asked for … */
+	bool asked_monitor; /* … among `asked` */
+	bool forever;       /* more than is remembered: it cannot be rebuilt */
+	bool marked;        /* our mark is on its way */
 };
 
 void
@@ -83,8 +87,7 @@ replies_to(const struct session *s, const struct command *cmd, const struct resp
 	enum subs_kind kind = SUBS_CHANNEL;
 	uint64_t n = 0;
 
-	if (cmd == NULL || (cmd->flags & CMD_PUBSUB) == 0 || cmd->id == CMD_MONITOR ||
-	    cmd->id == CMD_NONE) {
+	if (cmd == NULL || (cmd->flags & CMD_PUBSUB) == 0 || cmd->id == CMD_MONITOR) {
 		return 1;
 	}
 	if (req->argc > 1) {
@@ -168,7 +171,7 @@ static bool
 cannot_be_confirmed(const struct session *s, const struct command *cmd)
 {
 	if (cmd != NULL && (cmd->flags & CMD_PUBSUB) != 0) {
-		return cmd->id == CMD_NONE; /* CLIENT REPLY */
+		return false;
 	}
 	return (s->id.protocol >= 3 || s->rare->raw->monitor) &&
 	       (cmd == NULL || (cmd->flags & (CMD_WRITE | CMD_OWN)) != 0);
@@ -181,19 +184,34 @@ forget_asked(struct raw *r)
 	buf_fini(&r->asked);
 	r->given = 0;
 	r->lost_asked = false;
+	r->asked_monitor = false;
 }
 
-/* Only what names its channels gets as many replies when it is asked again. */
+/* May it be asked twice, for as many replies? UNSUBSCRIBE only where it names its channels. */
+static bool
+is_same_again(const struct command *cmd, const struct resp_request *req)
+{
+	if (cmd == NULL) {
+		return false;
+	}
+	if (cmd->id >= CMD_SUBSCRIBE && cmd->id <= CMD_SUNSUBSCRIBE) {
+		return req->argc > 1;
+	}
+	return (cmd->flags & (CMD_READ | CMD_BLOCKING | CMD_OWN)) == CMD_READ &&
+	       req->raw.len <= AGAIN_BYTES_MAX;
+}
+
 static void
 note(struct session *s, const struct command *cmd, const struct resp_request *req)
 {
 	struct raw *r = s->rare->raw;
-	uint64_t replies = replies_to(s, cmd, req);
-	bool names = cmd != NULL && cmd->id >= CMD_SUBSCRIBE && cmd->id <= CMD_SUNSUBSCRIBE &&
-		     req->argc > 1 && !r->monitor;
 
-	r->due += replies;
-	r->lost_asked = r->lost_asked || !names || buf_add_slice(&r->asked, req->raw) < 0;
+	r->due += replies_to(s, cmd, req);
+	r->lost_asked =
+	    r->lost_asked || !is_same_again(cmd, req) || buf_add_slice(&r->asked, req->raw) < 0;
+	if (cmd != NULL && cmd->id == CMD_MONITOR) {
+		r->monitor = r->asked_monitor = true;
+	}
 }
 
 enum dispatch
@@ -227,11 +245,6 @@ session_raw_command(struct session *s, const struct command *cmd, const struct r
 	if (d == DISPATCH_DONE) {
 		session_count_local(s, false);
 		note(s, cmd, req);
-		if (is_pubsub && cmd->id == CMD_MONITOR) {
-			s->rare->raw->monitor = true;
-		} else if (is_pubsub && cmd->id == CMD_NONE) {
-			s->rare->raw->forever = true;
-		}
 	}
 	return d;
 }
@@ -252,15 +265,40 @@ on_mark(struct session *s)
 	session_read_on(s);
 }
 
+/* A line of MONITOR: +SECONDS.MICROSECONDS [DATABASE ADDRESS] … */
+static bool
+is_line(const struct raw *r, struct slice raw)
+{
+	return r->monitor && raw.len > 1 && raw.ptr[0] == '+' && raw.ptr[1] >= '0' &&
+	       raw.ptr[1] <= '9';
+}
+
+/* A reply that is too long to come whole. */
+static enum subs_message
+of_part(const struct session *s, const struct lane_reply *reply)
+{
+	const struct raw *r = s->rare->raw;
+	bool is_message = reply->type == '*' && s->id.protocol == 2 && subs_count(&r->subs) > 0;
+
+	return reply->type == '>' || reply->type == '+' || is_message ? SUBS_PUSHED : SUBS_OTHER;
+}
+
 /* True when the reply is for us alone. */
 static bool
-is_ours(struct session *s, struct slice raw, enum subs_message m)
+is_ours(struct session *s, const struct lane_reply *reply, enum subs_message m)
 {
 	struct raw *r = s->rare->raw;
+	struct slice raw = reply->raw;
 
-	if (r->swallow > 0 &&
-	    (m == SUBS_SUBSCRIBED || m == SUBS_UNSUBSCRIBED || (r->monitor && m == SUBS_OTHER))) {
-		r->swallow--;
+	if (m != SUBS_PUSHED && r->rebuilt > 0) {
+		r->rebuilt -= reply->last ? 1 : 0;
+		if (reply->type == '-') {
+			session_close(s); /* what it had it may not have here */
+		}
+		return true;
+	}
+	if (m != SUBS_PUSHED && r->swallow > 0) {
+		r->swallow -= reply->last ? 1 : 0;
 		return true;
 	}
 	if (r->marked && (slice_eq(raw, mark_reply) || slice_eq(raw, mark_reply_subscribed))) {
@@ -276,15 +314,18 @@ session_raw_reply(struct session *s, const struct lane_reply *reply)
 	struct raw *r = s->rare->raw;
 	enum subs_kind kind;
 	struct slice name;
-	enum subs_message m = SUBS_PUSHED;
+	enum subs_message m = of_part(s, reply);
 	uint64_t left;
 
-	/* only short replies come whole, and only messages are long */
 	if (reply->first && reply->last) {
 		m = subs_read(reply->raw, &kind, &name, &left);
-		if (is_ours(s, reply->raw, m)) {
-			return;
-		}
+		m = is_line(r, reply->raw) ? SUBS_PUSHED : m;
+	}
+	if (is_ours(s, reply, m)) {
+		s->in_reply = false;
+		return;
+	}
+	if (reply->first && reply->last) {
 		if (m == SUBS_SUBSCRIBED && subs_add(&r->subs, kind, name) < 0) {
 			r->forever = true; /* more than we remember: it cannot be rebuilt */
 		} else if (m == SUBS_UNSUBSCRIBED) {
@@ -298,14 +339,16 @@ session_raw_reply(struct session *s, const struct lane_reply *reply)
 			forget_asked(r);
 		}
 	}
+	/* MONITOR's lines are not heard either */
+	s->is_push = reply->type == '>' || (reply->type == '*' && m != SUBS_OTHER);
 	session_write(s, reply->raw);
 }
 
 bool
 session_raw_is_settled(const struct session *s)
 {
-	return s->rare->raw == NULL ||
-	       (s->rare->raw->due == 0 && s->rare->raw->swallow == 0 && !s->rare->raw->marked);
+	return s->rare->raw == NULL || (s->rare->raw->due == 0 && s->rare->raw->rebuilt == 0 &&
+					   s->rare->raw->swallow == 0 && !s->rare->raw->marked);
 }
 
 /* ---- failover ---- */
@@ -320,7 +363,7 @@ session_raw_lost(struct session *s)
 		return;
 	}
 	r->lost_ms = clock_mono_ms();
-	r->swallow = 0;
+	r->rebuilt = r->swallow = 0;
 	if (r->marked) {
 		r->marked = false;
 		session_read_on(s);
@@ -344,9 +387,13 @@ session_raw_room(struct session *s)
 		return;
 	}
 	buf_init(&out, 2 * SUBS_BYTES_MAX + ASKED_BYTES_MAX);
-	err = r->monitor ? resp_add_command_str(&out, "MONITOR", NULL)
-			 : subs_add_commands(&r->subs, &out, &replies);
-	r->swallow = r->monitor ? 1 : replies + r->given;
+	err = subs_add_commands(&r->subs, &out, &replies);
+	if (err == 0 && r->monitor && !r->asked_monitor) {
+		err = resp_add_command_str(&out, "MONITOR", NULL);
+		replies++;
+	}
+	r->rebuilt = replies;
+	r->swallow = r->given;
 	r->lost_ms = 0;
 	err = err < 0 ? err : buf_add_slice(&out, buf_slice(&r->asked));
 	if (err < 0 ||

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "backend/arrival.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -161,11 +162,17 @@ session_put(struct session *s, struct slice bytes)
 	}
 }
 
+bool
+session_is_quiet(const struct session *s)
+{
+	return (s->reply_off || s->skip_next || s->skip_now) && !s->is_push;
+}
+
 void
 session_write(struct session *s, struct slice bytes)
 {
-	if (s->ending) {
-		return; /* its last word was said */
+	if (s->ending || session_is_quiet(s)) {
+		return; /* its last word was said, or none is wanted */
 	}
 	if (s->rare->holding != NULL) {
 		session_hold(s, bytes);
@@ -186,6 +193,9 @@ session_replyf(struct session *s, const char *fmt, ...)
 	struct buf held;
 	va_list ap;
 
+	if (session_is_quiet(s)) {
+		return;
+	}
 	buf_init(&held, 0);
 	va_start(ap, fmt);
 	if (buf_vaddf(s->rare->holding != NULL ? &held : conn_out(s->conn), fmt, ap) == 0) {
@@ -249,14 +259,13 @@ is_acknowledgment(const struct session *s, const struct lane_reply *reply)
 	bool behind = s->requester.unanswered > (reply->last ? 0 : 1);
 
 	return !reply->read && !reply->local && reply->type != '-' && reply->type != '>' &&
-	       !(s->own_mode == OWN_MULTI && (!s->own_ends || behind)) && session_is_durable(s);
+	       !session_is_quiet(s) && !(s->own_mode == OWN_MULTI && (!s->own_ends || behind)) &&
+	       session_is_durable(s);
 }
 
 static void
-on_reply(void *owner, const struct lane_reply *reply)
+take_reply(struct session *s, const struct lane_reply *reply)
 {
-	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
-
 	if (reply->local && reply->raw.len == 0) {
 		session_close(s); /* the reply was cut in the middle */
 		return;
@@ -309,6 +318,16 @@ on_reply(void *owner, const struct lane_reply *reply)
 }
 
 static void
+on_reply(void *owner, const struct lane_reply *reply)
+{
+	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
+
+	s->is_push = reply->type == '>';
+	take_reply(s, reply);
+	s->is_push = false;
+}
+
+static void
 on_lane_room(void *owner)
 {
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
@@ -325,11 +344,11 @@ on_lane_room(void *owner)
 }
 
 static void
-on_lost(void *owner, struct lane *lane, unsigned dropped)
+on_lost(void *owner, struct lane *lane, unsigned dropped, unsigned unsent)
 {
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 
-	session_own_lost(s);
+	session_own_lost(s, unsent);
 	if (s->conn != NULL && s->wait == WAIT_REPLIES && s->requester.unanswered == 0 &&
 	    !session_multi_is_away(s)) {
 		session_read_on(s);
@@ -377,8 +396,8 @@ session_key(const struct identity *id)
 	return key;
 }
 
-struct lane *
-session_lane(struct session *s)
+static struct lane *
+shared_lane(struct session *s)
 {
 	if (s->lane == NULL) {
 		struct lane_key key = session_key(&s->id);
@@ -457,7 +476,7 @@ session_send_once(struct session *s, struct slice raw, unsigned flags)
 enum dispatch
 session_forward(struct session *s, struct slice raw, unsigned flags)
 {
-	struct lane *lane = s->own != NULL ? s->own : session_lane(s);
+	struct lane *lane = s->own != NULL ? s->own : shared_lane(s);
 	int err;
 
 	if (lane_is_full(&s->requester, lane)) {
@@ -478,6 +497,15 @@ session_forward(struct session *s, struct slice raw, unsigned flags)
 
 static const char readonly[] = "-READONLY You can't write against a read only replica.\r\n";
 
+enum dispatch
+session_settle(struct session *s)
+{
+	if (s->requester.unanswered > 0) {
+		return session_wait_for(s, WAIT_REPLIES);
+	}
+	return s->own_mode == OWN_RAW ? session_raw_settle(s) : DISPATCH_DONE;
+}
+
 /*
  * `cmd` NULL: for it writes, or may write, where only reads are. What follows of a request in pieces is thrown away, as
  * long as no own lane would take it.
@@ -485,15 +513,10 @@ static const char readonly[] = "-READONLY You can't write against a read only re
 static enum dispatch
 refuse(struct session *s, const struct command *cmd, bool begin)
 {
-	if (s->requester.unanswered > 0) {
-		return session_wait_for(s, WAIT_REPLIES);
-	}
-	if (s->own_mode == OWN_RAW) {
-		enum dispatch d = session_raw_settle(s);
+	enum dispatch d = session_settle(s);
 
-		if (d != DISPATCH_DONE) {
-			return d;
-		}
+	if (d != DISPATCH_DONE) {
+		return d;
 	}
 	session_count_local(s, true);
 	s->multi_dirty = s->own_mode == OWN_MULTI; /* as any error before EXEC */
@@ -528,13 +551,10 @@ is_http(const struct resp_request *req)
 }
 
 static enum dispatch
-dispatch(struct session *s, const struct resp_request *req, bool begin)
+take(struct session *s, const struct resp_request *req, bool begin)
 {
 	const struct command *cmd = command_find(req->argv, req->kept);
 
-	if (session_multi_is_away(s)) {
-		return session_wait_for(s, WAIT_ROOM); /* its replies come first */
-	}
 	s->asked = (uint16_t)metrics_command(cmd);
 	if (cmd == NULL) {
 		if (is_http(req)) {
@@ -566,6 +586,31 @@ dispatch(struct session *s, const struct resp_request *req, bool begin)
 }
 
 static enum dispatch
+dispatch(struct session *s, const struct resp_request *req, bool begin)
+{
+	bool skips = s->skip_next;
+	enum dispatch d;
+
+	if (session_multi_is_away(s)) {
+		return session_wait_for(s, WAIT_ROOM); /* its replies come first */
+	}
+	if (s->skip_now) {
+		d = session_settle(s); /* all that is to be dropped must have come */
+		if (d != DISPATCH_DONE) {
+			return d;
+		}
+	}
+	s->skip_now = skips;
+	s->skip_next = false;
+	d = take(s, req, begin);
+	if (d == DISPATCH_LATER && skips) {
+		s->skip_next = true;
+		s->skip_now = false;
+	}
+	return d;
+}
+
+static enum dispatch
 protocol_error(struct session *s, const char *error)
 {
 	if (s->requester.unanswered > 0 && !resp_request_is_streaming(&s->scan)) {
@@ -574,6 +619,7 @@ protocol_error(struct session *s, const char *error)
 	if (s->own_mode == OWN_RAW && session_raw_settle(s) != DISPATCH_DONE) {
 		return s->conn != NULL ? DISPATCH_LATER : DISPATCH_CLOSED;
 	}
+	s->skip_now = false; /* it was about what came before */
 	s->proxy->stats.violations++;
 	log_peer(LOG_INFO, "a client is closed: %s", error);
 	session_replyf(s, "-ERR %s\r\n", error);
@@ -700,9 +746,7 @@ on_close(struct conn *c, void *owner, int error)
 	struct session *s = OBJ_CAST((struct session *)owner, SESSION_MAGIC);
 
 	if (error == -EPROTONOSUPPORT) {
-		log_peer(LOG_WARN,
-		    "a client that speaks TLS where plain text is spoken is closed peer=%s",
-		    conn_peer(c, (char[ENDPOINT_TEXT_SIZE]){0}));
+		arrivals_say_strange(c);
 	}
 	s->conn = NULL;
 	leave(s);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "proxy/proxy_priv.h"
+#include "proxy/subs.h"
 #include "resp/write.h"
 
 #define NAME_BYTES_MAX 4096
@@ -306,6 +307,32 @@ on_no_evict(struct session *s, struct slice word)
 	}
 }
 
+/*
+ * It is for us alone: what the client does not want to hear is dropped here, so that nothing of it is lost with a connection to the
+ * server. In RESP2 the server refuses it beside subscriptions.
+ */
+static enum dispatch
+on_client_reply(struct session *s, const struct command *cmd, const struct resp_request *req)
+{
+	struct slice word = req->argv[2];
+
+	if (s->own_mode == OWN_RAW && s->id.protocol == 2 && session_sub_count(s, SUBS_KINDS) > 0) {
+		return session_own_command(s, cmd, req, false);
+	}
+	session_count_local(s, false);
+	if (slice_caseeq(word, "ON")) {
+		s->reply_off = s->skip_now = false;
+		session_reply(s, "+OK\r\n");
+	} else if (slice_caseeq(word, "OFF")) {
+		s->reply_off = true;
+	} else if (slice_caseeq(word, "SKIP")) {
+		s->skip_next = !s->reply_off;
+	} else {
+		session_reply(s, "-ERR syntax error\r\n");
+	}
+	return s->conn != NULL ? DISPATCH_DONE : DISPATCH_CLOSED;
+}
+
 static enum dispatch
 on_client(struct session *s, const struct resp_request *req)
 {
@@ -371,6 +398,7 @@ on_reset(struct session *s)
 		session_rare(s)->name = NULL;
 	}
 	s->no_evict = false;
+	s->reply_off = false;
 	session_reply(s, "+RESET\r\n");
 	return DISPATCH_DONE;
 }
@@ -379,16 +407,16 @@ enum dispatch
 session_state_command(struct session *s, const struct command *cmd, const struct resp_request *req)
 {
 	bool ends = cmd->id == CMD_RESET || cmd->id == CMD_QUIT;
+	bool ours = ends || cmd->id == CMD_CLIENT_REPLY;
+	enum dispatch d;
 
 	/* there the server has its own mind about them */
-	if ((s->own_mode == OWN_RAW || s->own_mode == OWN_MULTI) && !ends) {
+	if ((s->own_mode == OWN_RAW && !ours) || (s->own_mode == OWN_MULTI && !ends)) {
 		return session_own_command(s, cmd, req, false);
 	}
-	if (s->requester.unanswered > 0) {
-		return session_wait_for(s, WAIT_REPLIES);
-	}
-	if (s->own_mode == OWN_RAW && session_raw_settle(s) != DISPATCH_DONE) {
-		return s->conn != NULL ? DISPATCH_LATER : DISPATCH_CLOSED;
+	d = session_settle(s);
+	if (d != DISPATCH_DONE) {
+		return d;
 	}
 	if ((cmd->arity > 0 && req->argc != (uint64_t)cmd->arity) ||
 	    req->argc < (uint64_t)abs(cmd->arity) || req->argc > req->kept) {
@@ -416,6 +444,8 @@ session_state_command(struct session *s, const struct command *cmd, const struct
 		return on_select(s, req);
 	case CMD_CLIENT:
 		return on_client(s, req);
+	case CMD_CLIENT_REPLY:
+		return on_client_reply(s, cmd, req);
 	case CMD_INFO:
 		return on_info(s, req);
 	case CMD_RESET:

@@ -86,12 +86,6 @@ resp_add_command_str(struct buf *b, ...)
 }
 
 int
-resp_add_simple(struct buf *b, const char *text)
-{
-	return buf_addf(b, "+%s\r\n", text);
-}
-
-int
 resp_add_error(struct buf *b, const char *fmt, ...)
 {
 	char text[1024];

@@ -17,7 +17,6 @@ int resp_add_command_str(struct buf *b, ...) __attribute__((sentinel)) ATTR_WARN
 /* "*N", ">N", "%N", "~N": the header of an aggregate. */
 int resp_add_header(struct buf *b, char type, uint64_t count) ATTR_WARN_UNUSED;
 int resp_add_bulk(struct buf *b, struct slice s) ATTR_WARN_UNUSED;
-int resp_add_simple(struct buf *b, const char *text) ATTR_WARN_UNUSED;
 /* "-TEXT": the text begins with a word such as ERR; CR and LF in it become blanks. */
 int resp_add_error(struct buf *b, const char *fmt, ...) ATTR_PRINTF(2, 3) ATTR_WARN_UNUSED;
 int resp_add_int(struct buf *b, int64_t value) ATTR_WARN_UNUSED;

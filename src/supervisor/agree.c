@@ -23,6 +23,7 @@
 #include "instance/claim.h"
 #include "instance/hello.h"
 #include "instance/vote.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 #include "topo/reply.h"

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 
 #define LOG_LINES_DEFAULT 100

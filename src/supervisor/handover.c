@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 
 #define PREPARE_MS 40000 /* longer than any switchover; its end is told */
@@ -73,7 +74,6 @@ after_switch(struct supervisor *s, int error)
 	}
 }
 
-/* Who is told how the failover ended. */
 void
 handover_answer(struct supervisor *s, int error, const char *text)
 {
@@ -196,13 +196,13 @@ start_failover(struct supervisor *s, struct failover_spec *spec, struct errmsg *
 	return s->failover != NULL;
 }
 
-/* `orphaned`: it died while no supervisor ran. */
 bool
 handover_take_over(struct supervisor *s, bool orphaned, struct errmsg *err)
 {
 	const struct unit *old = s->master;
 	struct failover_spec spec = {.dead = true};
 
+	/* Of one that died while nobody looked nothing was seen: whoever has anything will do. */
 	spec.seen_offset = orphaned ? 1 : old->seen_offset;
 	if (old->probe != NULL) {
 		/* Its end is seen before its process has ended. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/claim.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 
 static const char *const health_names[] = {

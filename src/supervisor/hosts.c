@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/redis_conf.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 #include "topo/reply.h"
@@ -175,8 +176,8 @@ hosts_is_synced(const struct host *h)
 	       endpoint_equal(&v->master, &h->sup->master_at.at);
 }
 
-bool
-hosts_is_master(const struct host *h)
+static bool
+is_master(const struct host *h)
 {
 	const struct probe_view *v = h->probe != NULL ? probe_get(h->probe) : NULL;
 
@@ -582,7 +583,7 @@ hosts_add_reasons(const struct supervisor *s, json_t *reasons)
 			(void)snprintf(
 			    text, sizeof(text), "%s does not answer: %s", h->redis_name, v->why);
 		} else if (!hosts_is_synced(h) &&
-			   !(hosts_is_master(h) && endpoint_equal(&h->redis, &s->master_at.at))) {
+			   !(is_master(h) && endpoint_equal(&h->redis, &s->master_at.at))) {
 			(void)snprintf(
 			    text, sizeof(text), "%s is not in sync with the master", h->redis_name);
 		} else if (!knows_master(h)) {

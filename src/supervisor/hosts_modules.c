@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "instance/module_list.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 #include "topo/reply.h"

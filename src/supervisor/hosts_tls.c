@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "net/conn.h"
 #include "net/tls.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 #include "topo/reply.h"

@@ -11,7 +11,8 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/handover.c \
 	src/supervisor/health.c \
 	src/supervisor/history.c src/supervisor/history.h \
-	src/supervisor/hosts.c src/supervisor/hosts_modules.c src/supervisor/hosts_tls.c src/supervisor/members.c \
+	src/supervisor/hosts.c src/supervisor/hosts_priv.h \
+	src/supervisor/hosts_modules.c src/supervisor/hosts_tls.c src/supervisor/members.c \
 	src/supervisor/legacy.c src/supervisor/legacy.h \
 	src/supervisor/loaded.c \
 	src/supervisor/lock.c src/supervisor/lock.h \

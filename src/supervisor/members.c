@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "instance/redis_conf.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 #include "topo/reply.h"
@@ -24,7 +25,6 @@
 #define PATIENCE  50 /* looks: 5 s */
 #define TIDY_MS   2000
 #define ANSWER_MS 2000
-#define LAG_S     "3" /* as in redis_conf.c */
 
 /* A newcomer that is looked at. */
 struct members {
@@ -101,8 +101,7 @@ find_obstacle(const struct supervisor *s, const struct conf *conf, const struct 
 	}
 	if (d->removed != NULL && endpoint_equal(&d->removed->redis, &s->master_at.at)) {
 		return "the host to be taken out is the master: hand over first (`holdfast "
-		       "failover "
-		       "--to`)";
+		       "failover --to NAME`)";
 	}
 	if (u == NULL || conf->redis[0].port != u->listens.port) {
 		return "ports do not change together with the hosts";
@@ -320,8 +319,8 @@ tell_fence(struct supervisor *s)
 		if (u->kind == UNIT_REDIS && u->probe != NULL && unit_is_ready(u)) {
 			struct link *l = probe_link(u->probe);
 
-			(void)link_send(
-			    l, 0, NULL, NULL, "CONFIG", "SET", "min-replicas-max-lag", LAG_S, NULL);
+			(void)link_send(l, 0, NULL, NULL, "CONFIG", "SET", "min-replicas-max-lag",
+			    REDIS_CONF_FENCE_LAG_S, NULL);
 			(void)link_send(l, 0, NULL, NULL, "CONFIG", "SET", "min-replicas-to-write",
 			    count, NULL);
 		}

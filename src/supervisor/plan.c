@@ -4,6 +4,7 @@
  * master there is no going on, as long as it is not given up.
  */
 #include "base/log.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/supervisor_priv.h"
 

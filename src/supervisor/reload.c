@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 #include "topo/reply.h"
@@ -150,8 +151,8 @@ set_worker_count(struct supervisor *s, enum unit_kind kind, unsigned wanted)
 	}
 }
 
-void
-reload_workers(struct supervisor *s)
+static void
+bring_workers(struct supervisor *s)
 {
 	set_worker_count(
 	    s, UNIT_PROXY, workers_are_wanted(s, UNIT_PROXY) ? s->conf->proxy_workers : 0);
@@ -260,7 +261,7 @@ apply(struct supervisor *s, struct conf *conf, bool members, json_t *applied, js
 	}
 	servers_on_reload(s);
 	workers_tell_conf(s);
-	reload_workers(s);
+	bring_workers(s);
 	conf_changes_fini(&changes);
 	prune_old_confs(s);
 }

@@ -20,6 +20,7 @@
 #include "instance/redis_data.h"
 #include "proc/procfs.h"
 #include "supervisor/decision.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 
 #define LEFTOVER_STOP_MS 5000
@@ -462,12 +463,19 @@ collect_files(struct supervisor *s, struct facts *f)
 	}
 }
 
+/* What was decided before in this run counts as written, although the database may still wait for it: roles.c, on_settle. */
 static void
 collect_state(struct supervisor *s, struct facts *f)
 {
 	struct decision_word *w = &f->words[f->word_count];
 	struct store_master before;
 
+	if (s->master != NULL) {
+		*w = (struct decision_word){
+		    .node = node_of(f, s->master), .epoch = s->master_at.epoch, .from_state = true};
+		f->word_count++;
+		return;
+	}
 	if (store_master_get(s->store, s->name, &before, NULL) < 0) {
 		return;
 	}

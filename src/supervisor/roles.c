@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 #include "topo/reply.h"
@@ -204,8 +205,8 @@ roles_for_start(struct unit *u, const struct endpoint **ret_follow)
 	return 0;
 }
 
-bool
-roles_is_right(const struct unit *u)
+static bool
+is_right(const struct unit *u)
 {
 	const struct supervisor *s = u->sup;
 	const struct probe_view *v = u->probe != NULL ? probe_get(u->probe) : NULL;
@@ -312,7 +313,7 @@ roles_tick(struct supervisor *s)
 			continue;
 		}
 		/* Nobody is told to follow a master that is not one, or not there: what it has may be all there is. */
-		if (u->kind != UNIT_REDIS || !unit_is_ready(u) || roles_is_right(u) ||
+		if (u->kind != UNIT_REDIS || !unit_is_ready(u) || is_right(u) ||
 		    (u != s->master && s->master != NULL && !servers_is_master(s->master))) {
 			u->wrong_since_ms = 0;
 		} else if (u->wrong_since_ms == 0) {

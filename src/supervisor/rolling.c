@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/supervisor_priv.h"
 

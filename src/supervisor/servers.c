@@ -14,6 +14,7 @@
 #include "net/listener.h"
 #include "proc/ending.h"
 #include "proc/procfs.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 #include "topo/reply.h"

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 
@@ -84,13 +85,13 @@ succession_is_heir(const struct supervisor *s, const struct unit *u)
 	       (u->linked || clock_mono_ms() - u->unlinked_ms < HEIR_UNLINKED_MS);
 }
 
-/* Is there such a replica, and a majority of sentinels to promote it? */
 bool
 succession_is_heir_host(const struct host *h)
 {
 	return hosts_is_heir(h, HEIR_UNLINKED_MS);
 }
 
+/* On any host; and the sentinels that are connected are enough to promote it. */
 bool
 succession_has_heir(const struct supervisor *s)
 {

@@ -18,6 +18,7 @@
 #include "instance/claim.h"
 #include "instance/redis_conf.h"
 #include "net/listener.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/legacy.h"
 #include "supervisor/lock.h"
 #include "supervisor/supervisor_priv.h"

@@ -14,12 +14,10 @@
  *   modules.c     the set of modules: judged, in effect, changed   loaded.c   what each server has of it
  *   service.c     what systemd is told
  *   removal.c     may a module leave                  backup.c   snapshots, asked for or by schedule
- *   hosts.c       the other hosts, as seen from here         agree.c    several hosts: who is master to begin with
- *   suspect.c     is the master on another host dead         hosts_tls.c  TLS between hosts
- *   members.c     hosts come and go while all runs           hosts_modules.c  their modules
- *   voice.c       what supervisors say to each other         parting.c    what a cut-off master took and nobody else has
  *   asked.c       what is asked in somebody's name, and what would be   watch.c   live pictures
  *   figures.c     what is measured each second, and its last day (series.c)
+ *
+ * Where there are several hosts: hosts_priv.h.
  */
 #ifndef SUPERVISOR_SUPERVISOR_PRIV_H
 #define SUPERVISOR_SUPERVISOR_PRIV_H
@@ -35,7 +33,6 @@
 #include "instance/failover.h"
 #include "instance/module_set.h"
 #include "instance/probe.h"
-#include "instance/sentinel_conf.h"
 #include "ipc/channel.h"
 #include "net/loop.h"
 #include "proc/ending.h"
@@ -51,7 +48,9 @@
 enum unit_kind { UNIT_REDIS, UNIT_SENTINEL, UNIT_PROXY, UNIT_HTTP, UNIT_KINDS };
 
 struct figures;
+struct host;
 struct parting;
+struct sentinel_move;
 struct supervisor;
 
 /* See ondisk.c. */
@@ -144,26 +143,6 @@ struct unit {
 	bool heard;         /* worker from before: said all that it has */
 	bool strange;       /* likewise: it has what we do not want */
 	char version[32];   /* likewise: of which holdfast it is; "" one that we started */
-};
-
-/* A host of the cluster. Plain data but for the probe. */
-struct host {
-	struct supervisor *sup;        /* borrowed */
-	char name[65], redis_name[80]; /* "b", "b/redis-1" */
-	bool self;
-	struct endpoint redis, sentinel;
-	char id[SENTINEL_ID_SIZE]; /* of its sentinel, unless that has an older one */
-	struct probe *probe;       /* owned; of its redis; NULL: self */
-	struct link *ear; /* owned; what supervisors say, as its redis passes it on: see voice.c */
-	uint64_t *heard_number; /* owned; the last one heard on that ear, of each host */
-	uint64_t said_number,
-	    said_ms; /* the highest of its own that was heard anywhere, and when the last was */
-	uint64_t beat_ms;        /* when the master's beat was heard there last */
-	bool silent;             /* nothing was heard of it for a while */
-	bool broken;             /* its redis ended our connection, and was looked at since */
-	bool lost;               /* for so long that it was told */
-	bool linked, was_synced; /* its redis: as in struct unit */
-	uint64_t unlinked_ms;
 };
 
 /* A listening socket that workers inherit. Bound once, at start, or handed over by a worker from before. */
@@ -400,7 +379,6 @@ void workers_prepare_switch(struct supervisor *s, uint64_t ms);
 /* They all are prepared for it. */
 bool workers_are_prepared(const struct supervisor *s);
 bool workers_route(const struct unit *u);
-/* The addresses of this kind of worker, and the option that names them. */
 /* The i-th of the addresses that such workers are to listen on, with its option; false: there are no more. */
 bool workers_wanted_door(
     const struct supervisor *s, enum unit_kind kind, size_t i, struct door *ret_door);
@@ -444,8 +422,6 @@ void roles_fini(struct supervisor *s);
 int roles_for_start(struct unit *u, const struct endpoint **ret_follow);
 /* Once a second: an instance whose role stays wrong is set right. */
 void roles_tick(struct supervisor *s);
-/* Is the instance what the present master makes of it, as far as it was seen? */
-bool roles_is_right(const struct unit *u);
 /* Every sentinel that is wanted names the present master and knows all the others; and they are a majority. */
 bool roles_sentinels_agree(const struct supervisor *s);
 /* Does a sentinel carry out a failover? With `or_soon` also: does it hold the master for down, so that one may begin? */
@@ -579,119 +555,6 @@ void removal_begin(struct supervisor *s);
 void removal_check(struct supervisor *s);
 void removal_free(struct supervisor *s);
 
-/* ---- hosts_tls.c: TLS between hosts ---- */
-/* Where they speak it, servers and sentinels are reached so from now on, with the files of the present configuration. 0 or -errno. */
-int hosts_trust(const struct supervisor *s, struct errmsg *err);
-/* The certificate is another: it is shown from now on, by our servers and to the others'. */
-void hosts_renew(struct supervisor *s);
-/* For those on this host who reach a server themselves: {"ca", "cert", "key"}; NULL: no TLS. */
-json_t *hosts_tls_json(const struct supervisor *s);
-
-/* ---- hosts.c ---- */
-/* From the configuration; looks names up, which blocks. After the address and the secret are known. 0 or -errno. */
-int hosts_read(struct supervisor *s, struct errmsg *err);
-/* Begins to look at them, once the watcher is there. */
-void hosts_begin(struct supervisor *s);
-/* The pulse should have come: this process has stood still, or has had too much to do. */
-bool hosts_is_late(const struct supervisor *s);
-void hosts_fini(struct supervisor *s);
-/* Are peers named? Then this host is one of a cluster of hosts, be it the only one so far. */
-bool hosts_are_several(const struct supervisor *s);
-/* For members.c: the addresses of a host, by name or number, which may block; its sentinel's id; the order without a list that is the same everywhere. */
-int hosts_resolve(struct host *h, const char *address, const struct conf *conf, struct errmsg *err);
-void hosts_derive_id(struct host *h, const struct supervisor *s);
-int hosts_compare(const void *a, const void *b);
-/* Begins to look at those that are there now. */
-void hosts_watch(struct supervisor *s);
-/* The host whose redis listens there; the host or its redis by name; NULL. */
-struct host *hosts_at(struct supervisor *s, const struct endpoint *redis);
-struct host *hosts_find(struct supervisor *s, const char *name);
-/* The redis of this host, which has one where there are several hosts; NULL: none yet. */
-struct unit *hosts_own_redis(const struct supervisor *s);
-/* The id that all hosts expect of our sentinel; NULL: there are no others. */
-const char *hosts_own_id(const struct supervisor *s);
-/* As seen from here, of a host that is not this one. */
-bool hosts_is_master(const struct host *h);
-bool hosts_is_synced(const struct host *h);
-/* Could its redis take over from a master that has just died? `grace_ms`: for how long its link may have been down. */
-bool hosts_is_heir(const struct host *h, uint64_t grace_ms);
-/* How many are heard, this one included, and how many it takes. */
-size_t hosts_heard(const struct supervisor *s);
-size_t hosts_majority(const struct supervisor *s);
-/* Does a majority of sentinels name one master at an epoch above 0, and is a majority of the hosts heard now? */
-bool hosts_majority_names(const struct supervisor *s, struct topo_master *ret_named);
-/* May this redis start as a master now? */
-bool hosts_may_be_master(const struct supervisor *s, const struct unit *u);
-/* There is another master. */
-void hosts_on_master(struct supervisor *s);
-/* Once a second. */
-void hosts_tick(struct supervisor *s);
-void hosts_add_reasons(const struct supervisor *s, json_t *reasons);
-json_t *hosts_json(const struct supervisor *s);
-
-/* ---- hosts_modules.c: has our redis what the master on another host has? Once a second. ---- */
-void hosts_modules_tick(struct supervisor *s);
-
-/* ---- members.c: hosts come and go while all runs ---- */
-enum members_answer {
-	MEMBERS_SAME,   /* the configuration has the same hosts */
-	MEMBERS_CHANGE, /* it may be put in effect, with members_apply */
-	MEMBERS_WAIT, /* a newcomer is looked at: reload() is called again, also for `req`, or that is answered */
-	MEMBERS_REFUSED, /* with the reason in `faults` */
-};
-enum members_answer members_check(struct supervisor *s, const struct conf *conf,
-    struct ctl_request *req, struct conf_faults *faults);
-/* The hosts of the present configuration from now on. */
-void members_apply(struct supervisor *s);
-/* Once a second: does our sentinel remember hosts that are none any more? */
-void members_tick(struct supervisor *s);
-void members_fini(struct supervisor *s);
-
-/* How long neither its redis nor its sentinel has said anything; its sentinel's link, or NULL. */
-uint64_t hosts_silent_ms(const struct host *h);
-struct link *hosts_sentinel_link(const struct host *h);
-
-/* ---- voice.c ---- */
-void voice_begin(struct supervisor *s);
-void voice_fini(struct supervisor *s);
-/* To all the others, if our redis is there; whether it is heard is not known. */
-void voice_say(struct supervisor *s, const char *fmt, ...) ATTR_PRINTF(2, 3);
-
-/* ---- suspect.c ---- */
-/* `sender` has said them, and they were heard from the redis of `ear`. */
-void suspect_on_words(struct host *ear, struct host *sender, const char *words);
-/* A planned switchover: the proxies of the other hosts hold for so long, or (0) not any more. */
-void suspect_tell_hold(struct supervisor *s, uint64_t ms);
-/* What a sentinel says has changed. */
-void suspect_on_sentinel(struct supervisor *s, const struct watcher_sentinel *view);
-/* Is the master on another host dead, as far as it is seen here? Then it is taken over from. With each pulse. */
-void suspect_pulse(struct supervisor *s);
-/* What is seen of the redis of `h` has changed. */
-void suspect_on_host(struct supervisor *s, struct host *h);
-void suspect_init(struct supervisor *s);
-void suspect_fini(struct supervisor *s);
-bool suspect_is_dead(const struct supervisor *s, const struct host *master);
-
-/* ---- parting.c ---- */
-/* This host hears no majority, and its master takes no write any more. */
-void parting_begin(struct unit *master);
-/* Often: is a majority heard again, and who is master? */
-void parting_pulse(struct supervisor *s);
-void parting_fini(struct supervisor *s);
-
-/* ---- agree.c ---- */
-/* What was known when this host ran last counts until a majority says otherwise. */
-void agree_remember(struct supervisor *s);
-/* What a sentinel without a file is told: the master that is known, else (epoch 0) a place that nobody has yet. */
-void agree_placeholder(const struct supervisor *s, struct topo_master *ret_master);
-/* While the plan is at PLAN_AGREEMENT, often. */
-void agree_pulse(struct supervisor *s);
-/* True once; then who is named starts. */
-bool agree_is_reached(struct supervisor *s);
-/* What it waits for, for people. */
-const char *agree_reason(const struct supervisor *s);
-void agree_fini(struct supervisor *s);
-
 /* ---- plan.c ---- */
 void plan_begin(struct supervisor *s);
 void plan_stop(struct supervisor *s);
@@ -754,8 +617,6 @@ void figures_on_metrics(struct ctl_request *req, const json_t *args, void *owner
 void reload(struct supervisor *s, struct ctl_request *req);
 /* Tells the sentinels of this host what servers_down_after_ms has become. */
 void reload_down_after(struct supervisor *s);
-/* Brings the number of workers to what is wanted. */
-void reload_workers(struct supervisor *s);
 
 /* ---- upgrade.c ---- */
 /* Puts `binary` (NULL: what is now at the path of our own) in our place; `req` is answered, by it or by us. */

@@ -1,5 +1,5 @@
 /*
- * Is the master's host dead, or its server? Several hosts only; a master on this host is seen to die by its supervisor (roles.c).
+ * Is the master's host dead, or its server? Several hosts only; a master on this host is seen to die by its supervisor (succession.c).
  *
  * The master's own supervisor says a beat (voice.c), which its replicas pass on to their clients: so it is heard here on every replica, and says
  * that this replica's host still hears the master. The host is taken for dead when, for SUSPECT_MS and a bit more for each place in the file,
@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "instance/diverged.h"
 #include "instance/redis_conf.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 #include "topo/link.h"
 #include "topo/reply.h"

@@ -15,6 +15,7 @@
 #include "instance/redis_conf.h"
 #include "ipc/rejoin.h"
 #include "net/listener.h"
+#include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
 
 static const struct {

@@ -88,11 +88,7 @@ disconnect(struct link *l, int error)
 	}
 	ev_timer_stop(loop_ev(l->loop), &l->timer);
 	if (!list_is_empty(&l->unanswered)) {
-		struct list *item;
-
-		while ((item = list_shift(&l->unanswered)) != NULL) {
-			list_push(&l->failed, item);
-		}
+		list_move(&l->failed, &l->unanswered);
 		l->unanswered_count = 0;
 		l->broke_error = error;
 		loop_hook_ask(l->loop, &l->hook);

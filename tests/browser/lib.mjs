@@ -6,6 +6,7 @@ import { chromium } from 'playwright-core';
 
 export const BASE = process.argv[2];
 const PATIENCE = Number(process.env.HOLDFAST_TEST_PATIENCE ?? '1');
+const LATE = Number(process.env.HOLDFAST_TEST_LATE_MS ?? '0'); // each answer of the API comes so much later: shows what a scenario does too early
 export const LONG = 30000 * PATIENCE; // a bound for conditions, never a condition
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -35,6 +36,9 @@ export async function open(browser, options = {}) {
 	const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true, ...options });
 	const page = await context.newPage();
 	page.setDefaultTimeout(LONG);
+	if (LATE > 0) {
+		await page.route('**/api/v1/**', async r => { await new Promise(go => setTimeout(go, LATE)); await r.continue(); });
+	}
 	const faults = [];
 	page.on('console', m => { if (m.type() === 'error' && !options.expect?.test(m.text())) { faults.push(`console: ${m.text()}`); } });
 	page.on('pageerror', e => faults.push(`exception: ${e.stack ?? e}`));

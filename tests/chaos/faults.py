@@ -13,13 +13,16 @@ import re
 import resource
 import shutil
 import signal
+import sqlite3
+import threading
+from contextlib import closing, contextmanager
 
 import redis
 
 from harness import SERVER, procs, wait_until, wrapper
 
 __all__ = ["break_connections", "cut", "damage_aof_middle", "data_files", "empty", "fill", "freeze", "make_room", "mend",
-           "server_options", "thaw", "truncate_aof", "write_stale_configs"]
+           "server_options", "slow_database", "thaw", "truncate_aof", "write_stale_configs"]
 
 
 def server_options(folder, server=SERVER):
@@ -123,3 +126,31 @@ def write_stale_configs(c, master="redis-1"):
         if folder.name != master:
             lines.append(f"replicaof 127.0.0.1 {c.port(master)}")
         conf.write_text("\n".join(lines) + "\n")
+
+
+SLOW_S, REST_S = 0.04, 0.03  # the longest wait between two tries of SQLite's is 25 ms: it gets its turn in each rest
+
+
+@contextmanager
+def slow_database(c):
+    """What a slow disk does: nearly each write to state.db takes some 40 ms, since another holds the lock that long, again and again."""
+    over = threading.Event()
+
+    def hold():
+        with closing(sqlite3.connect(c.dir / "state.db", isolation_level=None)) as db:
+            while not over.is_set():
+                try:
+                    db.execute("BEGIN IMMEDIATE")
+                    over.wait(SLOW_S)
+                    db.execute("ROLLBACK")
+                except sqlite3.OperationalError:
+                    pass  # the supervisor has it just now
+                over.wait(REST_S)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        yield
+    finally:
+        over.set()
+        holder.join()

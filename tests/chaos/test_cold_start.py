@@ -177,6 +177,22 @@ def test_an_append_only_file_damaged_in_the_middle(make_cluster, names):
         assert len(aside) == 1 and list(aside[0].iterdir()), "what was damaged is not there any more"
 
 
+def test_two_damaged_ones_on_a_slow_disk(make_cluster):
+    """
+    While the supervisor still writes down that one cannot begin, the next has ended, too: it hears of both in one turn.
+    Failed before: the second decision had the first one's epoch, one was told and another one kept, and nothing ever began.
+    """
+    c = cut_power(make_cluster)
+    for name in ("redis-3", "redis-1"):
+        faults.damage_aof_middle(c, name)
+        c.deaths[name] = 3
+    with faults.slow_database(c):
+        c.start(wait=False)
+        wait_until(lambda: c.status(check=False), "the supervisor answers")
+        c.wait_event("data.damaged", "redis-1")
+    assert assert_all_there(c, "redis-2")["detail"]["epoch"] == 3
+
+
 @pytest.mark.parametrize("which", ["the master", "a replica"])
 def test_damage_that_shows_at_a_death(make_cluster, which):
     """Not at a cold start: one dies while all the others run, and cannot load its data any more."""

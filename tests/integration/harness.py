@@ -276,7 +276,7 @@ class Cluster:
         try:
             status = wait_until(ready, "state ready", timeout)
         except NotYet as e:
-            raise NotYet(f"{e}\nstatus: {json.dumps(self.status(check=False), indent=1)}") from None
+            raise NotYet(f"{e}\nstatus: {json.dumps(self.status(check=False))}") from None
         if self.fds_at_ready is None:
             self.fds_at_ready = self.count_fds()
         return status

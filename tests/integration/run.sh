@@ -48,7 +48,7 @@ fi
 report=$(mktemp) || exit 99
 trap 'rm -f "$report"' EXIT
 {
-	"$python" -m pytest -p no:cacheprovider --strict-markers -rs --durations=10 \
+	"$python" -m pytest -p no:cacheprovider --strict-markers -rsfE --durations=10 \
 		-c /dev/null --rootdir="$here" "$@" "$here/integration" "$here/chaos"
 	echo $? >"$report.code"
 } | tee "$report"

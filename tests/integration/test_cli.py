@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -197,24 +198,37 @@ def test_a_worker_alone_needs_only_sentinels(cluster):
     assert alone.wait() == 0
 
 
-def complete(c, *words):
-    """What bash offers for the last of these words."""
-    script = 'source "$1"; shift; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _holdfast; [ -z "${COMPREPLY[*]}" ] || printf "%s\\n" "${COMPREPLY[@]}"'
-    path = Path(os.environ.get("HF_SRCDIR") or Path(__file__).resolve().parents[2]) / "etc" / "completion" / "holdfast"
+def complete(c, shell, *words):
+    """What it offers for the last of these words."""
+    bash = 'source "$1"; shift; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _holdfast; [ -z "${COMPREPLY[*]}" ] || printf "%s\\n" "${COMPREPLY[@]}"'
+    here = Path(__file__).resolve().parent
+    folder = Path(os.environ.get("HF_SRCDIR") or here.parents[1]) / "etc" / "completion"
     env = {**c.env, "HOLDFAST_DIR": str(c.dir), "PATH": f"{Path(c.program).parent}:{c.env['PATH']}"}
-    done = subprocess.run(["bash", "-c", script, "bash", path, "holdfast", *words], capture_output=True, text=True, env=env, cwd=c.dir, timeout=60)
+    argv = {"bash": ["bash", "-c", bash, "bash", folder / "holdfast", "holdfast", *words],
+            "zsh": ["zsh", "-f", here / "completion.zsh", folder, c.case / "zcompdump", " ".join(["holdfast", *words])]}[shell]
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, cwd=c.dir, timeout=60)
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    return done.stdout.split()
+    return set(done.stdout.split())
 
 
-def test_completion(shared):
-    names = [i["name"] for i in shared.instances()]
-    assert complete(shared, "fail") == ["failover"]
-    assert complete(shared, "backup", "--j") == ["--json"]
-    assert complete(shared, "restart", "--") == ["--dir", "--rolling", "--help"]
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion(shared, shell):
+    """Failed before, with zsh: it did not know of -d, nor of any other short option, and offered nothing behind it."""
+    if shutil.which(shell) is None:
+        (pytest.fail if os.environ.get("HF_STRICT") == "1" else pytest.skip)(f"its completion is tested with {shell} itself (Debian: {shell})")
+
+    def offered(*words):
+        return complete(shared, shell, *words)
+
+    names = {i["name"] for i in shared.instances()}
+    assert offered("fail") == {"failover"}
+    assert offered("backup", "--j") == {"--json"}
+    assert offered("restart", "--") == {"--dir", "--rolling", "--help"}
     for words in (["restart"], ["logs", "-f"], ["cli"], ["failover", "--to"]):
-        assert sorted(complete(shared, *words, "")) == sorted(names), words
-        assert complete(shared, *words, "sentinel-2") == ["sentinel-2"]
-    assert complete(shared, "failover", "") == []
-    assert "state.db" in complete(shared, "restore", "stat")
-    assert sorted(complete(shared, "status", "-d", "redis-")) == ["redis-1", "redis-2", "redis-3"]
+        assert offered(*words, "") == names, words
+        assert offered(*words, "sentinel-2") == {"sentinel-2"}
+    # where there is nothing else zsh offers the options, which bash does once the word begins like one
+    assert {w for w in offered("failover", "") if w[0] != "-"} == set()
+    assert offered("help", "inv") == {"invite"}
+    assert "state.db" in offered("restore", "stat")
+    assert {w.rstrip("/") for w in offered("status", "-d", "redis-")} == {"redis-1", "redis-2", "redis-3"}

@@ -98,6 +98,10 @@ def spread(c):
 
 
 def test_several_workers_are_one_proxy(make_cluster):
+    """
+    Seen to fail with numbers of each worker's own, with its own clients only counted against the limit, with a share that is not handed on to the next supervisor, and
+    with the clients of a dead worker counted on.
+    """
     c = make_cluster(options={"proxy.workers": 2, "proxy.max_clients": 8}).start()
     wires = spread(c)
     first, blocked = wires[0], wires[4]

@@ -214,9 +214,16 @@ def test_a_rolling_restart_ends_at_a_host_that_cannot(hosts):
 
 
 def test_a_host_is_replaced(hosts):
-    """Its machine is gone for good: another one with the same name and address and an empty folder takes its place, and its part."""
+    """
+    Its machine is gone for good: another one with the same name and address and an empty folder takes its place, and its part: the others know its sentinel, by the
+    id that follows from the host's name and the secret. Seen to fail with that taken out.
+    """
+    def sentinel(h):
+        return h.sentinel("sentinel-1", username="holdfast", password=hosts.secret)
+
     master = hosts.wait_agreed()
     gone = hosts.but(master)[1]
+    name = sentinel(gone).execute_command("SENTINEL", "MYID")
     assert master.wire()("SET", "kept", "1") == "OK"
     hosts.kill_host(gone)
     shutil.rmtree(gone.dir)
@@ -224,6 +231,8 @@ def test_a_host_is_replaced(hosts):
     gone.start(wait=False)
     assert hosts.wait_agreed() is master
     assert gone.wire()("GET", "kept") == b"1"
+    assert sentinel(gone).execute_command("SENTINEL", "MYID") == name
+    assert [len(sentinel(h).sentinel_sentinels("main")) for h in hosts.all] == [len(hosts.all) - 1] * len(hosts.all), "somebody knows it twice"
     gone.cli("failover", "--to", gone.name)
     assert hosts.wait_agreed() is gone
 

@@ -211,22 +211,29 @@ def test_every_single_link_is_cut(hosts, both):
 
 @pytest.mark.parametrize("way", ["out", "in"])
 def test_the_master_is_cut_off_one_way(hosts, way):
-    """What it says arrives and no answer comes back, or the other way round: for everybody it is gone, itself included."""
+    """
+    What it says arrives and no answer comes back, or the other way round: for everybody it is gone, itself included. Seen to fail without the isolation, and
+    without the pause that it is for clients who come past the proxy.
+    """
     master = hosts.wait_agreed()
     rest = hosts.but(master)
     since = master.last_event()
     load = hosts.history(rest, prefix=way).start()
     inside = Inside(hosts, master)
     load.wait_progress()
+    wait_until(lambda: len(inside.taken()) > 100, "writes inside")
     for h in rest:
         hosts.lab.block(*((master.number, h.number) if way == "out" else (h.number, master.number)))
     now = hosts.wait_agreed(rest, "degraded")
     load.wait_progress()
     master.wait_event("hosts.isolated", after=since)
+    assert any("writes are paused" in r for r in master.status()["reasons"])
+    last = max(inside.taken())
     hosts.lab.heal_all()
     assert hosts.wait_agreed() is now
     inside.stop()
     load.stop()
+    assert max(inside.taken()) == last, "a write was taken by the old master after it was isolated"
     assert hosts.check(load) == ([], [], [])
 
 

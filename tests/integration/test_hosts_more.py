@@ -40,7 +40,9 @@ def make_hosts(request):
 
 
 def test_five_hosts(make_hosts, measured):
-    """Two of five may be gone, one after the other; the three that are left go on. A third one, and nothing is written."""
+    """
+    Two of five may be gone, one after the other; the three that are left go on. A third one, and nothing is written. Seen to fail with two for a majority.
+    """
     hosts = make_hosts(5).start()
     load = hosts.history(hosts.all, prefix="five").start()
     load.wait_progress()
@@ -102,7 +104,10 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 def test_clocks_that_differ(make_hosts):
-    """Each host has been up for another time. (Their wall clocks are the same: those have no namespace.)"""
+    """
+    Each host has been up for another time. (Their wall clocks are the same: those have no namespace.) Nothing that hosts tell each other is measured by
+    such a clock; seen to fail when the age of what supervisors say was.
+    """
     probe = [sys.executable, "-I", "-S", "-c", SHIFTED, "1000000"]
     done = subprocess.run([*probe, sys.executable, "-c", "import time; print(time.monotonic())"], capture_output=True, text=True)
     if done.returncode != 0 or float(done.stdout) < 1000000:
@@ -119,6 +124,9 @@ def test_clocks_that_differ(make_hosts):
         load.wait_progress()
         master.start(wait=False)
         hosts.wait_agreed()
+    # what supervisors say to each other has an age, too
+    hosts.all[0].cli("restart", "--rolling", timeout=120)
+    load.wait_progress()
     load.stop()
     assert hosts.check(load) == ([], [], [])
 

@@ -66,8 +66,21 @@ def hosts(request):
         pytest.fail("after the test:\n" + "\n".join(faults), pytrace=False)
 
 
+def others_know(hosts, h, master):
+    """Its sentinel knows all other servers where they are reached, and each of them answers there."""
+    s = h.sentinel("sentinel-1", username="holdfast", password=hosts.secret)
+    p, known = hosts.ports, {}
+    for kind, found in (("redis", s.sentinel_slaves("main")), ("sentinel", s.sentinel_sentinels("main"))):
+        known[kind] = {(one["ip"], one["port"]) for one in found if not one["is_odown"] and not {"s_down", "disconnected"} & set(one["flags"].split(","))}
+    wanted = {"redis": {(o.address, p.redis + OFFSET) for o in hosts.but(master)}, "sentinel": {(o.address, p.sentinel + OFFSET) for o in hosts.but(h)}}
+    return known == wanted
+
+
 def test_servers_are_reached_at_other_ports_than_they_listen_at(hosts):
+    """Seen to fail without the port that a redis announces, and without that of a sentinel."""
     master = hosts.wait_agreed()
+    for h in hosts.all:
+        wait_until(lambda h=h: others_know(hosts, h, master), f"{h.name}'s sentinel knows where the others are")
     for h in hosts.all:  # what clients and other sentinels are told
         assert h.sentinel_masters() == {"sentinel-1": (master.address, hosts.ports.redis + OFFSET)}
         assert h.redis().config_get("port")["port"] == str(hosts.ports.redis)
@@ -79,4 +92,7 @@ def test_servers_are_reached_at_other_ports_than_they_listen_at(hosts):
     assert hosts.wait_agreed() is target
     target.kill("redis-1")
     wait_until(lambda: wire("SET", "k", "2") == "OK", "a write", ignore=(WireError,))
-    assert hosts.wait_agreed() is not target
+    now = hosts.wait_agreed()
+    assert now is not target
+    for h in hosts.all:
+        wait_until(lambda h=h: others_know(hosts, h, now), f"{h.name}'s sentinel knows where the others are")

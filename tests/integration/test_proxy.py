@@ -110,6 +110,40 @@ def test_a_session_sounds_like_redis_itself(cluster):
         assert b == a, line
 
 
+QUIET = """
+client reply foo|client reply|client reply off|ping|get x|client id|client reply skip|ping|client reply on|ping
+client reply skip|ping|ping|client reply skip|client reply skip|ping|ping|client reply skip|client reply on|ping
+client reply skip|client reply off|ping|client reply on
+client reply off|subscribe a|ping|unsubscribe|client reply on|ping
+client reply skip|subscribe a|ping|unsubscribe|ping
+subscribe a|client reply off|ping|client reply on|unsubscribe
+hello 3|client reply off|subscribe a|publish a x|ping|get k|unsubscribe|client reply on|ping
+hello 3|subscribe a|client reply off|ping|get k|client reply on|unsubscribe|ping
+client reply off|reset|ping
+client reply skip|reset|ping
+client reply off|set quiet 1|incr quiet|multi|incr quiet|exec|client reply on|get quiet|del quiet
+client reply skip|multi|incr quiet|exec|get quiet|del quiet
+client reply skip|blpop q 0.01|ping|client reply skip|select 1|get k|client reply skip|auth x|ping|client reply skip|foo bar|ping
+client reply off|hello 3|client reply on|hello 2|client reply skip|client list|client reply skip|client setname x|client getname
+"""
+
+
+def test_who_wants_no_replies_hears_none(shared):
+    """CLIENT REPLY, to the byte: what the server itself sends and what comes through the proxy."""
+    def said(port, line):
+        with Wire(port) as w:
+            # what is asked last is heard, so all that came before it has come
+            w.send_raw(b"".join(part.encode() + b"\r\n" for part in line.split("|")) + b"client reply on\r\necho the-end\r\n")
+            got = b""
+            while b"the-end\r\n" not in got:
+                got += w.sock.recv(65536) or b"closed: the-end\r\n"
+        return re.sub(rb"(id\r\n):\d+", rb"\1:N", got)
+
+    master = shared.status()["master"]["port"]
+    for line in QUIET.strip().splitlines():
+        assert said(shared.ports.proxy, line) == said(master, line), line
+
+
 def test_resp3_is_spoken_as_redis_speaks_it(shared):
     talk = (b"hello 3\r\nhset h a 1\r\nhgetall h\r\nsadd s a\r\nsmembers s\r\nzadd z 1.5 m\r\nzscore z m\r\nget none\r\n"
             b"client getname\r\nclient id\r\nhello 2\r\nhgetall h\r\n")
@@ -562,6 +596,25 @@ def test_a_session_is_rebuilt_on_the_next_master(cluster):
     got = [sub.reply() for _ in range(2)]
     assert got == [[b"message", b"news", b"again"], [b"pmessage", b"n?ws", b"news", b"again"]] or got[0][0] == b"message"
     cluster.wait_agreed()
+
+
+def test_who_watches_all_or_hears_nothing_goes_on(cluster):
+    """Failed before: CLIENT REPLY was the server's to keep, and its client was closed when the server died."""
+    master = cluster.master()
+    watcher, quiet, other = (cluster.wire() for _ in range(3))
+    assert watcher("MONITOR") == "OK"
+    quiet.send_raw(Wire.pack("CLIENT", "REPLY", "OFF") + Wire.pack("SET", "quiet", 1) + Wire.pack("CLIENT", "ID"))
+    wait_until(lambda: other("GET", "quiet") == b"1", "it was written")
+    with direct(cluster) as there:
+        assert there("WAIT", 1, 5000) >= 1
+    cluster.kill(master)
+    cluster.wait_master_is_not(master)
+    quiet.send_raw(Wire.pack("INCR", "quiet") + Wire.pack("CLIENT", "REPLY", "ON") + Wire.pack("GET", "quiet"))
+    assert [quiet.reply(), quiet.reply()] == ["OK", b"2"]
+    wait_until(lambda: b"cmd=monitor" in direct(cluster)("CLIENT", "LIST"), "the next master is watched")
+    other("SET", "seen", "by-the-watcher")
+    while "by-the-watcher" not in watcher.reply():
+        pass
 
 
 def test_a_frozen_master_keeps_nobody_for_ever(make_cluster):

@@ -93,12 +93,13 @@ on_room(void *owner)
 }
 
 static void
-on_lost(void *owner, struct lane *lane, unsigned dropped)
+on_lost(void *owner, struct lane *lane, unsigned dropped, unsigned unsent)
 {
 	struct client *c = owner;
 
 	c->lost++;
 	c->dropped += dropped;
+	c->unsent += unsent;
 }
 
 static void

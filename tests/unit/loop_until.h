@@ -39,20 +39,20 @@ loop_until_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 
 /* True when the condition held; false when the bound passed. */
 static bool
-loop_until(struct loop *loop, loop_until_fn *fn, void *arg)
+loop_until(struct loop *l, loop_until_fn *fn, void *arg)
 {
-	struct loop_until u = {loop, fn, arg, clock_mono_ms() + LOOP_UNTIL_MS, false};
+	struct loop_until u = {l, fn, arg, clock_mono_ms() + LOOP_UNTIL_MS, false};
 	ev_prepare prepare;
 	ev_timer tick;
 
 	ev_prepare_init(&prepare, loop_until_on_prepare);
 	prepare.data = &u;
-	ev_prepare_start(loop_ev(loop), &prepare);
+	ev_prepare_start(loop_ev(l), &prepare);
 	ev_timer_init(&tick, loop_until_on_tick, 0.02, 0.02);
-	ev_timer_start(loop_ev(loop), &tick);
-	loop_run(loop);
-	ev_timer_stop(loop_ev(loop), &tick);
-	ev_prepare_stop(loop_ev(loop), &prepare);
+	ev_timer_start(loop_ev(l), &tick);
+	loop_run(l);
+	ev_timer_stop(loop_ev(l), &tick);
+	ev_prepare_stop(loop_ev(l), &prepare);
 	return u.held;
 }
 

@@ -1,14 +1,17 @@
 # Unit tests of src/net
-unit_tests += tests/unit/test_endpoint tests/unit/test_loop tests/unit/test_conn tests/unit/test_listener \
-	tests/unit/test_proxied tests/unit/test_tls tests/unit/test_tls_issue
+unit_tests += tests/unit/test_endpoint tests/unit/test_loop tests/unit/test_conn \
+	tests/unit/test_conn_handshake tests/unit/test_listener tests/unit/test_proxied tests/unit/test_tls tests/unit/test_tls_issue
 
 tests_unit_test_endpoint_SOURCES = tests/unit/test_endpoint.c tests/unit/unit.h
 tests_unit_test_endpoint_LDADD = $(LIBS_NET) $(UNIT_LIBS)
 tests_unit_test_loop_SOURCES = tests/unit/test_loop.c tests/unit/unit.h
 tests_unit_test_loop_LDADD = $(LIBS_NET) $(UNIT_LIBS)
-tests_unit_test_conn_SOURCES = tests/unit/test_conn.c tests/unit/unit.h
+conn_world = tests/unit/conn_world.c tests/unit/conn_world.h tests/unit/unit.h
+tests_unit_test_conn_SOURCES = tests/unit/test_conn.c tests/unit/loop_until.h $(conn_world)
 tests_unit_test_conn_LDADD = $(LIBS_NET) $(UNIT_LIBS)
-tests_unit_test_listener_SOURCES = tests/unit/test_listener.c tests/unit/unit.h
+tests_unit_test_conn_handshake_SOURCES = tests/unit/test_conn_handshake.c $(conn_world)
+tests_unit_test_conn_handshake_LDADD = $(LIBS_NET) $(UNIT_LIBS)
+tests_unit_test_listener_SOURCES = tests/unit/test_listener.c tests/unit/loop_until.h tests/unit/unit.h
 tests_unit_test_listener_LDADD = $(LIBS_NET) $(UNIT_LIBS)
 tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/tls_peer.c tests/unit/tls_peer.h tests/unit/scratch.h \
 	tests/unit/unit.h

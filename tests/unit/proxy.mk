@@ -11,5 +11,6 @@ unit_tests += tests/unit/test_held
 tests_unit_test_held_SOURCES = tests/unit/test_held.c tests/unit/unit.h
 tests_unit_test_held_LDADD = $(LIBS_PROXY) $(UNIT_LIBS)
 unit_tests += tests/unit/test_moments
-tests_unit_test_moments_SOURCES = tests/unit/test_moments.c $(session_world)
+tests_unit_test_moments_SOURCES = tests/unit/test_moments.c $(narrow) $(session_world)
 tests_unit_test_moments_LDADD = $(LIBS_PROXY) $(UNIT_LIBS)
+tests_unit_test_moments_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=send

@@ -1,5 +1,4 @@
-/* Connections over real socket pairs and a real loop. The test holds the peer's end and steps through turns; nothing
- * waits for time but the tests of deadlines. */
+/* Connections that stand: reading, writing, and how they end. How they begin: test_conn_handshake.c, test_tls.c. */
 #include "unit.h"
 
 #include <errno.h>
@@ -8,214 +7,9 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "conn_world.h"
+#include "loop_until.h"
 #include "net/conn.h"
-#include "net/listener.h"
-
-#define GUARD_SECONDS 10.
-
-/* The owner of a conn: what it was told, and what it is to do. */
-struct owner {
-	struct conn *conn;
-	char seen[4096]; /* each on_data: "[bytes]" */
-	unsigned opens, rooms, eofs, closes;
-	int error;   /* of on_close */
-	size_t take; /* consumes at most that many bytes of each on_data */
-	bool close_on_data, close_on_eof, close_on_open, close_on_room;
-	bool pause_on_data, resume_on_data;
-	bool finish_on_data; /* conn_close_after_flush */
-	const char *answer;  /* written on data and on eof */
-	size_t fill_on_room; /* bytes written by on_room */
-	bool stop_on_close;
-};
-
-static struct loop *loop;
-static struct owner owner;
-static int peer;
-
-static void
-on_open(struct conn *c, void *arg)
-{
-	struct owner *o = arg;
-
-	o->opens++;
-	if (o->close_on_open) {
-		conn_close(&o->conn);
-	}
-}
-
-static size_t
-on_data(struct conn *c, void *arg, struct slice in)
-{
-	struct owner *o = arg;
-	size_t len = strlen(o->seen);
-
-	(void)snprintf(o->seen + len, sizeof(o->seen) - len, "[%.*s]",
-	    (int)(in.len < 40 ? in.len : 40), (const char *)in.ptr);
-	if (o->answer != NULL) {
-		assert_int_equal(conn_write(c, o->answer, strlen(o->answer)), 0);
-	}
-	if (o->pause_on_data) {
-		conn_pause(c, true);
-	}
-	if (o->resume_on_data) {
-		conn_pause(c, false);
-	}
-	if (o->finish_on_data) {
-		conn_close_after_flush(&o->conn, 5000);
-	}
-	if (o->close_on_data) {
-		conn_close(&o->conn);
-	}
-	return in.len < o->take ? in.len : o->take;
-}
-
-static void
-on_room(struct conn *c, void *arg)
-{
-	struct owner *o = arg;
-
-	o->rooms++;
-	if (o->close_on_room) {
-		conn_close(&o->conn);
-		return;
-	}
-	for (size_t i = 0; i < o->fill_on_room; i += 1024) {
-		char block[1024] = {0};
-
-		assert_int_equal(conn_write(c, block, sizeof(block)), 0);
-	}
-}
-
-static void
-on_eof(struct conn *c, void *arg)
-{
-	struct owner *o = arg;
-
-	o->eofs++;
-	if (o->answer != NULL) {
-		assert_int_equal(conn_write(c, o->answer, strlen(o->answer)), 0);
-	}
-	if (o->close_on_eof) {
-		conn_close(&o->conn);
-	}
-}
-
-static void
-on_close(struct conn *c, void *arg, int error)
-{
-	struct owner *o = arg;
-
-	o->closes++;
-	o->error = error;
-	o->conn = NULL;
-	if (o->stop_on_close) {
-		loop_stop(loop);
-	}
-}
-
-static const struct conn_ops ops = {
-    .on_open = on_open, .on_data = on_data, .on_room = on_room, .on_close = on_close};
-static const struct conn_ops ops_with_eof = {.on_open = on_open,
-    .on_data = on_data,
-    .on_room = on_room,
-    .on_eof = on_eof,
-    .on_close = on_close};
-
-static int
-setup(void **state)
-{
-	loop = loop_new();
-	owner = (struct owner){.take = SIZE_MAX};
-	peer = -1;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	conn_close(&owner.conn);
-	loop_free(&loop); /* frees all: the leak sanitizer looks */
-	if (peer != -1) {
-		(void)close(peer);
-	}
-	return 0;
-}
-
-static void
-start_kind(int kind, const struct conn_ops *with)
-{
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-	peer = fds[1];
-	owner.conn = conn_new(loop, fds[0], with, &owner);
-}
-
-static void
-start(void)
-{
-	start_kind(SOCK_STREAM, &ops);
-}
-
-/* What is there now is handled, hooks and burials included. */
-static void
-turn(void)
-{
-	(void)ev_run(loop_ev(loop), EVRUN_NOWAIT);
-	(void)ev_run(loop_ev(loop), EVRUN_NOWAIT);
-}
-
-static void
-peer_says(const char *text)
-{
-	assert_int_equal(send(peer, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-	turn();
-}
-
-/* What the peer can read now, as text; NULL: end of stream; "reset" after one. */
-static const char *
-peer_hears(void)
-{
-	static char text[4096];
-	ssize_t n = read(peer, text, sizeof(text) - 1);
-
-	if (n == 0) {
-		return NULL;
-	}
-	if (n == -1 && errno == ECONNRESET) {
-		return "reset";
-	}
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
-
-static bool
-peer_hears_the_end(void)
-{
-	return peer_hears() == NULL;
-}
-
-static void
-on_guard(struct ev_loop *ev, ev_timer *w, int revents)
-{
-	*(bool *)w->data = true;
-	loop_stop(loop);
-}
-
-/* Until a callback stops the loop; a test that would hang fails instead. */
-static void
-run(void)
-{
-	bool expired = false;
-	ev_timer guard;
-
-	ev_timer_init(&guard, on_guard, GUARD_SECONDS, 0.);
-	guard.data = &expired;
-	ev_timer_start(loop_ev(loop), &guard);
-	loop_run(loop);
-	ev_timer_stop(loop_ev(loop), &guard);
-	assert_false(expired);
-}
 
 /* ---- reading */
 
@@ -372,7 +166,7 @@ without_on_eof_the_end_of_the_stream_closes(void **state)
 static void
 with_on_eof_the_owner_may_still_answer(void **state)
 {
-	start_kind(SOCK_STREAM, &ops_with_eof);
+	start_kind(SOCK_STREAM, &owner_ops_with_eof);
 	owner.answer = "bye";
 	(void)shutdown(peer, SHUT_WR);
 	turn();
@@ -432,7 +226,7 @@ also_when_bytes_are_shown_again(void **state)
 static void
 also_in_on_eof(void **state)
 {
-	start_kind(SOCK_STREAM, &ops_with_eof);
+	start_kind(SOCK_STREAM, &owner_ops_with_eof);
 	owner.close_on_eof = true;
 	(void)shutdown(peer, SHUT_WR);
 	turn();
@@ -457,7 +251,7 @@ closing_nothing_is_fine(void **state)
 static void
 all_writes_of_a_turn_go_at_once(void **state)
 {
-	start_kind(SOCK_SEQPACKET, &ops);
+	start_kind(SOCK_SEQPACKET, &owner_ops);
 	assert_int_equal(conn_write(owner.conn, "a", 1), 0);
 	assert_int_equal(conn_write(owner.conn, "b", 1), 0);
 	assert_int_equal(buf_add_str(conn_out(owner.conn), "c"), 0);
@@ -477,7 +271,7 @@ all_writes_of_a_turn_go_at_once(void **state)
 static void
 answers_to_several_requests_go_at_once(void **state)
 {
-	start_kind(SOCK_SEQPACKET, &ops);
+	start_kind(SOCK_SEQPACKET, &owner_ops);
 	owner.answer = "+OK;";
 	assert_int_equal(send(peer, "a", 1, 0), 1);
 	turn();
@@ -664,13 +458,18 @@ the_end_of_the_loop_ends_what_still_flushes(void **state)
 
 /* ---- deadlines */
 
+static bool
+is_closed(void *arg)
+{
+	return owner.closes > 0;
+}
+
 static void
 a_deadline_ends_the_conn(void **state)
 {
 	start();
-	owner.stop_on_close = true;
 	conn_set_deadline(owner.conn, 10);
-	run();
+	assert_true(loop_until(loop, is_closed, NULL));
 	assert_int_equal(owner.closes, 1);
 	assert_int_equal(owner.error, -ETIMEDOUT);
 }
@@ -693,129 +492,14 @@ a_deadline_can_be_lifted_and_moved(void **state)
 	assert_int_equal(owner.closes, 0);
 	conn_set_deadline(owner.conn, 60000);
 	conn_set_deadline(owner.conn, 1);
-	owner.stop_on_close = true;
-	run();
+	assert_true(loop_until(loop, is_closed, NULL));
 	assert_int_equal(owner.error, -ETIMEDOUT);
-}
-
-/* ---- connecting */
-
-static int accepted;
-
-static void
-on_accept(void *arg, int fd)
-{
-	accepted = fd;
-}
-
-static struct listener *
-listen_somewhere(struct endpoint *ret_ep)
-{
-	struct sockaddr_storage addr;
-	socklen_t len = sizeof(addr);
-	struct endpoint any = endpoint_tcp("127.0.0.1", 0);
-	char text[32];
-	int fd;
-
-	accepted = -1;
-	assert_int_equal(listener_bind(&any, &fd, NULL), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
-	(void)snprintf(text, sizeof(text), "127.0.0.1:%u",
-	    (unsigned)(((uint8_t *)&addr)[2] << 8 | ((uint8_t *)&addr)[3]));
-	assert_int_equal(endpoint_parse(text, 0, ret_ep, NULL), 0);
-	return listener_new(loop, fd, on_accept, NULL);
-}
-
-static void
-connecting_opens_later_and_sends_what_was_written_before(void **state)
-{
-	struct endpoint ep;
-	struct listener *l = listen_somewhere(&ep);
-	char text[ENDPOINT_TEXT_SIZE];
-
-	owner.conn = conn_connect(loop, &ep, 5000, &ops, &owner, NULL);
-	assert_non_null(owner.conn);
-	assert_int_equal(owner.opens, 0);
-	assert_int_equal(conn_write(owner.conn, "hello", 5), 0);
-	turn();
-	turn();
-	assert_int_equal(owner.opens, 1);
-	assert_string_equal(conn_peer(owner.conn, text), ENDPOINT_TEXT(&ep));
-	peer = accepted;
-	assert_string_equal(peer_hears(), "hello");
-	listener_free(&l);
-}
-
-static void
-a_refused_connection_has_a_reason(void **state)
-{
-	struct errmsg err = ERRMSG_NONE;
-	struct endpoint ep, path = {.kind = ENDPOINT_UNIX, .host = "/no/such/socket"};
-	struct listener *l = listen_somewhere(&ep);
-
-	listener_free(&l);
-	turn();
-	owner.conn = conn_connect(loop, &ep, 5000, &ops, &owner, &err);
-	if (owner.conn != NULL) {
-		turn();
-		assert_int_equal(owner.error, -ECONNREFUSED);
-	} else {
-		assert_non_null(strstr(err.text, ENDPOINT_TEXT(&ep)));
-	}
-	assert_int_equal(owner.opens, 0);
-	assert_null(conn_connect(loop, &path, 5000, &ops, &owner, &err));
-	assert_non_null(strstr(err.text, "/no/such/socket"));
-	ep = endpoint_tcp("not.a.number", 1);
-	assert_null(conn_connect(loop, &ep, 5000, &ops, &owner, &err));
-}
-
-static void
-the_owner_may_close_in_on_open(void **state)
-{
-	struct endpoint ep;
-	struct listener *l = listen_somewhere(&ep);
-
-	owner.close_on_open = true;
-	owner.conn = conn_connect(loop, &ep, 5000, &ops, &owner, NULL);
-	assert_int_equal(conn_write(owner.conn, "hello", 5), 0);
-	turn();
-	turn();
-	assert_int_equal(owner.opens, 1);
-	assert_int_equal(owner.closes, 0);
-	peer = accepted;
-	assert_true(peer_hears_the_end());
-	listener_free(&l);
-}
-
-static void
-close_after_flush_works_before_the_connection_stands(void **state)
-{
-	struct endpoint ep;
-	struct listener *l = listen_somewhere(&ep);
-
-	owner.conn = conn_connect(loop, &ep, 5000, &ops, &owner, NULL);
-	assert_int_equal(conn_write(owner.conn, "last words", 10), 0);
-	conn_close_after_flush(&owner.conn, 5000);
-	turn();
-	turn();
-	peer = accepted;
-	assert_string_equal(peer_hears(), "last words");
-	assert_true(peer_hears_the_end());
-	(void)close(peer);
-	owner.conn = conn_connect(loop, &ep, 5000, &ops, &owner, NULL);
-	conn_close_after_flush(&owner.conn, 60000); /* with nothing to send */
-	turn();
-	turn();
-	peer = accepted;
-	assert_true(peer_hears_the_end());
-	assert_int_equal(owner.opens, 0);
-	listener_free(&l);
 }
 
 int
 main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, conn_world_setup, conn_world_teardown)
 	const struct CMUnitTest tests[] = {
 	    T(unconsumed_bytes_are_shown_again_with_the_next),
 	    T(nothing_is_read_while_paused),
@@ -845,10 +529,6 @@ main(void)
 	    T(the_end_of_the_loop_ends_what_still_flushes),
 	    T(a_deadline_ends_the_conn),
 	    T(a_deadline_can_be_lifted_and_moved),
-	    T(connecting_opens_later_and_sends_what_was_written_before),
-	    T(a_refused_connection_has_a_reason),
-	    T(the_owner_may_close_in_on_open),
-	    T(close_after_flush_works_before_the_connection_stands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

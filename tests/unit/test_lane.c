@@ -351,6 +351,7 @@ a_pinned_lane_tells_its_owner(void **state)
 	name_master(&b);
 	assert_int_equal(c.lost, 1);
 	assert_int_equal(c.dropped, 2);
+	assert_int_equal(c.unsent, 0);
 	assert_int_equal(c.r.unanswered, 0);
 	assert_string_equal(c.got, "");
 	requester_fini(&c.r);

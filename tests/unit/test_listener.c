@@ -8,9 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loop_until.h"
 #include "net/listener.h"
-
-#define GUARD_SECONDS 10.
 
 static struct loop *loop;
 static char folder[64];
@@ -186,7 +185,7 @@ a_folder_that_is_not_there_is_said(void **state)
 struct acceptor {
 	struct listener *listener;
 	int fds[128];
-	size_t count, stop_at; /* stops the loop at that many */
+	size_t count;
 	bool free_at_once, pause_at_once;
 };
 
@@ -202,31 +201,12 @@ on_accept(void *owner, int fd)
 	if (a->pause_at_once) {
 		listener_pause(a->listener, true);
 	}
-	if (a->count == a->stop_at) {
-		loop_stop(loop);
-	}
 }
 
-static void
-on_guard(struct ev_loop *ev, ev_timer *w, int revents)
+static bool
+has_accepted(void *arg)
 {
-	*(bool *)w->data = true;
-	loop_stop(loop);
-}
-
-/* Until something stops the loop; a test that would hang fails instead. */
-static void
-run(void)
-{
-	bool expired = false;
-	ev_timer guard;
-
-	ev_timer_init(&guard, on_guard, GUARD_SECONDS, 0.);
-	guard.data = &expired;
-	ev_timer_start(loop_ev(loop), &guard);
-	loop_run(loop);
-	ev_timer_stop(loop_ev(loop), &guard);
-	assert_false(expired);
+	return ((struct acceptor *)arg)->count > 0;
 }
 
 static void
@@ -246,14 +226,14 @@ close_all(struct acceptor *a)
 static void
 accepted_sockets_are_ready_for_use(void **state)
 {
-	struct acceptor a = {.stop_at = 1};
+	struct acceptor a = {0};
 	struct endpoint ep;
 	int on = 0, client;
 	socklen_t len = sizeof(on);
 
 	a.listener = listener_new(loop, bind_anywhere(&ep), on_accept, &a);
 	client = connect_to(&ep);
-	run();
+	assert_true(loop_until(loop, has_accepted, &a));
 	assert_true(fcntl(a.fds[0], F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(a.fds[0], F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(getsockopt(a.fds[0], IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);
@@ -306,7 +286,7 @@ it_may_be_freed_or_paused_while_accepting(void **state)
 static void
 out_of_descriptors_it_waits_and_goes_on(void **state)
 {
-	struct acceptor a = {.stop_at = 1};
+	struct acceptor a = {0};
 	struct rlimit before, none;
 	struct endpoint ep;
 	int client;
@@ -321,7 +301,7 @@ out_of_descriptors_it_waits_and_goes_on(void **state)
 	turn();
 	assert_int_equal(a.count, 0);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-	run();
+	assert_true(loop_until(loop, has_accepted, &a));
 	assert_int_equal(a.count, 1);
 	(void)close(client);
 	close_all(&a);

@@ -164,7 +164,7 @@ export interface Loaded<T> {
 	data: T | undefined;
 	error: unknown;
 	loading: boolean;
-	reload: () => void;
+	reload: () => Promise<void>; // over when the answer is shown, or its error
 }
 
 // Data for a view; a newer question makes the answer to an older one void.
@@ -174,7 +174,7 @@ export function useLoad<T>(f: () => Promise<T>, deps: unknown[]): Loaded<T> {
 	const reload = useCallback(() => {
 		const mine = ++turn.current;
 		set(x => ({ ...x, loading: true }));
-		f().then(
+		return f().then(
 			data => { if (mine === turn.current) { set({ data, error: null, loading: false }); } },
 			error => { if (mine === turn.current) { set(x => ({ data: x.data, error, loading: false })); } },
 		);

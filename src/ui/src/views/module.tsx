@@ -24,7 +24,7 @@ export function JsonValue({ db, name, changed }: KeyProps): JSX.Element {
 			throw new Error('This is no JSON');
 		}
 		await one(['JSON.SET', name, '$', compact(text) ?? text], { db });
-		v.reload();
+		await v.reload();
 		changed();
 	}} />;
 }

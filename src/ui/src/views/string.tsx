@@ -63,7 +63,7 @@ export function StringValue({ db, name, length, changed }: KeyProps): JSX.Elemen
 		}
 		await one(['SET', name, next, 'KEEPTTL'], { db });
 		note(`Saved, ${bytes(byteLength(next))}`);
-		v.reload();
+		await v.reload(); // else the next edit would begin with what was there before
 		changed();
 	};
 	return (
