@@ -131,6 +131,12 @@ backend_is_routing(const struct backend *b)
 	return b->state == B_ROUTING;
 }
 
+bool
+backend_is_expected(const struct backend *b)
+{
+	return b->state == B_ROUTING || b->expected;
+}
+
 /* Calls `fn` for each lane; lanes may come and go meanwhile. */
 static void
 each_lane(struct backend *b, void (*fn)(struct lane *lane))
@@ -197,8 +203,12 @@ on_entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 		}
 		tell(b, false);
 	}
-	if (to == B_PROBING && from != B_PROBING) {
-		give_up_later(b);
+	b->expected = false;
+	if (to == B_PROBING) {
+		b->probing_since_ms = clock_mono_ms();
+		if (from != B_PROBING) {
+			give_up_later(b);
+		}
 	}
 }
 
@@ -209,6 +219,23 @@ set_why(struct backend *b, const char *why)
 	if (b->state != B_ROUTING && strcmp(b->why, why) != 0) {
 		(void)snprintf(b->why, sizeof(b->why), "%s", why);
 		tell(b, false);
+	}
+}
+
+void
+backend_expect(struct backend *b)
+{
+	if (b->expected) {
+		return;
+	}
+	b->expected = true;
+	each_lane(b, lane_go);
+	list_for_each_safe (it, next, &b->watchers) {
+		struct backend_watcher *w = CONTAINER_OF(it, struct backend_watcher, link);
+
+		if (w->on_expected != NULL) {
+			w->on_expected(w->arg);
+		}
 	}
 }
 

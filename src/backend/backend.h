@@ -61,6 +61,8 @@ struct backend_watcher {
 	void (*on_noroute)(void *arg, const char *why);
 	/* Another master was named. Planned: the old one lives and has nothing that the new one has not. May be NULL. */
 	void (*on_move)(void *arg, bool planned);
+	/* A master that will be routed to as soon as it reaches enough replicas: time to connect. May be NULL. */
+	void (*on_expected)(void *arg);
 	/* Since backend_prepare no request is under way in pieces any more. May be NULL. */
 	void (*on_prepared)(void *arg);
 	void *arg; /* borrowed */

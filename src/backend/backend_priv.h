@@ -41,12 +41,15 @@ struct backend {
 	bool isolated;         /* paused, and not for a planned switchover */
 	bool fenced;           /* it has fewer replicas than conf.fence */
 	bool not_serving;      /* PING said LOADING */
+	bool
+	    expected; /* it is a master and lacks only that: connections are made, nothing is sent */
 	bool role_asked, role_stale; /* ROLE is on its way; something happened since */
 	uint64_t role_ms;            /* to the next question */
-	bool paused;                 /* a planned switchover runs */
-	uint64_t leave_ms;           /* how long what is in flight then may take */
-	bool preparing;              /* one is near: no request in pieces is begun */
-	bool prepared;               /* told so */
+	uint64_t probing_since_ms;
+	bool paused;       /* a planned switchover runs */
+	uint64_t leave_ms; /* how long what is in flight then may take */
+	bool preparing;    /* one is near: no request in pieces is begun */
+	bool prepared;     /* told so */
 	struct loop_hook look_streams;
 	ev_timer prepare_timer; /* it did not come */
 	char why[160];          /* nothing is routed: the reason last told */
@@ -119,10 +122,17 @@ struct wire {
 
 /* --- backend.c --- */
 bool backend_is_routing(const struct backend *b);
+/* Connections to the master may be made: it is routed to, or will be as soon as it has its replicas. */
+bool backend_is_expected(const struct backend *b);
 /* A wire broke or a server said that it is no master: look again. */
 void backend_suspect(struct backend *b, const char *why);
 /* What the server at the master's address says of itself: it is the master and serves (NULL), or why not. */
 void backend_on_role(struct backend *b, const char *why_not);
+/*
+ * It is the master, and lacks replicas only: what takes several ways there and back, connections and their handshakes, is begun, for its replicas need
+ * as many to connect to it.
+ */
+void backend_expect(struct backend *b);
 /* A request in pieces has its answer, or none to come. */
 void backend_stream_ended(struct backend *b);
 

@@ -334,6 +334,17 @@ vouch_new(struct confirm *c)
 	return v;
 }
 
+/* The way to the next master is there when the first write needs it. */
+static void
+on_expected(void *arg)
+{
+	struct confirm *c = OBJ_CAST((struct confirm *)arg, CONFIRM_MAGIC);
+
+	if (c->replicas > 0 && find(c, c->backend->process) == NULL) {
+		(void)vouch_new(c);
+	}
+}
+
 static void
 on_route(void *arg, const struct endpoint *master)
 {
@@ -353,9 +364,7 @@ on_route(void *arg, const struct endpoint *master)
 			retire(v, false);
 		}
 	}
-	if (c->replicas > 0 && find(c, c->backend->process) == NULL) {
-		(void)vouch_new(c);
-	}
+	on_expected(c);
 }
 
 static void
@@ -446,8 +455,11 @@ confirm_new(struct backend *b)
 	loop_hook_init(&c->ask, on_ask, c);
 	ev_timer_init(&c->look, on_look, LOOK_MS / 1000., LOOK_MS / 1000.);
 	c->look.data = c;
-	c->route = (struct backend_watcher){
-	    .on_route = on_route, .on_noroute = on_noroute, .on_move = on_move, .arg = c};
+	c->route = (struct backend_watcher){.on_route = on_route,
+	    .on_noroute = on_noroute,
+	    .on_move = on_move,
+	    .on_expected = on_expected,
+	    .arg = c};
 	list_init(&c->route.link);
 	backend_watch(b, &c->route);
 	return c;

@@ -297,7 +297,7 @@ connect_lane(struct lane *lane)
 {
 	struct backend *b = lane->backend;
 
-	if (lane->wire != NULL || !backend_is_routing(b) || ev_is_active(&lane->retry)) {
+	if (lane->wire != NULL || !backend_is_expected(b) || ev_is_active(&lane->retry)) {
 		return;
 	}
 	lane->wire = wire_new(lane);

@@ -13,11 +13,13 @@
 #include "backend/backend_priv.h"
 #include "backend/command.h"
 #include "backend/scripts.h"
+#include "base/clock.h"
 #include "topo/link.h"
 #include "topo/reply.h"
 
 #define ROLE_FIRST_MS   5
 #define ROLE_MOST_MS    250
+#define ROLE_PART       20 /* asked again after such a part of the time that has passed */
 #define ROLE_ROUTING_MS 1000
 #define CONNECT_MS      1000
 #define STALL_MS        2000
@@ -39,10 +41,10 @@ master_probe_ask_later(struct backend *b)
 {
 	if (b->state == B_ROUTING || b->state == B_PAUSED) {
 		b->role_ms = ROLE_ROUTING_MS;
-	} else if (b->role_ms >= ROLE_ROUTING_MS || b->role_ms == 0) {
-		b->role_ms = ROLE_FIRST_MS;
 	} else {
-		b->role_ms = MIN(b->role_ms * 2, (uint64_t)ROLE_MOST_MS);
+		b->role_ms = (clock_mono_ms() - b->probing_since_ms) / ROLE_PART;
+		b->role_ms = MAX(b->role_ms, (uint64_t)ROLE_FIRST_MS);
+		b->role_ms = MIN(b->role_ms, (uint64_t)ROLE_MOST_MS);
 	}
 	ev_timer_stop(loop_ev(b->loop), &b->role_timer);
 	ev_timer_set(&b->role_timer, (double)b->role_ms / 1000., 0.);
@@ -172,6 +174,7 @@ on_role(void *arg, const redisReply *reply, int error)
 		backend_on_role(b, "the master is loading its data");
 	} else if (b->fenced && says_master(reply)) {
 		backend_on_role(b, "the master reaches too few replicas to take writes");
+		backend_expect(b);
 	} else if (says_master(reply) || (b->conf.any_role && reply->type == REDIS_REPLY_ARRAY)) {
 		if (load_scripts(b)) {
 			master_probe_ask(b);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "instance/acquaint.h"
 #include "instance/claim.h"
 #include "instance/failover_priv.h"
 #include "instance/sentinel_conf.h"
@@ -59,12 +60,14 @@ free_now(void *obj)
 	free(f);
 }
 
+/* What replicas are asked while the sentinels vote is for the next state, too. */
 static void
-forget_answers(struct failover *f)
+forget_answers(struct failover *f, bool of_nodes)
 {
 	f->pending = 0;
 	ev_timer_stop(loop_ev(f->loop), &f->tick);
-	for (size_t i = 0; i < f->count; i++) {
+	ev_timer_stop(loop_ev(f->loop), &f->ahead);
+	for (size_t i = 0; i < f->count && of_nodes; i++) {
 		f->nodes[i].asking = false;
 		if (f->nodes[i].as.link != NULL) {
 			link_forget(f->nodes[i].as.link, &f->nodes[i]);
@@ -80,7 +83,7 @@ forget_answers(struct failover *f)
 static void
 close_down(struct failover *f)
 {
-	forget_answers(f);
+	forget_answers(f, true);
 	ev_timer_stop(loop_ev(f->loop), &f->deadline);
 	ev_timer_stop(loop_ev(f->loop), &f->begin);
 	watcher_unwatch(&f->observer);
@@ -436,13 +439,13 @@ static const struct fsm_row rows[] = {
     ROW(FO_VOTING, FO_DIED, is_dead, NULL, FSM_SAME, "as is known"),
     MASTER_DIES(FO_VOTING),
 
-    ROW(FO_FREEZING, FO_DONE, NULL, fo_drain, FO_DRAINING, "nobody follows the old master"),
+    ROW(FO_FREEZING, FO_DONE, NULL, fo_promote, FO_PROMOTING,
+	"nobody follows the old master, the highest offset is known"),
     ROW(FO_FREEZING, FO_BAD, NULL, act_fail, FO_ENDED, "no time for a takeover"),
     ROW(FO_FREEZING, FO_LATE, NULL, act_fail, FO_ENDED, "not all have stopped following"),
     SENTINEL_FIRST(FO_FREEZING),
     ROW(FO_FREEZING, FO_DIED, NULL, NULL, FSM_SAME, "as is known"),
 
-    ROW(FO_DRAINING, FO_BAD, is_remote, act_fail, FO_ENDED, "no replica can take over"),
     ROW(FO_DRAINING, FO_LATE, must_lead, act_fail, FO_ENDED,
 	"a replica does not answer, which may have what no other has"),
     ROW(FO_DRAINING, FO_DONE, may_lead, fo_promote, FO_PROMOTING, "the highest offset is known"),
@@ -545,7 +548,7 @@ entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 	uint64_t ms = state_ms(f, to);
 
 	log_info("failover %s -> %s: %s", state_names[from], state_names[to], row->comment);
-	forget_answers(f);
+	forget_answers(f, to != FO_DRAINING);
 	ev_timer_stop(loop_ev(f->loop), &f->deadline);
 	if (to == FO_ENDED) {
 		return;
@@ -633,6 +636,12 @@ static void
 on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 {
 	fo_on_tick(OBJ_CAST((struct failover *)w->data, FAILOVER_MAGIC));
+}
+
+static void
+on_ahead(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	fo_drain_ahead(OBJ_CAST((struct failover *)w->data, FAILOVER_MAGIC));
 }
 
 static void
@@ -725,6 +734,9 @@ copy_peers(struct failover *f, const struct failover_spec *spec)
 	for (size_t i = 0; i < f->sentinel_count; i++) {
 		f->sentinels[i].f = f;
 		f->sentinels[i].at = watcher_get(spec->watcher, i)->at;
+		f->sentinels[i].introduced =
+		    spec->acquaint != NULL &&
+		    acquaint_get(spec->acquaint, &f->sentinels[i].at, f->sentinels[i].peer);
 	}
 }
 
@@ -772,6 +784,8 @@ failover_start(struct loop *loop, const struct failover_spec *spec, const struct
 	f->deadline.data = f;
 	ev_init(&f->tick, on_tick);
 	f->tick.data = f;
+	ev_init(&f->ahead, on_ahead);
+	f->ahead.data = f;
 	ev_timer_init(&f->begin, on_begin, 0., 0.);
 	f->begin.data = f;
 	ev_timer_start(loop_ev(loop), &f->begin);

@@ -38,6 +38,7 @@
 #define FAILOVER_NOWHERE_HOST "127.0.0.1"
 #define FAILOVER_NOWHERE_PORT "1"
 
+struct acquaint;
 struct claim;
 struct failover;
 struct link;
@@ -63,6 +64,8 @@ struct failover_spec {
 	struct watcher *watcher; /* borrowed */
 	/* Whose epoch and id are used; NULL: an election of its own. Borrowed during failover_start. */
 	const struct claim *claim;
+	/* In whose names the sentinels can be told; NULL, or not known: they are asked. Borrowed during failover_start. */
+	const struct acquaint *acquaint;
 	const struct failover_node *nodes; /* copied */
 	size_t count;
 	size_t master;       /* index of the present master */

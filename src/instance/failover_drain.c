@@ -3,6 +3,8 @@
  * ended, which comes behind all data, or, since a big process frees its memory before it closes its sockets, until two looks
  * in a row have found nothing more; between two answers a redis goes through its event loop and reads all that is there.
  *
+ * That begins while the sentinels vote: with hosts that are far apart it is over when they have.
+ *
  * Then the one that has applied most is promoted. A replica that had all writes and does not answer now may be the only one that
  * has confirmed a write (WAIT): it is waited for, up to the deadline of the state.
  */
@@ -40,22 +42,15 @@ is_awaited(const struct fo_node *n)
 	       (f->barred || fo_node_link(f, i) != NULL);
 }
 
+/* All that are waited for have answered. */
 static void
-on_look(void *arg, const struct redisReply *reply, int error)
+looked(struct failover *f)
 {
-	struct fo_node *n = arg;
-	struct failover *f = n->f;
 	bool cut_short = clock_mono_ms() - f->drain_since_ms >= DRAIN_MS, drained = true;
 
-	n->answered = error == 0 && fo_read_info(n, reply);
-	if (n->answered) {
-		note_progress(n);
-	}
-	if (!fo_answered(f)) {
-		return;
-	}
 	for (size_t i = 0; i < f->count; i++) {
-		n = &f->nodes[i];
+		const struct fo_node *n = &f->nodes[i];
+
 		drained = drained && (!is_awaited(n) || (n->answered && (n->drained || cut_short)));
 	}
 	if (!drained) {
@@ -67,22 +62,70 @@ on_look(void *arg, const struct redisReply *reply, int error)
 	}
 }
 
+static bool
+is_asking(const struct failover *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		if (f->nodes[i].asking) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+on_look(void *arg, const struct redisReply *reply, int error)
+{
+	struct fo_node *n = arg;
+	struct failover *f = n->f;
+
+	n->asking = false;
+	n->answered = error == 0 && fo_read_info(n, reply);
+	if (n->answered) {
+		note_progress(n);
+	}
+	if (f->state == FO_DRAINING && !is_asking(f)) {
+		looked(f);
+	}
+}
+
+/* False: there is nobody to be asked. Of whom nothing more is to come nothing is asked either. */
+static bool
+ask(struct failover *f)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < f->count; i++) {
+		struct fo_node *n = &f->nodes[i];
+		struct link *l = fo_node_link(f, i);
+
+		if (!is_awaited(n)) {
+			continue;
+		}
+		if (l != NULL && !n->asking && !(n->answered && n->drained)) {
+			/* unanswered: the deadline of the state ends the wait */
+			n->asking = link_send(l, 0, on_look, n, "INFO", "replication", NULL) == 0;
+		}
+		any = any || n->asking || n->drained;
+	}
+	return any;
+}
+
 void
 fo_drain_again(struct failover *f)
 {
-	for (size_t i = 0; i < f->count; i++) {
-		struct link *l = fo_node_link(f, i);
-
-		if (is_awaited(&f->nodes[i]) && l != NULL) {
-			/* unanswered: the deadline of the state ends the wait */
-			f->pending += link_send(l, 0, on_look, &f->nodes[i], "INFO", "replication",
-					  NULL) == 0;
-		}
-	}
-	if (f->pending == 0) {
+	if (!ask(f)) {
 		errmsg_set(&f->why, "no replica answers");
 		fo_step(f, FO_BAD);
+	} else if (!is_asking(f)) {
+		looked(f);
 	}
+}
+
+void
+fo_drain_ahead(struct failover *f)
+{
+	(void)ask(f);
 }
 
 void
@@ -91,8 +134,5 @@ fo_drain(void *obj)
 	struct failover *f = obj;
 
 	f->drain_since_ms = clock_mono_ms();
-	for (size_t i = 0; i < f->count; i++) {
-		f->nodes[i].looked = f->nodes[i].drained = f->nodes[i].answered = false;
-	}
 	fo_drain_again(f);
 }

@@ -25,28 +25,53 @@ on_frozen(void *arg, const struct redisReply *reply, int error)
 	struct fo_node *n = arg;
 	struct failover *f = n->f;
 
+	(void)fo_answered(f); /* its offset comes behind */
 	if (error != 0 || !reply_is_ok(reply)) {
 		errmsg_set(
 		    &f->why, "%s could not be told to stop following the old master", n->as.name);
 		fo_step(f, FO_BAD);
-		return;
-	}
-	if (fo_answered(f)) {
-		fo_step(f, FO_DONE);
 	}
 }
 
+static void
+on_offset(void *arg, const struct redisReply *reply, int error)
+{
+	struct fo_node *n = arg;
+	struct failover *f = n->f;
+	bool last = fo_answered(f);
+
+	n->answered = error == 0 && fo_read_info(n, reply);
+	if (!n->answered && n->as.synced) {
+		/* It may be the only one that has a confirmed write. */
+		errmsg_set(&f->why, "%s does not answer", n->as.name);
+		fo_step(f, FO_BAD);
+	} else if (last) {
+		fo_step(f, fo_choose(f) < 0 ? FO_BAD : FO_DONE);
+	}
+}
+
+/* In one packet: from the order on it reads nothing of the old master, so what it has is what it says then. */
 static void
 freeze_all(struct failover *f)
 {
 	f->frozen = true;
 	for (size_t i = 0; i < f->count; i++) {
+		struct fo_node *n = &f->nodes[i];
 		struct link *l = fo_node_link(f, i);
 
-		if (i != f->master && f->nodes[i].answered && l != NULL &&
-		    link_send(l, ANSWER_MS, on_frozen, &f->nodes[i], "REPLICAOF",
-			FAILOVER_NOWHERE_HOST, FAILOVER_NOWHERE_PORT, NULL) == 0) {
-			f->pending++;
+		if (i == f->master || !n->answered) {
+			continue;
+		}
+		if (l != NULL &&
+		    link_send(l, ANSWER_MS, on_frozen, n, "REPLICAOF", FAILOVER_NOWHERE_HOST,
+			FAILOVER_NOWHERE_PORT, NULL) == 0 &&
+		    link_send(l, ANSWER_MS, on_offset, n, "INFO", "replication", NULL) == 0) {
+			f->pending += 2;
+		} else if (n->as.synced || f->all) {
+			/* It has answered, and is gone again: what it has is not known. */
+			errmsg_set(&f->why, "%s does not answer any more", n->as.name);
+			fo_step(f, FO_BAD);
+			return;
 		}
 	}
 	if (f->pending == 0) {

@@ -19,9 +19,9 @@
 struct redisReply;
 
 enum failover_state {
-	FO_LOOKING,   /* at servers and sentinels */
-	FO_VOTING,    /* led: the sentinels vote */
-	FO_FREEZING,  /* takeover, remote: nobody follows the old master any more */
+	FO_LOOKING, /* at servers and sentinels */
+	FO_VOTING,  /* led: the sentinels vote */
+	FO_FREEZING, /* takeover, remote: nobody follows the old master any more, and what each has is known */
 	FO_DRAINING,  /* takeover, led: the replicas read what the dead master had sent */
 	FO_STEERING,  /* sentinel: it learns of the priorities */
 	FO_PAUSING,   /* writes pause, the target catches up */
@@ -70,6 +70,7 @@ struct fo_sentinel {
 	struct endpoint at;
 	bool answers;               /* now; what it said before is worth nothing */
 	char peer[HELLO_PEER_SIZE]; /* another sentinel that it knows; "": none */
+	bool introduced;            /* takeover: it has taken a hello in that name before */
 	bool tellable;              /* it takes a hello */
 	bool voted;
 };
@@ -93,6 +94,7 @@ struct failover {
 	ev_timer deadline;   /* of the state */
 	ev_timer tick;       /* of the step: asks again */
 	ev_timer begin;      /* the first step, once failover_start has returned */
+	ev_timer ahead;      /* takeover: replicas are looked at while the sentinels vote */
 	unsigned pending;    /* open answers of the step */
 	uint64_t pause_ms, end_ms, tell_ms;
 	uint64_t down_after_ms;
@@ -171,6 +173,8 @@ void fo_freeze(void *obj);
 
 /* failover_drain.c */
 void fo_drain(void *obj);
+/* The same while the sentinels vote, as far as it gets. */
+void fo_drain_ahead(struct failover *f);
 void fo_drain_again(struct failover *f);
 
 /* failover_steps.c: the actions of the table */

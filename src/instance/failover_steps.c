@@ -353,6 +353,17 @@ fo_promote(void *obj)
 		return;
 	}
 	f->pending++;
+	/*
+	 * After a death the others follow it at once, rather than after its answer: to connect takes them longer than the order takes
+	 * to reach it. fo_tell says it again, and sees to it that they were told.
+	 */
+	for (size_t i = 0; i < f->count && f->dead; i++) {
+		const struct fo_node *n = &f->nodes[i];
+
+		if (i != f->target && i != f->master && n->answered && !n->is_master) {
+			(void)send_replicaof(f, i, &f->nodes[f->target].as.at, NULL);
+		}
+	}
 }
 
 /* On the same link, so behind the order to be a master, should that still be on its way. */

@@ -11,6 +11,7 @@
 
 #define ANSWER_MS    1500
 #define MAX_ATTEMPTS 4
+#define AHEAD_MS     5 /* by then the dead process has closed its sockets, as a rule */
 
 static size_t
 count_votes(const struct failover *f)
@@ -129,7 +130,13 @@ fo_take_over(void *obj)
 	fo_restore(f);
 	fo_count_voters(f);
 	for (size_t i = 0; i < f->sentinel_count; i++) {
-		f->sentinels[i].answers = f->sentinels[i].tellable = false;
+		f->sentinels[i].answers = false;
+		f->sentinels[i].tellable = f->sentinels[i].introduced;
+	}
+	for (size_t i = 0; i < f->count; i++) {
+		struct fo_node *n = &f->nodes[i];
+
+		n->looked = n->drained = n->answered = n->asking = false;
 	}
 	if (!f->barred && fo_sentinel_is_busy(f)) {
 		errmsg_set(&f->why, "Sentinel runs a failover already");
@@ -138,4 +145,8 @@ fo_take_over(void *obj)
 	}
 	fo_ask_for_peers(f);
 	ask_for_votes(f);
+	if (f->state == FO_VOTING && !f->remote) {
+		ev_timer_set(&f->ahead, AHEAD_MS / 1000., 0.);
+		ev_timer_start(loop_ev(f->loop), &f->ahead);
+	}
 }

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += src/instance/libinstance.a
 src_instance_libinstance_a_SOURCES = \
+	src/instance/acquaint.c src/instance/acquaint.h \
 	src/instance/backup.c src/instance/backup.h \
 	src/instance/restore.c src/instance/restore.h \
 	src/instance/claim.c src/instance/claim.h \

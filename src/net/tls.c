@@ -29,6 +29,8 @@ struct tls {
 	bool more;        /* see tls_has_more */
 	bool stands;      /* the handshake is over */
 	bool failed;      /* nothing may be sent any more */
+	const void
+	    *offered; /* client: the session that it would go on from; a mark, not a reference */
 	const char *fault;
 };
 
@@ -139,6 +141,14 @@ make(SSL_CTX *ctx, int fd)
 	return t;
 }
 
+int
+tls_fd_of(const SSL *ssl)
+{
+	const struct tls *t = BIO_get_data(SSL_get_rbio(ssl));
+
+	return t->fd;
+}
+
 struct tls *
 tls_new(const struct tls_server *server, int fd)
 {
@@ -158,6 +168,7 @@ tls_new_client(int fd)
 
 	if (t != NULL) {
 		SSL_set_connect_state(t->ssl);
+		t->offered = tls_sessions_use(t->ssl, fd);
 	}
 	return t;
 }
@@ -238,6 +249,9 @@ tls_handshake(struct tls *t)
 		t->fault = "the peer ended it";
 		rc = -ECONNRESET;
 	}
+	if (t->failed && t->offered != NULL) {
+		tls_sessions_drop(t->offered); /* the next one shows its certificate */
+	}
 	return rc;
 }
 
@@ -313,6 +327,12 @@ tls_shutdown(struct tls *t)
 		(void)SSL_shutdown(t->ssl);
 		ERR_clear_error();
 	}
+}
+
+bool
+tls_is_resumed(const struct tls *t)
+{
+	return t->stands && SSL_session_reused(t->ssl) == 1;
 }
 
 const char *

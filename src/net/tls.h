@@ -98,6 +98,8 @@ ssize_t tls_write(struct tls *t, const uint8_t *bytes, size_t len);
 bool tls_wants_write(const struct tls *t);
 /* Tells the peer that no more comes; what it sends may still be read. Best effort. */
 void tls_shutdown(struct tls *t);
+/* Did its handshake go on from an earlier connection, with no certificate shown? */
+bool tls_is_resumed(const struct tls *t);
 
 /* Why it failed, in the library's words; "" when it has not. */
 const char *tls_fault(const struct tls *t);

@@ -469,8 +469,12 @@ tls_set_client(const struct tls_files *files, struct errmsg *err)
 	int rc = files != NULL ? new_context(files, TLS_client_method(), &made, err) : 0;
 
 	if (rc == 0) {
+		tls_sessions_forget();
 		tls_server_free(&client);
 		client = made;
+		if (client != NULL) {
+			tls_sessions_keep(client->ctx);
+		}
 	}
 	return rc;
 }

@@ -146,6 +146,7 @@ handover_fill_spec(struct supervisor *s, struct failover_spec *spec, struct fail
 	spec->master_name = s->name;
 	spec->watcher = s->watcher;
 	spec->claim = s->claim;
+	spec->acquaint = s->acquaint;
 	spec->nodes = nodes;
 	spec->epoch = s->master_at.epoch;
 	spec->barred = hosts_bar_sentinel(s);

@@ -213,6 +213,7 @@ on_probe(struct probe *p, void *owner, const struct probe_view *view)
 		h->linked = linked;
 		h->unlinked_ms = clock_mono_ms();
 	}
+	suspect_on_host(h->sup, h);
 	supervisor_touch(h->sup);
 }
 
@@ -452,14 +453,19 @@ ask_host(struct host *h)
 	}
 }
 
+bool
+hosts_is_late(const struct supervisor *s)
+{
+	return clock_mono_ms() - s->pulse_ms >= PULSE_MS + LATE_MS;
+}
+
 static void
 on_pulse(struct ev_loop *ev, ev_timer *w, int revents)
 {
 	struct supervisor *s = w->data;
-	uint64_t now = clock_mono_ms();
-	bool late = now - s->pulse_ms >= PULSE_MS + LATE_MS;
+	bool late = hosts_is_late(s);
 
-	s->pulse_ms = now;
+	s->pulse_ms = clock_mono_ms();
 	for (size_t i = 0; i < s->host_count; i++) {
 		if (!s->hosts[i].self) {
 			ask_host(&s->hosts[i]);
@@ -467,6 +473,9 @@ on_pulse(struct ev_loop *ev, ev_timer *w, int revents)
 	}
 	picture_pulse(s);
 	remote_pulse(s);
+	if (late) {
+		s->awake_ms = s->pulse_ms;
+	}
 	if (late || s->plan > PLAN_RUNNING) {
 		return;
 	}
@@ -540,6 +549,7 @@ hosts_begin(struct supervisor *s)
 	hosts_watch(s);
 	ev_init(&s->pulse, on_pulse);
 	s->pulse.data = s;
+	suspect_init(s);
 	if (hosts_are_several(s)) {
 		s->pulse_ms = clock_mono_ms();
 		ev_timer_set(&s->pulse, PULSE_MS / 1000., PULSE_MS / 1000.);
@@ -552,6 +562,7 @@ hosts_fini(struct supervisor *s)
 {
 	if (s->host_count > 0) {
 		ev_timer_stop(loop_ev(s->loop), &s->pulse);
+		suspect_fini(s);
 		members_fini(s);
 		hosts_switch_fini(s);
 		agree_fini(s);

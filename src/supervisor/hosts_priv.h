@@ -56,6 +56,7 @@ struct host {
 	char tls[HOSTS_TLS_SIZE]; /* what it has said last of TLS that is to begin or end … */
 	uint64_t tls_ms;          /* … and when: see hosts_switch.c */
 	bool silent;              /* nothing was heard of it for a while */
+	bool broken;              /* its redis ended our connection, and was looked at since */
 	bool lost;                /* for so long that it was told */
 	bool linked, was_synced;  /* its redis: as in struct unit */
 	uint64_t unlinked_ms;
@@ -82,6 +83,8 @@ json_t *hosts_tls_json(const struct supervisor *s);
 int hosts_read(struct supervisor *s, struct errmsg *err);
 /* Begins to look at them, once the watcher is there. */
 void hosts_begin(struct supervisor *s);
+/* The pulse should have come: this process has stood still, or has had too much to do. */
+bool hosts_is_late(const struct supervisor *s);
 void hosts_fini(struct supervisor *s);
 /* Are peers named? Then this host is one of a cluster of hosts, be it the only one so far. */
 bool hosts_are_several(const struct supervisor *s);
@@ -204,6 +207,10 @@ void suspect_tell_hold(struct supervisor *s, uint64_t ms);
 void suspect_on_sentinel(struct supervisor *s, const struct watcher_sentinel *view);
 /* Is the master on another host dead, as far as it is seen here? Then it is taken over from. With each pulse. */
 void suspect_pulse(struct supervisor *s);
+/* What is seen of the redis of `h` has changed. */
+void suspect_on_host(struct supervisor *s, struct host *h);
+void suspect_init(struct supervisor *s);
+void suspect_fini(struct supervisor *s);
 bool suspect_is_dead(const struct supervisor *s, const struct host *master);
 
 /* ---- parting.c ---- */

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "instance/acquaint.h"
 #include "instance/claim.h"
 #include "instance/redis_conf.h"
 #include "net/listener.h"
@@ -172,6 +173,9 @@ start_watcher(struct supervisor *s)
 	list_init(&s->watch.link);
 	make_claim(s);
 	watcher_watch(s->watcher, &s->watch);
+	if (hosts_are_several(s)) {
+		s->acquaint = acquaint_new(s->loop, s->watcher, s->name);
+	}
 }
 
 static void
@@ -470,6 +474,7 @@ finish(struct supervisor *s)
 	}
 	hosts_fini(s);
 	claim_free(&s->claim);
+	acquaint_free(&s->acquaint);
 	watcher_free(&s->watcher);
 	for (size_t i = s->unit_count; i > 0; i--) {
 		unit_free(&s->units[i - 1]);

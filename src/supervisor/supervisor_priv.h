@@ -232,6 +232,7 @@ struct supervisor {
 	struct figures *figures;
 	struct topo *topo;
 	struct topo_observer observer;
+	struct acquaint *acquaint; /* owned; several hosts */
 	struct watcher *watcher;
 	struct watcher_observer watch;
 	struct claim *claim;
@@ -312,13 +313,15 @@ struct supervisor {
 	struct picture_state *picture; /* what was said of us last: see picture.c */
 	struct list calls, works; /* questions to other hosts, and theirs to us: see remote.c */
 	uint64_t suspect_after_ms;
+	ev_timer suspect; /* looks again: the master's host, or its server, is in doubt */
 	unsigned suspect_attempts;
 	uint64_t
 	    held_down_ms; /* since when a majority's sentinels hold the master for down; 0: they do not */
 	uint64_t
 	    left_epoch; /* of the last master that ours was told to follow no more; see suspect.c */
-	uint64_t pulse_ms;       /* when it was felt last */
-	bool isolated;           /* no majority is heard: writes are paused here */
+	uint64_t pulse_ms; /* when it was felt last */
+	uint64_t awake_ms; /* when it last came late: who was silent before was not listened to */
+	bool isolated;     /* no majority is heard: writes are paused here */
 	uint64_t isolated_ms;    /* since when */
 	uint64_t paused_ms;      /* when that was renewed last */
 	struct parting *parting; /* what its master took meanwhile, until that is settled */

@@ -31,14 +31,17 @@
 #include "topo/link.h"
 
 #define SUSPECT_MS 500
-#define RANK_MS    100
-#define BROKEN_MS  1500 /* no connection: a reset, or a cut for so long that they were given up */
+#define RANK_MS                                                                                    \
+	150 /* two have heard it last up to a pulse apart; and the way to each other's sentinels */
+#define BROKEN_MS 1500 /* no connection: a reset, or a cut for so long that they were given up */
 #define GONE_MS                                                                                    \
 	100 /* nothing listens: the host's supervisor takes less to replace its master, if it lives */
 #define ORPHAN_MS 500  /* likewise, and it may well live, for its sentinel does */
 #define BEAT_MS   300  /* without one: that replica does not hear the master */
 #define AGAIN_MS  1000 /* after an attempt that came to nothing, and RETRY_MS for each place */
 #define RETRY_MS  300
+#define DOUBT_MS  300 /* silence: from then on, and without a connection, it is looked at every */
+#define LOOK_MS   10
 /* For one master; each vote keeps Sentinel's own failover, which is left then, back. */
 #define ATTEMPTS_MAX 4
 #define SELDOM_SHIFT                                                                               \
@@ -111,14 +114,21 @@ is_linked(const struct supervisor *s, const struct host *h)
 	return false;
 }
 
+/* Only as far as we were there to hear anything. */
+static uint64_t
+listened_ms(const struct supervisor *s, uint64_t ms)
+{
+	return MIN(ms, clock_mono_ms() - s->awake_ms);
+}
+
 /* Its kernel acknowledges what is sent to it: its processes are busy, or stopped. */
 static bool
 is_acknowledging(const struct host *m)
 {
 	struct link *redis = probe_link(m->probe), *sentinel = hosts_sentinel_link(m);
 
-	return (link_is_up(redis) && !link_is_unheard(redis)) ||
-	       (sentinel != NULL && link_is_up(sentinel) && !link_is_unheard(sentinel));
+	return (link_is_up(redis) && !link_is_unheard(redis, DOUBT_MS)) ||
+	       (sentinel != NULL && link_is_up(sentinel) && !link_is_unheard(sentinel, DOUBT_MS));
 }
 
 static uint64_t
@@ -135,7 +145,7 @@ patience_ms(const struct supervisor *s, const struct host *m)
 static bool
 is_host_dead(const struct supervisor *s, const struct host *m, uint64_t longer_ms)
 {
-	if (hosts_silent_ms(m) < patience_ms(s, m) + longer_ms) {
+	if (listened_ms(s, hosts_silent_ms(m)) < patience_ms(s, m) + longer_ms) {
 		return false;
 	}
 	for (size_t i = 0; i < s->host_count; i++) {
@@ -148,10 +158,10 @@ is_host_dead(const struct supervisor *s, const struct host *m, uint64_t longer_m
 
 /* For how long nothing has listened in the place of its redis, if that is long enough; else 0. */
 static uint64_t
-gone_ms(const struct host *m, uint64_t longer_ms)
+gone_ms(const struct supervisor *s, const struct host *m, uint64_t longer_ms)
 {
 	const struct link *sentinel = hosts_sentinel_link(m);
-	uint64_t ms = link_refused_ms(probe_link(m->probe));
+	uint64_t ms = listened_ms(s, link_refused_ms(probe_link(m->probe)));
 	bool alone = sentinel == NULL || link_refused_ms(sentinel) == 0;
 
 	return ms >= (alone ? ORPHAN_MS : GONE_MS) + longer_ms ? ms : 0;
@@ -160,10 +170,11 @@ gone_ms(const struct host *m, uint64_t longer_ms)
 static bool
 is_server_dead(const struct supervisor *s, const struct host *m, uint64_t longer_ms)
 {
-	uint64_t gone = gone_ms(m, longer_ms);
+	uint64_t gone = gone_ms(s, m, longer_ms);
 
 	if (link_is_up(probe_link(m->probe)) ||
-	    (gone == 0 && link_silent_ms(probe_link(m->probe)) < BROKEN_MS + longer_ms)) {
+	    (gone == 0 &&
+		listened_ms(s, link_silent_ms(probe_link(m->probe))) < BROKEN_MS + longer_ms)) {
 		return false;
 	}
 	for (size_t i = 0; i < s->host_count; i++) {
@@ -222,8 +233,8 @@ static const char *
 evidence(const struct supervisor *s, const struct host *m, uint64_t longer_ms)
 {
 	if (is_server_dead(s, m, longer_ms)) {
-		return gone_ms(m, longer_ms) > 0 ? "nothing listens in its place"
-						 : "it cannot be connected to";
+		return gone_ms(s, m, longer_ms) > 0 ? "nothing listens in its place"
+						    : "it cannot be connected to";
 	}
 	if (is_host_dead(s, m, longer_ms)) {
 		return is_acknowledging(m) ? "its host acknowledges and does not answer"
@@ -293,30 +304,31 @@ note_held_down(struct supervisor *s, const struct host *m)
 	}
 }
 
-void
-suspect_pulse(struct supervisor *s)
+/* The master, if it is on another host; NULL: it is not, or is not known. */
+static struct host *
+remote_master(struct supervisor *s)
 {
 	struct host *m = s->master_known ? hosts_at(s, &s->master_at.at) : NULL;
-	uint64_t now = clock_mono_ms(), rank;
+
+	return m != NULL && !m->self ? m : NULL;
+}
+
+static bool
+is_in_doubt(const struct host *m)
+{
+	return !link_is_up(probe_link(m->probe)) || hosts_silent_ms(m) >= DOUBT_MS;
+}
+
+static void
+judge(struct supervisor *s, struct host *m)
+{
+	uint64_t now = clock_mono_ms(), rank = own_rank(s, m);
 	struct errmsg err = ERRMSG_NONE;
 	struct topo_master named;
 	const char *why;
 
-	if (s->master != NULL) {
-		voice_say(s, "beat");
-	}
-	if (m == NULL || m->self) {
-		s->held_down_ms = 0;
-		return;
-	}
-	rank = own_rank(s, m);
-	look_anew(s, m);
-	note_held_down(s, m);
-	if (hosts_bar_sentinel(s) && evidence(s, m, 0) == NULL) {
-		s->suspect_attempts = 0;
-	}
-	if (s->plan != PLAN_RUNNING || s->failover != NULL || hosts_heard(s) < hosts_majority(s) ||
-	    now < s->suspect_after_ms || !may_try(s) ||
+	if (s->plan != PLAN_RUNNING || s->failover != NULL || s->isolated ||
+	    hosts_heard(s) < hosts_majority(s) || now < s->suspect_after_ms || !may_try(s) ||
 	    !(succession_has_heir(s) || succession_takes_all(s)) ||
 	    !watcher_majority(s->watcher, &named) || !endpoint_equal(&named.at, &m->redis) ||
 	    (why = evidence(s, m, rank * RANK_MS)) == NULL) {
@@ -330,4 +342,74 @@ suspect_pulse(struct supervisor *s)
 					  : "the sentinels are left to find out by themselves",
 		    err.text);
 	}
+}
+
+/* A pulse is a long time when everything else has been found out. */
+static void
+on_look(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct supervisor *s = timer->data;
+	struct host *m = remote_master(s);
+
+	if (m == NULL || !is_in_doubt(m)) {
+		ev_timer_stop(ev, timer);
+	} else if (!hosts_is_late(s)) {
+		judge(s, m);
+	}
+}
+
+static void
+look_closely(struct supervisor *s)
+{
+	ev_timer_start(loop_ev(s->loop), &s->suspect);
+}
+
+void
+suspect_on_host(struct supervisor *s, struct host *h)
+{
+	bool up = link_is_up(probe_link(h->probe));
+
+	if (h->broken && up) {
+		h->broken = false;
+	} else if (!h->broken && !up && h == remote_master(s)) {
+		h->broken = true; /* once: what comes of it is looked at with each pulse */
+		look_anew(s, h);
+		look_closely(s);
+	}
+}
+
+void
+suspect_pulse(struct supervisor *s)
+{
+	struct host *m = remote_master(s);
+
+	if (s->master != NULL) {
+		voice_say(s, "beat");
+	}
+	if (m == NULL) {
+		s->held_down_ms = 0;
+		return;
+	}
+	look_anew(s, m);
+	note_held_down(s, m);
+	if (hosts_bar_sentinel(s) && evidence(s, m, 0) == NULL) {
+		s->suspect_attempts = 0;
+	}
+	if (is_in_doubt(m)) {
+		look_closely(s);
+	}
+	judge(s, m);
+}
+
+void
+suspect_init(struct supervisor *s)
+{
+	ev_timer_init(&s->suspect, on_look, LOOK_MS / 1000., LOOK_MS / 1000.);
+	s->suspect.data = s;
+}
+
+void
+suspect_fini(struct supervisor *s)
+{
+	ev_timer_stop(loop_ev(s->loop), &s->suspect);
 }

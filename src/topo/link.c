@@ -634,14 +634,14 @@ link_refused_ms(const struct link *l)
 }
 
 bool
-link_is_unheard(const struct link *l)
+link_is_unheard(const struct link *l, uint64_t for_ms)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
 
 	return l->state == LINK_UP && l->conn != NULL &&
 	       getsockopt(conn_fd(l->conn), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
-	       info.tcpi_unacked > 0;
+	       info.tcpi_unacked > 0 && info.tcpi_last_ack_recv >= for_ms;
 }
 
 void

@@ -70,8 +70,11 @@ bool link_is_up(const struct link *l);
 const struct endpoint *link_at(const struct link *l);
 /* Milliseconds since the peer last said anything, or since the link was made if it never did. */
 uint64_t link_silent_ms(const struct link *l);
-/* It stands, and what was sent last was not even acknowledged by the peer's kernel: the host is gone, not only busy (tcp(7), TCP_INFO). */
-bool link_is_unheard(const struct link *l);
+/*
+ * It stands, and for so long the peer's kernel has not even acknowledged what was sent: the host is gone, not only busy (tcp(7), TCP_INFO). What was sent
+ * a moment ago is on its way, or its acknowledgement is held back a while, as kernels do when the program has no answer to go with it.
+ */
+bool link_is_unheard(const struct link *l, uint64_t for_ms);
 /*
  * For how long each attempt to connect was turned away by the peer's kernel, with nothing else in between: it is there, and nothing listens. 0: the last one
  * was not.

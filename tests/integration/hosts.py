@@ -197,8 +197,13 @@ class Inside:
     """A writer on the cut host itself, past the proxy, who does not wait for replicas: when was its last write taken?"""
 
     CODE = """
-import socket, sys, time
+import socket, ssl, sys, time
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+if sys.argv[3:]:
+    tls = ssl.create_default_context(cafile=sys.argv[3])
+    tls.check_hostname = False
+    tls.load_cert_chain(*sys.argv[4:])
+    s = tls.wrap_socket(s)
 while True:
     s.sendall(b"SET inside x\\r\\n")
     print(time.monotonic(), s.recv(4096).decode().strip(), flush=True)
@@ -207,7 +212,7 @@ while True:
 
     def __init__(self, hosts, host):
         self.run = host.spawn(*hosts.lab.runner(host.number), sys.executable, "-I", "-S", "-c", self.CODE, host.address,
-                              hosts.ports.redis, label="inside")
+                              hosts.ports.redis, *(hosts.tls_options(host.name).values() if hosts.tls else ()), label="inside")
 
     def taken(self):
         """Monotonic s of each write that was taken."""

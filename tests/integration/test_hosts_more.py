@@ -22,13 +22,13 @@ pytestmark = pytest.mark.xdist_group("hosts_more")
 def make_hosts(request):
     cases, labs = Cases(request.node.name), []
 
-    def make(count=3, lab=None, **options):
+    def make(count=3, lab=None, tls=False, **options):
         if lab is not None:
             try:
                 labs.append(Lab(count, **lab))
             except Unable as e:
                 pytest.skip(str(e))
-        return Hosts(cases, count, labs[-1] if labs else None, options={"proxy.durability": 1, "proxy.hold_ms": 3000, **options})
+        return Hosts(cases, count, labs[-1] if labs else None, tls=tls, options={"proxy.durability": 1, "proxy.hold_ms": 3000, **options})
 
     try:
         yield make
@@ -156,10 +156,10 @@ def figures(gaps):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("delay_ms", [0, 20], ids=["near", "far"])
-def test_figures(make_hosts, measured, delay_ms):
+@pytest.mark.parametrize("delay_ms,tls", [(0, False), (20, False), (0, True), (20, True)], ids=["near", "far", "near-tls", "far-tls"])
+def test_figures(make_hosts, measured, delay_ms, tls):
     """HOLDFAST_TEST_FAULTS: how many of each. What the README says of several hosts."""
-    hosts = make_hosts(lab={"delay_ms": delay_ms}).start()
+    hosts = make_hosts(lab={"delay_ms": delay_ms}, tls=tls).start()
     lab, found = hosts.lab, {"host dead": [], "host cut off": [], "cut-off side, last write": [], "process dead": [], "switchover": []}
 
     some = 30 if delay_ms else 200  # each write takes the way to a replica and back
@@ -197,7 +197,7 @@ def test_figures(make_hosts, measured, delay_ms):
         assert load.unknown == [[], []], load.unknown
         assert hosts.check(load) == ([], [], [])
     for name, gaps in found.items():
-        measured(f"{delay_ms} ms between hosts: {name}: {figures(gaps)}")
+        measured(f"{delay_ms} ms between hosts{', TLS' * tls}: {name}: {figures(gaps)}")
 
 
 @pytest.mark.long

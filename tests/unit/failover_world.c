@@ -310,7 +310,9 @@ answer_sentinel(struct world_sentinel *s, struct fake_client *c, const struct re
 		fake_say(c, "*2\r\n");
 		say_field(c, "127.0.0.1", text);
 	} else if (is(request, 1, "SENTINELS")) {
-		answer_peers(s, c);
+		if (!s->shy) {
+			answer_peers(s, c);
+		}
 	} else if (is(request, 1, "REPLICAS")) {
 		answer_replicas(s, c);
 	} else if (is(request, 1, "IS-MASTER-DOWN-BY-ADDR")) {

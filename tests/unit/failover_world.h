@@ -50,6 +50,7 @@ struct world_sentinel {
 	bool silent;        /* hangs: its connections stand */
 	bool hangs_at_vote; /* from the first request for a vote on */
 	bool alone;         /* knows no peer */
+	bool shy;           /* leaves it open whom it knows */
 	bool deaf;          /* takes no hello about another master */
 	bool no_publish;    /* has no PUBLISH */
 	bool no_votes;      /* votes for somebody else */

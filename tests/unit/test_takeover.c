@@ -9,8 +9,10 @@
 
 #include "base/mem.h"
 #include "failover_world.h"
+#include "instance/acquaint.h"
 #include "instance/hello.h"
 #include "topo/link.h"
+#include "topo/watcher.h"
 
 static int
 setup(void **state)
@@ -64,7 +66,9 @@ votes_then_promotion_then_clients_then_sentinels(void **state)
 	world_assert_order(w, "sentinel vote 5", "redis-2 REPLICAOF NO ONE");
 	world_assert_order(w, "redis-2 REPLICAOF NO ONE", "route redis-2");
 	world_assert_order(w, "route redis-2", "sentinel takes redis-2");
-	world_assert_order(w, "route redis-2", "redis-3 REPLICAOF redis-2");
+	/* not after the promotion has been answered: its connection is made meanwhile */
+	world_assert_order(w, "sentinel vote 5", "redis-3 REPLICAOF redis-2");
+	world_assert_order(w, "redis-3 REPLICAOF redis-2", "route redis-2");
 	assert_int_equal(world_count(w, "sentinel takes redis-2"), 3);
 	assert_int_equal(world_count(w, "sentinel FAILOVER"), 0);
 	world_until(w, "redis-2 CONFIG REWRITE");
@@ -276,6 +280,33 @@ sentinels_that_cannot_be_told_are_asked(void **state)
 	assert_taken_over(w, 1);
 	assert_int_equal(world_count(w, "sentinel FAILOVER"), 1);
 	assert_int_equal(world_count(w, "redis-2 REPLICAOF NO ONE"), 0);
+}
+
+/* Who is known to take a hello is not asked again in whose name: that would be two more ways there and back. */
+static void
+sentinels_known_before_are_told_without_a_question(void **state)
+{
+	struct world *w = *state;
+	struct acquaint *known = acquaint_new(w->loop, w->watcher, "main");
+	char peer[HELLO_PEER_SIZE];
+	size_t count = 0;
+
+	while (count < WORLD_SENTINELS) {
+		(void)ev_run(loop_ev(w->loop), EVRUN_ONCE);
+		count = 0;
+		for (size_t i = 0; i < WORLD_SENTINELS; i++) {
+			count += acquaint_get(known, &watcher_get(w->watcher, i)->at, peer);
+		}
+	}
+	for (size_t i = 0; i < WORLD_SENTINELS; i++) {
+		w->sentinels[i].shy = true;
+	}
+	w->spec.acquaint = known;
+	world_run(w);
+	assert_taken_over(w, 1);
+	assert_int_equal(world_count(w, "sentinel takes redis-2"), 3);
+	assert_int_equal(world_count(w, "sentinel FAILOVER"), 0);
+	acquaint_free(&known);
 }
 
 static void
@@ -621,6 +652,7 @@ main(void)
 	    T(a_minority_decides_nothing),
 	    T(sentinels_that_hang_at_the_vote),
 	    T(sentinels_that_cannot_be_told_are_asked),
+	    T(sentinels_known_before_are_told_without_a_question),
 	    T(a_lone_sentinel_is_asked),
 	    T(a_sentinel_that_is_asked_is_steered_to_the_highest_offset),
 	    T(sentinel_finds_no_replica),

@@ -2,6 +2,8 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -618,6 +620,96 @@ not_where_other_authorities_are_asked_for(void **state)
 	assert_false(is_resumed_after(true, NULL));
 }
 
+/* ---- our own client's */
+
+static int door_fd;
+
+static int
+setup_client(void **state)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct errmsg err = ERRMSG_NONE;
+	int rc = setup(state);
+	struct tls_files files = {.ca = ca_path};
+
+	door_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(door_fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(door_fd, 1), 0);
+	assert_int_equal(tls_set_client(&files, &err), 0);
+	return rc;
+}
+
+static int
+teardown_client(void **state)
+{
+	struct errmsg err = ERRMSG_NONE;
+
+	(void)close(door_fd);
+	assert_int_equal(tls_set_client(NULL, &err), 0);
+	return teardown(state);
+}
+
+/* A connection to the door, whose tickets are read; was it a resumed one? -1: the handshake failed. */
+static int
+visit(void)
+{
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+	uint8_t byte;
+	struct tls *t;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), rc, resumed;
+
+	assert_int_equal(getsockname(door_fd, (struct sockaddr *)&at, &len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	conn_close(&owner.conn);
+	owner.conn = conn_new(
+	    loop, accept4(door_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), &ops, &owner);
+	assert_int_equal(conn_start_tls(owner.conn, server), 0);
+	t = tls_new_client(fd);
+	assert_non_null(t);
+	for (int i = 0; (rc = tls_handshake(t)) == -EAGAIN && i < MANY_TURNS; i++) {
+		turn();
+	}
+	for (int i = 0; rc == 0 && i < MANY_TURNS; i++) {
+		turn();
+		(void)tls_read(t, &byte, 1);
+	}
+	resumed = rc == 0 ? tls_is_resumed(t) : -1;
+	tls_free(&t);
+	(void)close(fd);
+	return resumed;
+}
+
+static void
+the_second_connection_goes_on_from_the_first(void **state)
+{
+	assert_int_equal(visit(), 0);
+	assert_int_equal(visit(), 1);
+	assert_int_equal(visit(), 1);
+}
+
+static void
+with_other_files_nothing_is_gone_on_from(void **state)
+{
+	struct tls_files files = {.ca = ca_path};
+	struct errmsg err = ERRMSG_NONE;
+
+	assert_int_equal(visit(), 0);
+	assert_int_equal(tls_set_client(&files, &err), 0);
+	assert_int_equal(visit(), 0);
+}
+
+/* It has the address of the other one, and not its keys. */
+static void
+another_server_in_its_place_shows_its_certificate(void **state)
+{
+	assert_int_equal(visit(), 0);
+	tls_set_ticket_secret("a third", 7);
+	assert_int_equal(visit(), 0);
+	assert_int_equal(visit(), 1);
+}
+
 /* ---- the files */
 
 static void
@@ -717,6 +809,10 @@ main(void)
 	    T(a_session_is_resumed_also_after_a_reload),
 	    T(not_with_keys_from_another_secret),
 	    T(not_where_other_authorities_are_asked_for),
+#define C(name) cmocka_unit_test_setup_teardown(name, setup_client, teardown_client)
+	    C(the_second_connection_goes_on_from_the_first),
+	    C(with_other_files_nothing_is_gone_on_from),
+	    C(another_server_in_its_place_shows_its_certificate),
 	    T(facts_of_the_files),
 	    T(files_that_cannot_be_used),
 	};
