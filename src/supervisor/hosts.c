@@ -242,8 +242,9 @@ bool
 hosts_is_excused(const struct host *h, const struct host *master, uint64_t grace_ms)
 {
 	uint64_t gone_ms = master == NULL || master->self ? 0 : hosts_silent_ms(master);
+	uint64_t since_ms = clock_mono_ms() - h->sup->master_since_ms;
 
-	return link_refused_ms(probe_link(h->probe)) >= grace_ms ||
+	return link_refused_ms(probe_link(h->probe)) >= MIN(grace_ms, since_ms) ||
 	       hosts_silent_ms(h) >= gone_ms + grace_ms;
 }
 
@@ -473,8 +474,8 @@ on_pulse(struct ev_loop *ev, ev_timer *w, int revents)
 	}
 	picture_pulse(s);
 	remote_pulse(s);
-	if (late) {
-		s->awake_ms = s->pulse_ms;
+	if (late || hosts_heard(s) < hosts_majority(s)) {
+		s->awake_ms = s->pulse_ms; /* that a host was silent until now says nothing of it */
 	}
 	if (late || s->plan > PLAN_RUNNING) {
 		return;

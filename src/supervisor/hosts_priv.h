@@ -115,8 +115,8 @@ bool hosts_is_synced(const struct host *h);
 bool hosts_is_heir(const struct host *h, uint64_t grace_ms);
 /*
  * Can it be left out of a takeover from `master` (NULL or this host's own: it has died just now)? Whoever may have acknowledged what no other has must be
- * heard, and what we have not heard of says nothing of what its master has. So only when nothing has listened in its place for `grace_ms`, or it has been
- * silent for so long while the master was still heard.
+ * heard, and what we have not heard of says nothing of what its master has. So only when nothing has listened in its place for `grace_ms`, or since before
+ * this master was one; or when it has been silent for `grace_ms` while the master was still heard.
  */
 bool hosts_is_excused(const struct host *h, const struct host *master, uint64_t grace_ms);
 /* How many are heard, this one included, and how many it takes. */

@@ -142,6 +142,9 @@ on_master(void *arg, const struct topo_master *master)
 
 	s->master_at = *master;
 	s->master_known = true;
+	if (moved && !first) {
+		s->master_since_ms = clock_mono_ms();
+	}
 	s->master = unit_at(s, &master->at);
 	workers_tell_master(s); /* clients wait for it */
 	supervisor_touch(s);

@@ -316,12 +316,17 @@ struct supervisor {
 	ev_timer suspect; /* looks again: the master's host, or its server, is in doubt */
 	unsigned suspect_attempts;
 	uint64_t
+	    master_since_ms; /* when the present master took the place of another; 0: not in this run */
+	bool suspect_waits; /* for a replica that is not reached: it was told */
+	uint64_t
 	    held_down_ms; /* since when a majority's sentinels hold the master for down; 0: they do not */
 	uint64_t
 	    left_epoch; /* of the last master that ours was told to follow no more; see suspect.c */
 	uint64_t pulse_ms; /* when it was felt last */
-	uint64_t awake_ms; /* when it last came late: who was silent before was not listened to */
-	bool isolated;     /* no majority is heard: writes are paused here */
+	uint64_t
+	    awake_ms; /* when it last came late, or no majority was heard: who was silent before was not listened to */
+	uint64_t looked_ms;      /* when the master was looked at closely last */
+	bool isolated;           /* no majority is heard: writes are paused here */
 	uint64_t isolated_ms;    /* since when */
 	uint64_t paused_ms;      /* when that was renewed last */
 	struct parting *parting; /* what its master took meanwhile, until that is settled */

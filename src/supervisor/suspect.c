@@ -36,12 +36,13 @@
 #define BROKEN_MS 1500 /* no connection: a reset, or a cut for so long that they were given up */
 #define GONE_MS                                                                                    \
 	100 /* nothing listens: the host's supervisor takes less to replace its master, if it lives */
-#define ORPHAN_MS 500  /* likewise, and it may well live, for its sentinel does */
-#define BEAT_MS   300  /* without one: that replica does not hear the master */
-#define AGAIN_MS  1000 /* after an attempt that came to nothing, and RETRY_MS for each place */
-#define RETRY_MS  300
-#define DOUBT_MS  300 /* silence: from then on, and without a connection, it is looked at every */
-#define LOOK_MS   10
+#define ORPHAN_MS  500  /* likewise, and it may well live, for its sentinel does */
+#define BEAT_MS    300  /* without one: that replica does not hear the master */
+#define AGAIN_MS   1000 /* after an attempt that came to nothing, and RETRY_MS for each place */
+#define RETRY_MS   300
+#define DOUBT_MS   300 /* silence: from then on, and without a connection, it is looked at every */
+#define LOOK_MS    10
+#define LATE_LOOKS 5U /* this process has stood still for a moment */
 /* For one master; each vote keeps Sentinel's own failover, which is left then, back. */
 #define ATTEMPTS_MAX 4
 #define SELDOM_SHIFT                                                                               \
@@ -313,6 +314,36 @@ remote_master(struct supervisor *s)
 	return m != NULL && !m->self ? m : NULL;
 }
 
+/* One that must answer (hosts_is_excused) and is not reached: an attempt would only cost votes, and time. NULL: there is none. */
+static const struct host *
+find_missing(const struct supervisor *s, const struct host *m)
+{
+	for (size_t i = 0; hosts_bar_sentinel(s) && i < s->host_count; i++) {
+		const struct host *h = &s->hosts[i];
+
+		if (!h->self && h != m && !succession_does_without(h) &&
+		    !link_is_up(probe_link(h->probe))) {
+			return h;
+		}
+	}
+	return NULL;
+}
+
+/* Is somebody waited for? Said once for each death. */
+static bool
+must_wait(struct supervisor *s, const struct host *m)
+{
+	const struct host *missing = find_missing(s, m);
+
+	if (missing != NULL && !s->suspect_waits) {
+		log_warn("%s: nobody takes over yet: %s may have writes that no other has, and is "
+			 "not reached: start it, or its network, again",
+		    m->redis_name, missing->redis_name);
+	}
+	s->suspect_waits = missing != NULL;
+	return missing != NULL;
+}
+
 static bool
 is_in_doubt(const struct host *m)
 {
@@ -331,7 +362,7 @@ judge(struct supervisor *s, struct host *m)
 	    hosts_heard(s) < hosts_majority(s) || now < s->suspect_after_ms || !may_try(s) ||
 	    !(succession_has_heir(s) || succession_takes_all(s)) ||
 	    !watcher_majority(s->watcher, &named) || !endpoint_equal(&named.at, &m->redis) ||
-	    (why = evidence(s, m, rank * RANK_MS)) == NULL) {
+	    (why = evidence(s, m, rank * RANK_MS)) == NULL || must_wait(s, m)) {
 		return;
 	}
 	s->suspect_attempts++;
@@ -351,9 +382,13 @@ on_look(struct ev_loop *ev, ev_timer *timer, int revents)
 	struct supervisor *s = timer->data;
 	struct host *m = remote_master(s);
 
+	uint64_t now = clock_mono_ms();
+	bool late = now - s->looked_ms >= LATE_LOOKS * LOOK_MS;
+
+	s->looked_ms = now;
 	if (m == NULL || !is_in_doubt(m)) {
 		ev_timer_stop(ev, timer);
-	} else if (!hosts_is_late(s)) {
+	} else if (!late && !hosts_is_late(s)) { /* else what has come meanwhile is read first */
 		judge(s, m);
 	}
 }
@@ -397,8 +432,9 @@ suspect_pulse(struct supervisor *s)
 	}
 	if (is_in_doubt(m)) {
 		look_closely(s);
+	} else {
+		judge(s, m); /* by what the sentinels hold */
 	}
-	judge(s, m);
 }
 
 void
