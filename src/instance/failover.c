@@ -667,8 +667,9 @@ on_watch_change(void *arg, size_t i, const struct watcher_sentinel *view)
 
 	if (f->state == FO_TELLING) {
 		fo_check_end(f);
-	} else if (watcher_majority(f->watcher, &named) &&
+	} else if (watcher_majority(f->watcher, &named) && named.epoch > f->known_epoch &&
 		   !endpoint_equal(&named.at, &f->nodes[f->master].as.at)) {
+		/* with a lower one they have not heard of the present master yet */
 		fo_step(f, FO_MOVED);
 	}
 }

@@ -101,7 +101,7 @@ struct failover {
 	uint64_t told_since_ms, hello_ms; /* telling began; the last hello */
 	uint64_t drain_since_ms;
 	char id[41];            /* with which we ask for votes */
-	uint64_t known_epoch;   /* takeover: before the first answer of a sentinel */
+	uint64_t known_epoch;   /* of the present master, before the first answer of a sentinel */
 	uint64_t claimed_epoch; /* 0: none */
 	uint64_t epoch;         /* of the new configuration */
 	uint64_t seen_epoch;    /* the highest in an answer to a request for votes */

@@ -396,21 +396,8 @@ servers_down_after_ms(const struct supervisor *s)
 		   : s->conf->sentinel_down_after_ms;
 }
 
-void
-servers_follow_patience(struct supervisor *s)
-{
-	uint64_t wanted = servers_down_after_ms(s), has;
-
-	for (size_t i = 0; i < s->unit_count; i++) {
-		const struct unit *u = s->units[i];
-
-		has = u->kind == UNIT_SENTINEL ? patience_of(s, &u->at) : 0;
-		if (has != 0 && has != wanted && unit_is_ready(u)) {
-			reload_down_after(s);
-			return;
-		}
-	}
-}
+/* Each sentinel has asked it again by then (every second, sentinel.c): told before, it would go by the answer from before the long command. */
+#define HEARD_AGAIN_MS 2000
 
 static void
 set_busy(struct unit *u, bool busy, uint64_t silent_ms)
@@ -429,6 +416,31 @@ set_busy(struct unit *u, bool busy, uint64_t silent_ms)
 	reload_down_after(u->sup);
 }
 
+void
+servers_follow_patience(struct supervisor *s)
+{
+	uint64_t wanted = servers_down_after_ms(s), has;
+
+	for (size_t i = 0; i < s->unit_count; i++) {
+		const struct unit *u = s->units[i];
+
+		has = u->kind == UNIT_SENTINEL ? patience_of(s, &u->at) : 0;
+		if (has != 0 && has != wanted && unit_is_ready(u)) {
+			reload_down_after(s);
+			return;
+		}
+	}
+}
+
+static void
+end_patience(struct unit *u)
+{
+	if (u->is_busy && u->answers_since_ms != 0 &&
+	    clock_mono_ms() - u->answers_since_ms >= HEARD_AGAIN_MS) {
+		set_busy(u, false, 0);
+	}
+}
+
 static void
 look_at_silence(struct unit *u, const struct probe_view *view)
 {
@@ -436,9 +448,12 @@ look_at_silence(struct unit *u, const struct probe_view *view)
 	uint64_t silent_ms = view->missed * answer_ms(u);
 
 	if (view->missed == 0 && !view->busy) {
-		set_busy(u, false, 0);
+		if (u->answers_since_ms == 0) {
+			u->answers_since_ms = clock_mono_ms();
+		}
 		return;
 	}
+	u->answers_since_ms = 0;
 	if (u != s->master || !unit_is_ready(u) || process_was_killed(u->process)) {
 		return;
 	}
@@ -649,7 +664,7 @@ newest_in(const char *path, const char *end)
 	return newest;
 }
 
-/* A probe that sees the same as before says nothing: that the data is still being read in is asked for. */
+/* A probe that sees the same as before says nothing: that the data is still being read in, or that it answers again, is asked for. */
 void
 servers_tick(struct supervisor *s)
 {
@@ -661,6 +676,7 @@ servers_tick(struct supervisor *s)
 		}
 		if (u->kind == UNIT_REDIS) {
 			servers_watch_end(u);
+			end_patience(u);
 		}
 	}
 }

@@ -119,6 +119,7 @@ struct unit {
 	struct ending *ending;     /* owned; redis: see proc/ending.h; NULL: not watched */
 	uint64_t silent_cpu_ticks; /* redis: what it had used when it began to be silent */
 	bool is_busy;              /* redis: does not serve, but works; said so */
+	uint64_t answers_since_ms; /* redis: without a pause; 0: it does not */
 	bool linked;               /* redis: its replication link was up when last seen */
 	uint64_t unlinked_ms;      /* redis: when it was not any more */
 	uint64_t

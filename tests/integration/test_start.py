@@ -107,7 +107,7 @@ def test_every_step_is_an_event_in_the_order_of_the_plan(cluster):
     assert max(starting.index(f"redis-{n}") for n in (1, 2, 3)) < min(starting.index(f"sentinel-{n}") for n in (1, 2, 3))
     assert place["redis-1"] == 0
     for e in events:
-        assert set(e) == {"id", "time", "kind", "subject", "text", "detail"}
+        assert set(e) == {"id", "time", "kind", "subject", "text", "detail", "host"}
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", e["time"])
         age = datetime.now(timezone.utc) - datetime.fromisoformat(e["time"].replace("Z", "+00:00"))
         assert -5 < age.total_seconds() < 600, "not UTC"

@@ -125,7 +125,10 @@ def test_a_busy_master_is_left_alone(make_cluster):
 
 
 def test_a_long_script_is_let_finish(make_cluster):
-    """It writes for longer than sentinel.down_after_ms, and for longer than redis is silent about it (then it says BUSY)."""
+    """
+    It writes for longer than sentinel.down_after_ms, and for longer than redis is silent about it (then it says BUSY). Failed at times before: the sentinels
+    were told to wait no longer as soon as it answered us, and one of them went by the answer it had from before.
+    """
     c = make_cluster(options={"redis.probe_ms": 200, "sentinel.down_after_ms": 2500, "redis.config.lua-time-limit": 2000}).start()
     old, pid = c.master(), c.instance(c.master())["pid"]
     script = "local t, n = redis.call('TIME'), 0; local e = t[1] * 1000000 + t[2] + 6000000 repeat n = n + 1; redis.call('SET', KEYS[1], n) " \

@@ -74,6 +74,24 @@ votes_then_promotion_then_clients_then_sentinels(void **state)
 	world_until(w, "redis-2 CONFIG REWRITE");
 }
 
+/*
+ * The one that has just taken over dies before the sentinels have heard of it: what they name is the master before it, at a lower epoch. Failed before:
+ * that was taken for a failover of their own, and nobody took over.
+ */
+static void
+sentinels_may_still_name_the_master_before(void **state)
+{
+	struct world *w = *state;
+
+	w->spec.epoch = 9;
+	world_start(w);
+	world_until(w, "sentinel vote");
+	world_all_name(w, 1, 6);
+	world_until_done(w);
+	assert_int_equal(w->error, 0);
+	assert_true(w->has_master);
+}
+
 static void
 the_highest_offset_wins_whatever_its_priority(void **state)
 {
@@ -636,6 +654,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 #define P(name) cmocka_unit_test_setup_teardown(name, setup_planned, world_teardown)
 	    T(votes_then_promotion_then_clients_then_sentinels),
+	    T(sentinels_may_still_name_the_master_before),
 	    T(the_highest_offset_wins_whatever_its_priority),
 	    T(with_equal_offsets_the_priority_decides),
 	    T(one_of_priority_0_never_takes_over),

@@ -78,10 +78,18 @@ function connect(): void {
 			}, 3000);
 		}
 	});
-	const look = () => api.events(200).then(r => batch(() => {
-		olderEvents.value = { place: r.older, missing: r.missing };
-		takeEvents(r.events);
-	}), () => {});
+	let again: ReturnType<typeof setTimeout> | undefined;
+	const look = () => {
+		clearTimeout(again);
+		api.events(200).then(r => batch(() => {
+			olderEvents.value = { place: r.older, missing: r.missing };
+			takeEvents(r.events);
+			// a host that has just come back is heard before it answers
+			if (!closed && r.missing.some(m => status.value?.hosts?.some(h => h.name === m.host && h.reachable && h.supervised))) {
+				again = setTimeout(look, 2000);
+			}
+		}), () => {});
+	};
 	look();
 	// Hosts come and go: whose events are missing is looked at again when one of them has.
 	const heard = effect(() => {
@@ -96,6 +104,7 @@ function connect(): void {
 	});
 	stop = () => {
 		closed = true;
+		clearTimeout(again);
 		end();
 		heard();
 	};
