@@ -91,7 +91,6 @@ succession_is_heir_host(const struct host *h)
 	return hosts_is_heir(h, HEIR_UNLINKED_MS);
 }
 
-/* On any host; and the sentinels that are connected are enough to promote it. */
 bool
 succession_does_without(const struct host *h)
 {
@@ -112,6 +111,7 @@ count_heirs(const struct supervisor *s)
 	return heirs;
 }
 
+/* On any host; and the sentinels that are connected are enough to promote it. */
 bool
 succession_has_heir(const struct supervisor *s)
 {

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+import pytest
 import redis
 
 import procs
@@ -299,3 +300,19 @@ class History:
             in_order = [n for n in there if n in sure]
             disordered += [(i, b) for a, b in zip(in_order, in_order[1:]) if b <= a]
         return lost, twice, disordered
+
+
+def all_back(hosts):
+    """What a test before has ended runs again, and all name one master."""
+    for h in hosts.all:
+        if h.run.exit is not None:
+            h.start(wait=False)
+    hosts.wait_agreed()
+    return hosts
+
+
+def finish_module(cases):
+    """The end of a fixture of a whole module: nothing was left behind."""
+    faults = cases.finish(failed=False)
+    if faults:
+        pytest.fail("after the tests:\n" + "\n".join(faults), pytrace=False)

@@ -10,7 +10,7 @@ import pytest
 
 from browser import has_page, missing, prepare, scenario
 from harness import Cases
-from hosts import Hosts
+from hosts import Hosts, all_back, finish_module
 from netlab import Lab, Unable
 from waiting import wait_until
 
@@ -32,17 +32,12 @@ def _hosts(request):
     cases = Cases(request.node.name)
     hosts = with_http(Hosts(cases, tls=request.param == "tls"))
     yield hosts.start()
-    faults = cases.finish(failed=False)
-    if faults:
-        pytest.fail("after the tests:\n" + "\n".join(faults), pytrace=False)
+    finish_module(cases)
 
 
 @pytest.fixture
 def hosts(_hosts):
-    for h in _hosts.all:
-        if h.run.exit is not None:
-            h.start(wait=False)
-    _hosts.wait_agreed()
+    all_back(_hosts)
     wait_until(lambda: all(sees_all(h) for h in _hosts.all), "each host sees what runs on all")
     return _hosts
 

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from harness import Cases
-from hosts import Hosts
+from hosts import Hosts, all_back, finish_module
 from netlab import Lab, Unable
 from waiting import wait_until
 from wire import Http, Wire, WireError
@@ -27,18 +27,12 @@ def _hosts(request):
         h.options.update({"http.listen": f"{h.address}:{h.ports.http}", "proxy.read_listen": f"{h.address}:{h.ports.extra + 1}"})
         hosts.write_file(h.ini, h.options)
     yield hosts.start()
-    faults = cases.finish(failed=False)
-    if faults:
-        pytest.fail("after the tests:\n" + "\n".join(faults), pytrace=False)
+    finish_module(cases)
 
 
 @pytest.fixture
 def hosts(_hosts):
-    for h in _hosts.all:
-        if h.run.exit is not None:
-            h.start(wait=False)
-    _hosts.wait_agreed()
-    return _hosts
+    return all_back(_hosts)
 
 
 def plain_answer(address, port):
