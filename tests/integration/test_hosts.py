@@ -66,17 +66,21 @@ def test_the_first_start_waits_for_a_majority(_hosts):
 
 def test_all_hosts_are_shown_on_each(hosts):
     master = hosts.wait_agreed()
+
+    def roles(shown, other):
+        return {i["name"]: (i["state"], i["role"]) for i in shown[other.name]["instances"]}
+
     for h in hosts.all:
-        # who runs there beside the servers says the host's supervisor, which is heard a little later
-        shown = wait_until(lambda h=h: (lambda s: s if all(x["self"] or x["supervised"] for x in s.values()) else None)(
-            {x["name"]: x for x in h.status()["hosts"]}), "each supervisor is heard")
+        expected = {other.name: {"redis-1": ("ready", "master" if other is master else "replica"), "sentinel-1": ("ready", None),
+                                 "proxy-1": ("ready", None)} for other in hosts.but(h)}
+        # what runs there beside the servers says the host's supervisor, which is heard a little later than they are
+        shown = wait_until(lambda h=h, expected=expected: (
+            lambda s: s if all(roles(s, other) == expected[other.name] for other in hosts.but(h)) else None)(
+            {x["name"]: x for x in h.status()["hosts"]}), "everything of each other host is shown ready")
         assert sorted(shown) == ["a", "b", "c"] and all(x["reachable"] for x in shown.values())
+        assert all(x["self"] or x["supervised"] for x in shown.values())
         assert [n for n, x in shown.items() if x["master"]] == [master.name]
         assert [n for n, x in shown.items() if x["self"]] == [h.name]
-        for other in hosts.but(h):
-            roles = {i["name"]: (i["state"], i["role"]) for i in shown[other.name]["instances"]}
-            assert roles == {"redis-1": ("ready", "master" if other is master else "replica"), "sentinel-1": ("ready", None),
-                             "proxy-1": ("ready", None)}
         text = h.cli("status").stdout
         assert all(f"{other.name}/redis-1" in text for other in hosts.but(h)), text
 
