@@ -355,6 +355,15 @@ state_ms(const struct failover *f, unsigned state)
 	return 0;
 }
 
+/* How much is left of the whole. */
+static uint64_t
+left_ms(const struct failover *f)
+{
+	uint64_t now = clock_mono_ms();
+
+	return f->end_ms > now ? f->end_ms - now : 0;
+}
+
 /* Each state's deadline is armed here, where the state is entered. */
 static void
 entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
@@ -369,7 +378,7 @@ entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 		return;
 	}
 	if (to != FO_PROMOTING && to != FO_TELLING) { /* those have to be gone through */
-		ms = MIN(ms, fo_left_ms(f));
+		ms = MIN(ms, left_ms(f));
 	}
 	ev_timer_set(&f->deadline, (double)ms / 1000., 0.);
 	ev_timer_start(loop_ev(f->loop), &f->deadline);
@@ -408,14 +417,6 @@ fo_tick_in(struct failover *f, uint64_t ms)
 	ev_timer_stop(loop_ev(f->loop), &f->tick);
 	ev_timer_set(&f->tick, (double)ms / 1000., 0.);
 	ev_timer_start(loop_ev(f->loop), &f->tick);
-}
-
-uint64_t
-fo_left_ms(const struct failover *f)
-{
-	uint64_t now = clock_mono_ms();
-
-	return f->end_ms > now ? f->end_ms - now : 0;
 }
 
 struct link *
