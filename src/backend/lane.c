@@ -473,6 +473,7 @@ lane_take_back(struct lane *lane, struct wire *w, uint64_t sent)
 		if (r->ops->on_lost != NULL) {
 			r->ops->on_lost(r->owner, lane, unanswered, unsent);
 		}
+		lane_wake(lane); /* nothing is out any more; closed within, it has nobody waiting */
 		return;
 	}
 	if (w->was_up && lane->is_own && r != NULL && r->ops->on_lost != NULL) {

@@ -19,4 +19,4 @@ src_backend_libbackend_a_SOURCES = \
 	src/backend/readers.c src/backend/readers.h \
 	src/backend/sentinel_log.c src/backend/sentinel_log.h \
 	src/backend/worker.c src/backend/worker.h src/backend/worker_priv.h \
-	src/backend/worker_doors.c
+	src/backend/worker_doors.c src/backend/worker_messages.c

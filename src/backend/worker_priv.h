@@ -67,6 +67,16 @@ struct worker {
 	int exit_code;
 };
 
+/* --- worker.c --- */
+#define WORKER_DRAIN_MS 5000 /* unless the supervisor says how long */
+/* The supervisor has said all: begins, or takes the new configuration. */
+void worker_go(struct worker *w);
+/* Takes nothing new, and ends when all is answered or that time is over. */
+void worker_drain(struct worker *w, uint64_t longest_ms);
+
+/* --- worker_messages.c --- */
+void worker_on_msg(struct channel *ch, void *owner, struct channel_msg *msg);
+
 /* --- worker_doors.c --- */
 extern const struct arrival_ops worker_arrival_ops;
 /* Each door is open unless there is a reason against it. */

@@ -1,6 +1,5 @@
 #include "conf/conf.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
@@ -169,24 +168,6 @@ conf_load(const struct conf_sources *src, struct conf **ret_conf, struct conf_fa
 	}
 	*ret_conf = conf;
 	return 0;
-}
-
-struct conf *
-conf_new_defaults(void)
-{
-	struct conf_faults faults;
-	struct conf_settings settings = {.faults = &faults};
-	struct errmsg err = ERRMSG_NONE;
-	struct conf *conf;
-
-	conf_faults_init(&faults);
-	conf = conf_build(&settings);
-	assert(faults.count == 0);
-	if (conf_data_dir(NULL, NULL, &conf->data_dir, &err) < 0) {
-		conf->data_dir = NULL; /* nobody's home: whoever needs a folder names one */
-	}
-	conf_faults_fini(&faults);
-	return conf;
 }
 
 static void

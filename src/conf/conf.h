@@ -193,8 +193,6 @@ int conf_load(const struct conf_sources *src, struct conf **ret_conf,
  * its default. */
 int conf_load_anyway(
     const struct conf_sources *src, struct conf **ret_conf, struct conf_faults *faults);
-/* Defaults alone. */
-struct conf *conf_new_defaults(void);
 void conf_free(struct conf **conf);
 
 /*

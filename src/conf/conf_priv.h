@@ -108,8 +108,6 @@ int conf_value_parse(const struct conf_opt *opt, const char *text, const char *s
 char *conf_value_format(const struct conf_opt *opt, const void *field);
 void conf_value_copy(const struct conf_opt *opt, void *to, const void *from);
 void conf_value_free(const struct conf_opt *opt, void *field);
-/* The option's unit or form, for people: "milliseconds", "yes or no", … */
-const char *conf_value_form(const struct conf_opt *opt);
 
 /*
  * readfile.c: the whole of a regular file into `bytes`, which has room for max + 1. 0, or a negative errno with the

@@ -48,8 +48,9 @@ units_of(const struct conf_opt *opt)
 	}
 }
 
-const char *
-conf_value_form(const struct conf_opt *opt)
+/* The option's unit or form, for people: "milliseconds", "yes or no", … */
+static const char *
+form(const struct conf_opt *opt)
 {
 	switch (opt->type) {
 	case CONF_STR:
@@ -146,8 +147,8 @@ number_fault(const struct conf_opt *opt, const char *shown, struct errmsg *err)
 	char *min = number_format(opt, opt->min), *max = number_format(opt, opt->max);
 	const char *either = opt->words[0] != '\0' ? ", or " : "";
 
-	errmsg_set(err, "does not take %s: write %s, from %s to %s%s%s", shown,
-	    conf_value_form(opt), min, max, either, opt->words);
+	errmsg_set(err, "does not take %s: write %s, from %s to %s%s%s", shown, form(opt), min, max,
+	    either, opt->words);
 	free(min);
 	free(max);
 	return -EINVAL;
@@ -232,7 +233,7 @@ text_parse(const struct conf_opt *opt, const char *text, const char *shown, char
 
 	if (len == 0 || is_special_word(opt, text)) {
 		if (len == 0 && (opt->flags & CONF_REQUIRED) != 0) {
-			errmsg_set(err, "must not be empty: write %s", conf_value_form(opt));
+			errmsg_set(err, "must not be empty: write %s", form(opt));
 			return -EINVAL;
 		}
 		free(*field);
@@ -414,7 +415,7 @@ list_parse(
 		text += len;
 	}
 	if (rc == 0 && list.count < opt->min && !special) {
-		errmsg_set(err, "must not be empty: write %s", conf_value_form(opt));
+		errmsg_set(err, "must not be empty: write %s", form(opt));
 		rc = -EINVAL;
 	}
 	if (rc < 0) {

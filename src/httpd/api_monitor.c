@@ -37,7 +37,7 @@ drop_monitor(void *work)
 
 	m->httpd->monitors--;
 	conn_close(&m->conn);
-	free(m);
+	loop_bury(m->httpd->loop, free, m); /* this may be one of its callbacks */
 }
 
 static void

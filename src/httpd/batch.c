@@ -193,14 +193,20 @@ next_command(struct exchange *x, unsigned *ret_flags)
 	return (struct slice){buf_slice(&x->request).ptr + b->at, b->items[i].len};
 }
 
+/* Of commands, MULTI and EXEC included. */
+static size_t
+total(const struct batch *b)
+{
+	return b->count + (b->atomic ? 2 : 0);
+}
+
 int
 batch_send(struct exchange *x)
 {
 	struct session *s = x->session;
 	struct batch *b = x->batch;
-	size_t total = b->count + (b->atomic ? 2 : 0);
 
-	while (b->sent < total) {
+	while (b->sent < total(b)) {
 		unsigned flags;
 		struct slice raw = next_command(x, &flags);
 		int err;
@@ -416,17 +422,17 @@ batch_on_reply(struct exchange *x, const struct lane_reply *reply)
 }
 
 bool
-batch_is_lost(struct exchange *x)
+batch_is_lost(struct exchange *x, unsigned unsent)
 {
 	struct batch *b = x->batch;
 
 	if (!b->atomic || b->done == 0) {
 		return false; /* the lane sees to its own, MULTI included */
 	}
-	if (b->sent > 1 && !b->refused) {
+	if (b->sent == total(b) && unsent == 0 && !b->refused) {
 		return true;
 	}
-	/* nothing but MULTI was said, or the server refused it: it begins anew */
+	/* EXEC, the last of it, did not reach the server whole, or was refused: it begins anew */
 	lane_set_pinned(x->lane, false);
 	forget_errors(b);
 	b->sent = b->done = b->at = 0;

@@ -37,7 +37,10 @@ int batch_send(struct exchange *x) ATTR_WARN_UNUSED;
 size_t batch_held(const struct batch *b);
 /* A part of a reply to one of its commands; true when that was the last of all. */
 bool batch_on_reply(struct exchange *x, const struct lane_reply *reply);
-/* Its lane's link is gone: is the transaction gone with it? If nothing was done it begins anew instead. */
-bool batch_is_lost(struct exchange *x);
+/*
+ * Its lane's link is gone, and the last `unsent` of its commands were not sent whole: is the transaction gone with it? If nothing can have been done it
+ * begins anew instead.
+ */
+bool batch_is_lost(struct exchange *x, unsigned unsent);
 
 #endif

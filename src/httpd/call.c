@@ -23,15 +23,13 @@ refuse(struct http_fault *fault, unsigned status, const char *why)
 static int
 keep(struct buf *text, struct slice encoded, struct slice *ret_kept)
 {
-	ssize_t len = uri_decoded_len(encoded);
+	const uint8_t *at = buf_tail(text);
+	int err = uri_decode(encoded, text);
 
-	if (len < 0) {
-		return -EINVAL;
+	if (err == 0) {
+		*ret_kept = (struct slice){at, (size_t)(buf_tail(text) - at)};
 	}
-	uri_decode_raw(encoded, buf_tail(text));
-	*ret_kept = (struct slice){buf_tail(text), (size_t)len};
-	buf_commit(text, (size_t)len);
-	return 0;
+	return err;
 }
 
 /* ---- the form of the reply ---- */

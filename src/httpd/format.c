@@ -24,9 +24,3 @@ format_find(struct slice extension)
 	}
 	return NULL;
 }
-
-const struct format *
-format_at(size_t i)
-{
-	return i < ARRAY_LEN(formats) ? &formats[i] : NULL;
-}

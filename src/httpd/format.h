@@ -2,8 +2,6 @@
 #ifndef HTTPD_FORMAT_H
 #define HTTPD_FORMAT_H
 
-#include <stddef.h>
-
 #include "base/slice.h"
 
 enum render_kind { RENDER_JSON, RENDER_RAW, RENDER_BARE, RENDER_MSGPACK };
@@ -18,7 +16,5 @@ struct format {
 const struct format *format_default(void);
 /* A row by its extension (exact), or NULL. */
 const struct format *format_find(struct slice extension);
-/* Rows in the order of the table; NULL after the last. */
-const struct format *format_at(size_t i);
 
 #endif

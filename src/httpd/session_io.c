@@ -304,7 +304,7 @@ on_lane_room(void *owner)
 
 /*
  * A pinned lane lost its link: what was on its way there may have happened or not, and what the session had there is
- * gone.
+ * gone. Of a transaction it is known when its EXEC was not sent whole.
  */
 static void
 on_lane_lost(void *owner, struct lane *lane, unsigned dropped, unsigned unsent)
@@ -322,7 +322,7 @@ on_lane_lost(void *owner, struct lane *lane, unsigned dropped, unsigned unsent)
 		struct exchange *x = CONTAINER_OF(item, struct exchange, link);
 
 		if (x->batch != NULL && x->lane == lane) {
-			if (batch_is_lost(x)) {
+			if (batch_is_lost(x, unsent)) {
 				exchange_lose(x);
 			}
 		} else if (x->batch == NULL && dropped > 0 && !exchange_is_answered(x) &&

@@ -1,7 +1,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -46,219 +45,6 @@ static const char *const event_names[] = {
 };
 _Static_assert(ARRAY_LEN(state_names) == FO_STATE_COUNT, "a name for each state");
 _Static_assert(ARRAY_LEN(event_names) == FO_EVENT_COUNT, "a name for each event");
-
-/* ---- ends ---- */
-
-static void
-free_now(void *obj)
-{
-	struct failover *f = obj;
-
-	free(f->nodes);
-	free(f->sentinels);
-	f->magic = 0;
-	free(f);
-}
-
-/* What replicas are asked while the sentinels vote is for the next state, too. */
-static void
-forget_answers(struct failover *f, bool of_nodes)
-{
-	f->pending = 0;
-	ev_timer_stop(loop_ev(f->loop), &f->tick);
-	ev_timer_stop(loop_ev(f->loop), &f->ahead);
-	for (size_t i = 0; i < f->count && of_nodes; i++) {
-		f->nodes[i].asking = false;
-		if (f->nodes[i].as.link != NULL) {
-			link_forget(f->nodes[i].as.link, &f->nodes[i]);
-		}
-	}
-	for (size_t i = 0; i < watcher_count(f->watcher); i++) {
-		for (size_t k = 0; k < f->sentinel_count; k++) {
-			link_forget(watcher_link(f->watcher, i), &f->sentinels[k]);
-		}
-	}
-}
-
-static void
-close_down(struct failover *f)
-{
-	forget_answers(f, true);
-	ev_timer_stop(loop_ev(f->loop), &f->deadline);
-	ev_timer_stop(loop_ev(f->loop), &f->begin);
-	watcher_unwatch(&f->observer);
-	loop_bury(f->loop, free_now, f);
-}
-
-static void
-end(struct failover *f, int error, const struct topo_master *master, const char *text)
-{
-	fo_restore(f);
-	close_down(f);
-	f->ops->on_done(f->owner, error, master, text);
-}
-
-/* Nothing has changed, or it is not changed back on purpose: see failover_freeze.c. */
-static void
-act_fail(void *obj)
-{
-	struct failover *f = obj;
-
-	if (f->why.text[0] == '\0') {
-		errmsg_set(&f->why, "the servers and sentinels took too long to answer");
-	}
-	fo_unpause(f);
-	end(f, -EAGAIN, NULL, f->why.text);
-}
-
-/* Of all that had the dead master's data. */
-static void
-act_fail_nobody(void *obj)
-{
-	struct failover *f = obj;
-
-	if (f->why.text[0] == '\0') {
-		errmsg_set(&f->why, "no replica answers");
-	}
-	end(f, -ENOENT, NULL, f->why.text);
-}
-
-/* One that does not answer may have writes that no other has: that is said. */
-static void
-pass_over(const struct failover *f)
-{
-	for (size_t i = 0; i < f->count; i++) {
-		const struct fo_node *n = &f->nodes[i];
-
-		if (i != f->master && n->as.synced && !n->answered) {
-			log_warn("does not answer and is passed over, writes that only it has are "
-				 "lost instance=%s",
-			    n->as.name);
-		}
-	}
-}
-
-static void
-act_promote_without(void *obj)
-{
-	pass_over(obj);
-	fo_promote(obj);
-}
-
-static void
-act_steer_without(void *obj)
-{
-	pass_over(obj);
-	fo_steer(obj);
-}
-
-static void
-act_fail_moved(void *obj)
-{
-	struct failover *f = obj;
-
-	errmsg_set(&f->why, "the sentinels have just chosen another master themselves");
-	act_fail(f);
-}
-
-static void
-act_fail_pause(void *obj)
-{
-	struct failover *f = obj;
-
-	if (f->why.text[0] == '\0') {
-		errmsg_set(&f->why,
-		    "%s did not catch up with the writes of %s in time; nothing has changed, try "
-		    "again when there are fewer writes",
-		    f->target < f->count ? f->nodes[f->target].as.name : "no replica",
-		    f->nodes[f->master].as.name);
-	}
-	act_fail(f);
-}
-
-static void
-act_take_back(void *obj)
-{
-	struct failover *f = obj;
-
-	if (f->why.text[0] == '\0') {
-		errmsg_set(&f->why, "%s did not answer when it was to be promoted; %s stays master",
-		    f->nodes[f->target].as.name, f->nodes[f->master].as.name);
-	}
-	fo_take_back(f);
-	act_fail(f);
-}
-
-static void
-act_fail_asked(void *obj)
-{
-	struct failover *f = obj;
-
-	if (f->why.text[0] == '\0') {
-		errmsg_set(&f->why, "Sentinel began a failover and promoted nobody in time");
-	}
-	act_fail(f);
-}
-
-static void
-act_succeed(void *obj)
-{
-	struct failover *f = obj;
-	struct topo_master master = {f->nodes[f->target].as.at, f->epoch};
-
-	(void)fo_majority_agrees(f, &master);
-	fo_tell_owner(f);
-	fo_restore(f); /* before what is now is written to the files */
-	fo_rewrite(f);
-	end(f, 0, &master, "");
-}
-
-static void
-act_half_done(void *obj)
-{
-	struct failover *f = obj;
-	struct topo_master master = {f->nodes[f->target].as.at, f->epoch};
-	struct errmsg why;
-
-	errmsg_set(&why, "%s is master and takes writes, but %s", f->nodes[f->target].as.name,
-	    fo_majority_agrees(f, &master)
-		? "the old one could not be made its replica: restart it"
-		: "the sentinels do not name it yet: see `holdfast status`");
-	end(f, -ETIMEDOUT, &master, why.text);
-}
-
-/* Only looked: who it would be, and what is with the others. */
-static void
-act_plan(void *obj)
-{
-	struct failover *f = obj;
-	struct failover_candidate candidates[FAILOVER_MAX_NODES];
-	char texts[FAILOVER_MAX_NODES][160];
-	const struct fo_node *master = &f->nodes[f->master];
-	struct failover_plan plan = {.candidates = candidates,
-	    .why = f->why.text,
-	    .master_offset = master->answered ? master->offset : 0};
-
-	plan.target = f->count - 1;
-	for (size_t i = 0; i < f->count; i++) {
-		const struct fo_node *n = &f->nodes[i];
-
-		if (i == f->master) {
-			continue;
-		}
-		if (i == f->target) {
-			plan.target = plan.count;
-		}
-		candidates[plan.count] = (struct failover_candidate){.name = n->as.name,
-		    .why = fo_unfitness(f, i, texts[plan.count], sizeof(texts[0])),
-		    .answered = n->answered,
-		    .offset = n->offset,
-		    .priority = n->priority};
-		plan.count++;
-	}
-	close_down(f);
-	f->ops->on_plan(f->owner, &plan);
-}
 
 /* ---- the table ---- */
 
@@ -364,6 +150,35 @@ is_settled(void *obj)
 	return f->old_is_replica && fo_majority_agrees(f, &master);
 }
 
+/* One that does not answer may have writes that no other has: that is said. */
+static void
+pass_over(const struct failover *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fo_node *n = &f->nodes[i];
+
+		if (i != f->master && n->as.synced && !n->answered) {
+			log_warn("does not answer and is passed over, writes that only it has are "
+				 "lost instance=%s",
+			    n->as.name);
+		}
+	}
+}
+
+static void
+act_promote_without(void *obj)
+{
+	pass_over(obj);
+	fo_promote(obj);
+}
+
+static void
+act_steer_without(void *obj)
+{
+	pass_over(obj);
+	fo_steer(obj);
+}
+
 /* The second way: nothing was changed yet by the first. */
 static void
 act_stop_leading(void *obj)
@@ -407,103 +222,103 @@ act_pause_instead(void *obj)
 	}
 
 /* Before anybody was told to be master. */
-#define SENTINEL_FIRST(s) ROW(s, FO_MOVED, NULL, act_fail_moved, FO_ENDED, "Sentinel was first")
+#define SENTINEL_FIRST(s) ROW(s, FO_MOVED, NULL, fo_fail_moved, FO_ENDED, "Sentinel was first")
 #define MASTER_DIES(s)                                                                             \
 	ROW(s, FO_DIED, NULL, fo_take_over, FO_VOTING, "the master is dead: a takeover")
 
 static const struct fsm_row rows[] = {
-    ROW(FO_LOOKING, FO_DONE, is_dry, act_plan, FO_ENDED, "only looked"),
+    ROW(FO_LOOKING, FO_DONE, is_dry, fo_show_plan, FO_ENDED, "only looked"),
     ROW(FO_LOOKING, FO_DONE, may_lead, fo_vote, FO_VOTING, "the sentinels can be led"),
     ROW(FO_LOOKING, FO_DONE, must_steer, fo_steer, FO_STEERING, "Sentinel's way, to a given node"),
     ROW(FO_LOOKING, FO_DONE, NULL, fo_pause, FO_PAUSING, "Sentinel's way"),
-    ROW(FO_LOOKING, FO_BAD, NULL, act_fail, FO_ENDED, "no time for a switchover"),
-    ROW(FO_LOOKING, FO_LATE, NULL, act_fail, FO_ENDED, "not all was to be seen"),
+    ROW(FO_LOOKING, FO_BAD, NULL, fo_fail, FO_ENDED, "no time for a switchover"),
+    ROW(FO_LOOKING, FO_LATE, NULL, fo_fail, FO_ENDED, "not all was to be seen"),
     SENTINEL_FIRST(FO_LOOKING),
     MASTER_DIES(FO_LOOKING),
 
     ROW(FO_VOTING, FO_DONE, is_remote, fo_freeze, FO_FREEZING, "the epoch is won"),
-    ROW(FO_VOTING, FO_BAD, must_lead, act_fail, FO_ENDED, "no votes: another may lead"),
-    ROW(FO_VOTING, FO_LATE, must_lead, act_fail, FO_ENDED, "no votes in time: another may lead"),
+    ROW(FO_VOTING, FO_BAD, must_lead, fo_fail, FO_ENDED, "no votes: another may lead"),
+    ROW(FO_VOTING, FO_LATE, must_lead, fo_fail, FO_ENDED, "no votes in time: another may lead"),
     ROW(FO_VOTING, FO_DONE, is_dead, fo_drain, FO_DRAINING, "the epoch is won"),
     ROW(FO_VOTING, FO_DONE, NULL, fo_pause, FO_PAUSING, "the epoch is won"),
-    ROW(FO_VOTING, FO_BAD, is_sentinel_busy, act_fail, FO_ENDED, "takeover: Sentinel is at it"),
-    ROW(FO_VOTING, FO_BAD, lacks_majority, act_fail, FO_ENDED, "a majority is gone"),
+    ROW(FO_VOTING, FO_BAD, is_sentinel_busy, fo_fail, FO_ENDED, "takeover: Sentinel is at it"),
+    ROW(FO_VOTING, FO_BAD, lacks_majority, fo_fail, FO_ENDED, "a majority is gone"),
     ROW(FO_VOTING, FO_BAD, is_dead, act_drain_instead, FO_DRAINING, "no votes: Sentinel's way"),
     ROW(FO_VOTING, FO_BAD, must_steer, act_steer_instead, FO_STEERING,
 	"no votes: Sentinel's way, to a given node"),
     ROW(FO_VOTING, FO_BAD, NULL, act_pause_instead, FO_PAUSING, "no votes: Sentinel's way"),
     ROW(FO_VOTING, FO_LATE, is_dead, act_drain_instead, FO_DRAINING,
 	"no votes in time: Sentinel's way"),
-    ROW(FO_VOTING, FO_LATE, NULL, act_fail, FO_ENDED, "no votes in time"),
+    ROW(FO_VOTING, FO_LATE, NULL, fo_fail, FO_ENDED, "no votes in time"),
     SENTINEL_FIRST(FO_VOTING),
     ROW(FO_VOTING, FO_DIED, is_dead, NULL, FSM_SAME, "as is known"),
     MASTER_DIES(FO_VOTING),
 
     ROW(FO_FREEZING, FO_DONE, NULL, fo_promote, FO_PROMOTING,
 	"nobody follows the old master, the highest offset is known"),
-    ROW(FO_FREEZING, FO_BAD, NULL, act_fail, FO_ENDED, "no time for a takeover"),
-    ROW(FO_FREEZING, FO_LATE, NULL, act_fail, FO_ENDED, "not all have stopped following"),
+    ROW(FO_FREEZING, FO_BAD, NULL, fo_fail, FO_ENDED, "no time for a takeover"),
+    ROW(FO_FREEZING, FO_LATE, NULL, fo_fail, FO_ENDED, "not all have stopped following"),
     SENTINEL_FIRST(FO_FREEZING),
     ROW(FO_FREEZING, FO_DIED, NULL, NULL, FSM_SAME, "as is known"),
 
-    ROW(FO_DRAINING, FO_LATE, must_lead, act_fail, FO_ENDED,
+    ROW(FO_DRAINING, FO_LATE, must_lead, fo_fail, FO_ENDED,
 	"a replica does not answer, which may have what no other has"),
     ROW(FO_DRAINING, FO_DONE, may_lead, fo_promote, FO_PROMOTING, "the highest offset is known"),
     ROW(FO_DRAINING, FO_DONE, NULL, fo_steer, FO_STEERING,
 	"Sentinel's way, to the one that has most"),
-    ROW(FO_DRAINING, FO_BAD, NULL, act_fail_nobody, FO_ENDED, "no replica can take over"),
+    ROW(FO_DRAINING, FO_BAD, NULL, fo_fail_nobody, FO_ENDED, "no replica can take over"),
     ROW(FO_DRAINING, FO_LATE, is_anybody_fit_led, act_promote_without, FO_PROMOTING,
 	"a replica does not answer, another can take over"),
     ROW(FO_DRAINING, FO_LATE, is_anybody_fit, act_steer_without, FO_STEERING,
 	"a replica does not answer, another can take over, Sentinel's way"),
-    ROW(FO_DRAINING, FO_LATE, NULL, act_fail_nobody, FO_ENDED, "no replica can take over"),
+    ROW(FO_DRAINING, FO_LATE, NULL, fo_fail_nobody, FO_ENDED, "no replica can take over"),
     SENTINEL_FIRST(FO_DRAINING),
     ROW(FO_DRAINING, FO_DIED, NULL, NULL, FSM_SAME, "as is known"),
 
     ROW(FO_STEERING, FO_DONE, is_dead, fo_ask_sentinel, FO_ASKING, "Sentinel knows whom"),
     ROW(FO_STEERING, FO_DONE, NULL, fo_pause, FO_PAUSING, "Sentinel knows the priorities"),
-    ROW(FO_STEERING, FO_BAD, NULL, act_fail, FO_ENDED, "priorities cannot be set"),
-    ROW(FO_STEERING, FO_LATE, NULL, act_fail, FO_ENDED, "Sentinel does not see the priorities"),
+    ROW(FO_STEERING, FO_BAD, NULL, fo_fail, FO_ENDED, "priorities cannot be set"),
+    ROW(FO_STEERING, FO_LATE, NULL, fo_fail, FO_ENDED, "Sentinel does not see the priorities"),
     SENTINEL_FIRST(FO_STEERING),
     ROW(FO_STEERING, FO_DIED, is_dead, NULL, FSM_SAME, "as is known"),
     MASTER_DIES(FO_STEERING),
 
     ROW(FO_PAUSING, FO_DONE, may_lead, fo_promote, FO_PROMOTING, "the target has every write"),
     ROW(FO_PAUSING, FO_DONE, NULL, fo_ask_sentinel, FO_ASKING, "replicas have every write"),
-    ROW(FO_PAUSING, FO_BAD, NULL, act_fail_pause, FO_ENDED, "writes cannot be paused"),
-    ROW(FO_PAUSING, FO_LATE, NULL, act_fail_pause, FO_ENDED, "the target lags behind"),
+    ROW(FO_PAUSING, FO_BAD, NULL, fo_fail_pause, FO_ENDED, "writes cannot be paused"),
+    ROW(FO_PAUSING, FO_LATE, NULL, fo_fail_pause, FO_ENDED, "the target lags behind"),
     SENTINEL_FIRST(FO_PAUSING),
     MASTER_DIES(FO_PAUSING),
 
     ROW(FO_PROMOTING, FO_DONE, NULL, fo_tell, FO_TELLING, "promoted"),
-    ROW(FO_PROMOTING, FO_LATE, is_remote, act_fail, FO_ENDED,
+    ROW(FO_PROMOTING, FO_LATE, is_remote, fo_fail, FO_ENDED,
 	"whether it was promoted is not known: no other may be"),
-    ROW(FO_PROMOTING, FO_BAD, is_takeover_led, act_fail, FO_ENDED,
+    ROW(FO_PROMOTING, FO_BAD, is_takeover_led, fo_fail, FO_ENDED,
 	"takeover: the target refused, another has less"),
-    ROW(FO_PROMOTING, FO_LATE, is_takeover_led, act_fail, FO_ENDED,
+    ROW(FO_PROMOTING, FO_LATE, is_takeover_led, fo_fail, FO_ENDED,
 	"takeover: the target did not answer, another has less"),
     ROW(FO_PROMOTING, FO_BAD, is_other_fit, fo_promote_other, FO_PROMOTING,
 	"takeover: the target refused, another is promoted"),
-    ROW(FO_PROMOTING, FO_BAD, is_dead, act_fail_nobody, FO_ENDED, "takeover: the target refused"),
+    ROW(FO_PROMOTING, FO_BAD, is_dead, fo_fail_nobody, FO_ENDED, "takeover: the target refused"),
     ROW(FO_PROMOTING, FO_LATE, is_other_fit, fo_promote_other, FO_PROMOTING,
 	"takeover: the target did not answer, another is promoted"),
-    ROW(FO_PROMOTING, FO_LATE, is_dead, act_fail, FO_ENDED, "takeover: the target did not answer"),
-    ROW(FO_PROMOTING, FO_BAD, NULL, act_take_back, FO_ENDED, "the target refused"),
-    ROW(FO_PROMOTING, FO_LATE, NULL, act_take_back, FO_ENDED, "the target did not answer"),
+    ROW(FO_PROMOTING, FO_LATE, is_dead, fo_fail, FO_ENDED, "takeover: the target did not answer"),
+    ROW(FO_PROMOTING, FO_BAD, NULL, fo_fail_taken_back, FO_ENDED, "the target refused"),
+    ROW(FO_PROMOTING, FO_LATE, NULL, fo_fail_taken_back, FO_ENDED, "the target did not answer"),
     /* Its order is on its way: what comes of it decides, and the higher epoch is ours. */
     ROW(FO_PROMOTING, FO_MOVED, NULL, NULL, FSM_SAME, "too late to stop"),
     ROW(FO_PROMOTING, FO_DIED, NULL, fo_note_dead, FSM_SAME, "the target has every write"),
 
     ROW(FO_ASKING, FO_DONE, NULL, fo_tell, FO_TELLING, "promoted by Sentinel"),
-    ROW(FO_ASKING, FO_BAD, NULL, act_fail_asked, FO_ENDED, "Sentinel refused or aborted"),
-    ROW(FO_ASKING, FO_LATE, NULL, act_fail_asked, FO_ENDED, "Sentinel promoted nobody"),
+    ROW(FO_ASKING, FO_BAD, NULL, fo_fail_asked, FO_ENDED, "Sentinel refused or aborted"),
+    ROW(FO_ASKING, FO_LATE, NULL, fo_fail_asked, FO_ENDED, "Sentinel promoted nobody"),
     ROW(FO_ASKING, FO_MOVED, NULL, NULL, FSM_SAME, "as it should: ROLE says who it is"),
     ROW(FO_ASKING, FO_DIED, NULL, fo_note_dead, FSM_SAME, "Sentinel is at it"),
 
-    ROW(FO_TELLING, FO_DONE, NULL, act_succeed, FO_ENDED, "all agree"),
-    ROW(FO_TELLING, FO_BAD, NULL, act_half_done, FO_ENDED, "not all can be told"),
-    ROW(FO_TELLING, FO_LATE, is_settled, act_succeed, FO_ENDED, "a majority agrees"),
-    ROW(FO_TELLING, FO_LATE, NULL, act_half_done, FO_ENDED, "they do not agree"),
+    ROW(FO_TELLING, FO_DONE, NULL, fo_succeed, FO_ENDED, "all agree"),
+    ROW(FO_TELLING, FO_BAD, NULL, fo_half_done, FO_ENDED, "not all can be told"),
+    ROW(FO_TELLING, FO_LATE, is_settled, fo_succeed, FO_ENDED, "a majority agrees"),
+    ROW(FO_TELLING, FO_LATE, NULL, fo_half_done, FO_ENDED, "they do not agree"),
     ROW(FO_TELLING, FO_MOVED, NULL, NULL, FSM_SAME, "as it should"),
     ROW(FO_TELLING, FO_DIED, NULL, fo_note_dead, FSM_SAME, "it is not waited for"),
 };
@@ -540,6 +355,15 @@ state_ms(const struct failover *f, unsigned state)
 	return 0;
 }
 
+/* How much is left of the whole. */
+static uint64_t
+left_ms(const struct failover *f)
+{
+	uint64_t now = clock_mono_ms();
+
+	return f->end_ms > now ? f->end_ms - now : 0;
+}
+
 /* Each state's deadline is armed here, where the state is entered. */
 static void
 entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
@@ -548,13 +372,13 @@ entered(void *obj, unsigned from, unsigned to, const struct fsm_row *row)
 	uint64_t ms = state_ms(f, to);
 
 	log_info("failover %s -> %s: %s", state_names[from], state_names[to], row->comment);
-	forget_answers(f, to != FO_DRAINING);
+	fo_forget_answers(f, to != FO_DRAINING);
 	ev_timer_stop(loop_ev(f->loop), &f->deadline);
 	if (to == FO_ENDED) {
 		return;
 	}
 	if (to != FO_PROMOTING && to != FO_TELLING) { /* those have to be gone through */
-		ms = MIN(ms, fo_left_ms(f));
+		ms = MIN(ms, left_ms(f));
 	}
 	ev_timer_set(&f->deadline, (double)ms / 1000., 0.);
 	ev_timer_start(loop_ev(f->loop), &f->deadline);
@@ -593,14 +417,6 @@ fo_tick_in(struct failover *f, uint64_t ms)
 	ev_timer_stop(loop_ev(f->loop), &f->tick);
 	ev_timer_set(&f->tick, (double)ms / 1000., 0.);
 	ev_timer_start(loop_ev(f->loop), &f->tick);
-}
-
-uint64_t
-fo_left_ms(const struct failover *f)
-{
-	uint64_t now = clock_mono_ms();
-
-	return f->end_ms > now ? f->end_ms - now : 0;
 }
 
 struct link *
@@ -823,7 +639,7 @@ failover_cancel(struct failover **fp)
 	}
 	fo_restore(f);
 	f->state = FO_ENDED;
-	close_down(f);
+	fo_close_down(f);
 }
 
 const char *

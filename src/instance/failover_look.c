@@ -237,8 +237,9 @@ fo_count_voters(struct failover *f)
 	f->need = MAX(f->voters / 2 + 1, quorum);
 }
 
-bool
-fo_sentinels_agree(struct failover *f)
+/* What they say, of those that answer. False with f->why when it is no time for a switchover. */
+static bool
+do_sentinels_agree(struct failover *f)
 {
 	const struct endpoint *old = &f->nodes[f->master].as.at;
 	size_t agree = 0;
@@ -284,7 +285,7 @@ looked(struct failover *f)
 	if (!may) {
 		errmsg_set(&f->why, "%s does not answer as a master", master->as.name);
 	}
-	may = may && fo_sentinels_agree(f) && fo_choose(f) == 0;
+	may = may && do_sentinels_agree(f) && fo_choose(f) == 0;
 	if (!may && !f->dry) {
 		fo_step(f, FO_BAD);
 		return;

@@ -1,5 +1,5 @@
 /*
- * What the files of the failover share: failover.c is the machine and its ends, failover_look.c the
+ * What the files of the failover share: failover.c is the machine, failover_ends.c how it ends, failover_look.c the
  * picture of the situation and the choice, failover_vote.c the won epoch, failover_steps.c what else
  * is said to servers and sentinels, failover_drain.c the last writes of a dead master, failover_freeze.c one on another host.
  *
@@ -131,8 +131,24 @@ void fo_tick_in(struct failover *f, uint64_t ms);
 /* The command link of sentinel `i`, or NULL when it is not up (any more). */
 struct link *fo_sentinel_link(const struct failover *f, size_t i);
 struct link *fo_node_link(const struct failover *f, size_t i);
-/* How much is left of the whole and of the pause. */
-uint64_t fo_left_ms(const struct failover *f);
+
+/* failover_ends.c: the actions of the table that lead to FO_ENDED */
+/* Nothing has changed, or it is not changed back on purpose: see failover_freeze.c. */
+void fo_fail(void *obj);
+/* Of all that had the dead master's data. */
+void fo_fail_nobody(void *obj);
+void fo_fail_moved(void *obj);
+void fo_fail_pause(void *obj);
+void fo_fail_taken_back(void *obj);
+void fo_fail_asked(void *obj);
+void fo_succeed(void *obj);
+void fo_half_done(void *obj);
+/* Only looked: who it would be, and what is with the others. */
+void fo_show_plan(void *obj);
+/* Waits for no answer any more. What replicas are asked while the sentinels vote is for the next state, too: not `of_nodes` then. */
+void fo_forget_answers(struct failover *f, bool of_nodes);
+/* No callback after this; it is freed. */
+void fo_close_down(struct failover *f);
 
 /* failover_look.c */
 void fo_look(void *obj);
@@ -147,8 +163,6 @@ bool fo_read_info(struct fo_node *n, const struct redisReply *info);
 int fo_choose(struct failover *f);
 /* Why node `i` cannot take over, perhaps in `text`; NULL: it can. */
 const char *fo_unfitness(const struct failover *f, size_t i, char *text, size_t size);
-/* What sentinels say, of those that answer. False with f->why when it is no time for a switchover. */
-bool fo_sentinels_agree(struct failover *f);
 /* Does a sentinel say that it carries out a failover? */
 bool fo_sentinel_is_busy(const struct failover *f);
 /* How many sentinels have a vote, how many it takes, and the next epoch: from what they said last. */
@@ -198,8 +212,6 @@ void fo_restore(struct failover *f);
 void fo_tell_owner(struct failover *f);
 /* Feeds DONE when all is as it should be. */
 void fo_check_end(struct failover *f);
-/* All sentinels that can be heard name the target; a majority does. */
-bool fo_all_agree(const struct failover *f);
 bool fo_majority_agrees(const struct failover *f, struct topo_master *ret_master);
 void fo_rewrite(struct failover *f);
 

@@ -478,8 +478,9 @@ fo_majority_agrees(const struct failover *f, struct topo_master *ret_master)
 	return true;
 }
 
-bool
-fo_all_agree(const struct failover *f)
+/* All sentinels that can be heard name the target; a majority does. */
+static bool
+do_all_agree(const struct failover *f)
 {
 	struct topo_master named;
 
@@ -510,7 +511,7 @@ fo_tell_owner(struct failover *f)
 void
 fo_check_end(struct failover *f)
 {
-	if (f->state == FO_TELLING && f->old_is_replica && f->promoted_told && fo_all_agree(f)) {
+	if (f->state == FO_TELLING && f->old_is_replica && f->promoted_told && do_all_agree(f)) {
 		fo_step(f, FO_DONE);
 	}
 }

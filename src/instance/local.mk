@@ -7,7 +7,7 @@ src_instance_libinstance_a_SOURCES = \
 	src/instance/conf_file.c src/instance/conf_file.h \
 	src/instance/diverged.c src/instance/diverged.h \
 	src/instance/failover.c src/instance/failover.h src/instance/failover_priv.h \
-	src/instance/failover_drain.c src/instance/failover_freeze.c \
+	src/instance/failover_drain.c src/instance/failover_ends.c src/instance/failover_freeze.c \
 	src/instance/failover_look.c \
 	src/instance/failover_steps.c \
 	src/instance/failover_vote.c \

@@ -295,8 +295,6 @@ size_t session_sub_count(const struct session *s, unsigned kind);
 bool session_is_monitor(const struct session *s);
 /* The bytes go to the client, behind those that wait for replicas. */
 void session_write(struct session *s, struct slice bytes);
-/* The client wants to hear no replies: session_write drops them. */
-bool session_is_quiet(const struct session *s);
 /* DONE once all that was asked is answered; until then LATER. */
 enum dispatch session_settle(struct session *s);
 /* At once. */

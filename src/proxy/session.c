@@ -162,8 +162,9 @@ session_put(struct session *s, struct slice bytes)
 	}
 }
 
-bool
-session_is_quiet(const struct session *s)
+/* The client wants to hear no replies. */
+static bool
+is_quiet(const struct session *s)
 {
 	return (s->reply_off || s->skip_next || s->skip_now) && !s->is_push;
 }
@@ -171,7 +172,7 @@ session_is_quiet(const struct session *s)
 void
 session_write(struct session *s, struct slice bytes)
 {
-	if (s->ending || session_is_quiet(s)) {
+	if (s->ending || is_quiet(s)) {
 		return; /* its last word was said, or none is wanted */
 	}
 	if (s->rare->holding != NULL) {
@@ -193,7 +194,7 @@ session_replyf(struct session *s, const char *fmt, ...)
 	struct buf held;
 	va_list ap;
 
-	if (session_is_quiet(s)) {
+	if (is_quiet(s)) {
 		return;
 	}
 	buf_init(&held, 0);
@@ -259,7 +260,7 @@ is_acknowledgment(const struct session *s, const struct lane_reply *reply)
 	bool behind = s->requester.unanswered > (reply->last ? 0 : 1);
 
 	return !reply->read && !reply->local && reply->type != '-' && reply->type != '>' &&
-	       !session_is_quiet(s) && !(s->own_mode == OWN_MULTI && (!s->own_ends || behind)) &&
+	       !is_quiet(s) && !(s->own_mode == OWN_MULTI && (!s->own_ends || behind)) &&
 	       session_is_durable(s);
 }
 

@@ -22,12 +22,6 @@ resp_reply_init(struct resp_reply_scanner *s)
 	*s = (struct resp_reply_scanner){0};
 }
 
-bool
-resp_reply_is_between(const struct resp_reply_scanner *s)
-{
-	return s->elements == 0;
-}
-
 static bool
 on_type(struct resp_reply_scanner *s, uint8_t c)
 {

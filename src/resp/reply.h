@@ -37,7 +37,5 @@ struct resp_reply_scanner {
 void resp_reply_init(struct resp_reply_scanner *s);
 enum resp_reply_status resp_reply_scan(
     struct resp_reply_scanner *s, struct slice in, size_t *ret_used) ATTR_WARN_UNUSED;
-/* True when no byte of the next reply has been seen. */
-bool resp_reply_is_between(const struct resp_reply_scanner *s);
 
 #endif

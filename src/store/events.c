@@ -19,9 +19,8 @@
 static const struct {
 	const char *name;
 	int level;
-	const char *help;
 } kinds[] = {
-#define EVENT(id, name, level, help) [EVENT_##id] = {name, LOG_##level, help},
+#define EVENT(id, name, level, help) [EVENT_##id] = {name, LOG_##level},
 #include "store/events.def"
 #undef EVENT
 };
@@ -40,25 +39,6 @@ event_kind_level(enum event_kind kind)
 {
 	assert(kind < EVENT_KIND_COUNT);
 	return kinds[kind].level;
-}
-
-const char *
-event_kind_help(enum event_kind kind)
-{
-	assert(kind < EVENT_KIND_COUNT);
-	return kinds[kind].help;
-}
-
-bool
-event_kind_parse(const char *name, enum event_kind *ret_kind)
-{
-	for (size_t i = 0; i < EVENT_KIND_COUNT; i++) {
-		if (strcmp(kinds[i].name, name) == 0) {
-			*ret_kind = (enum event_kind)i;
-			return true;
-		}
-	}
-	return false;
 }
 
 /* --- writing --------------------------------------------------------------------------------- */
@@ -216,12 +196,6 @@ store_event_add(struct store *s, uint64_t time_ms, enum event_kind kind, const c
 	return 0;
 }
 
-uint64_t
-store_events_lost(const struct store *s)
-{
-	return s->events_lost;
-}
-
 void
 store_events_keep(struct store *s, uint64_t count)
 {
@@ -274,23 +248,6 @@ store_events_page(struct store *s, int64_t after_id, int64_t before_id, const ch
 	(void)sqlite3_bind_int64(stmt, 2, before_id);
 	(void)sqlite3_bind_text(stmt, 3, kind, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(stmt, 4, (int64_t)MIN(limit, (size_t)INT32_MAX));
-	return show(s, stmt, fn, arg, err);
-}
-
-int
-store_events_each(struct store *s, enum store_order order, int64_t after_id, size_t limit,
-    store_event_fn *fn, void *arg, struct errmsg *err)
-{
-	static const enum store_stmt by_order[] = {
-	    [STORE_OLDEST_FIRST] = STMT_EVENTS_FORWARD,
-	    [STORE_NEWEST_FIRST] = STMT_EVENTS_BACKWARD,
-	    [STORE_LAST_IN_ORDER] = STMT_EVENTS_LAST,
-	};
-	sqlite3_stmt *stmt = store_stmt(s, by_order[order]);
-
-	(void)sqlite3_bind_int64(stmt, 1, after_id);
-	(void)sqlite3_bind_int64(
-	    stmt, 2, limit == 0 || limit > INT32_MAX ? INT32_MAX : (int64_t)limit);
 	return show(s, stmt, fn, arg, err);
 }
 

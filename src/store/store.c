@@ -52,14 +52,6 @@ static const char *const stmt_sql[] = {
     /* A few at a time: when the bound was lowered, no event pays for all of it. */
     [STMT_EVENT_TRIM] = "DELETE FROM events WHERE id IN"
 			" (SELECT id FROM events WHERE id <= ?1 ORDER BY id LIMIT 64)",
-    [STMT_EVENTS_FORWARD] = "SELECT id, time_ms, kind, subject, text, detail FROM events"
-			    " WHERE id > ?1 ORDER BY id LIMIT ?2",
-    [STMT_EVENTS_BACKWARD] = "SELECT id, time_ms, kind, subject, text, detail FROM events"
-			     " WHERE id > ?1 ORDER BY id DESC LIMIT ?2",
-    [STMT_EVENTS_LAST] =
-	"SELECT id, time_ms, kind, subject, text, detail FROM events WHERE id > ?1 AND id >="
-	" coalesce((SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?2 - 1), 0)"
-	" ORDER BY id",
     [STMT_EVENTS_PAGE] = "SELECT id, time_ms, kind, subject, text, detail FROM"
 			 " (SELECT * FROM events WHERE id > ?1 AND id < ?2 AND"
 			 "  (?3 = '' OR kind = ?3 OR substr(kind, 1, length(?3) + 1) = ?3 || '.')"

@@ -127,9 +127,6 @@ enum event_kind {
 const char *event_kind_name(enum event_kind kind);
 /* A enum log_level: how its line in the log is marked. */
 int event_kind_level(enum event_kind kind);
-const char *event_kind_help(enum event_kind kind);
-/* False for a name that this program does not know. */
-bool event_kind_parse(const char *name, enum event_kind *ret_kind);
 
 /* Plain data, borrowed: valid until the callback that shows it returns. */
 struct store_event {
@@ -154,21 +151,11 @@ struct store_event {
  */
 int store_event_add(struct store *s, uint64_t time_ms, enum event_kind kind, const char *subject,
     const char *text, const char *detail, struct store_event *ret_event, struct errmsg *err);
-/* Events that could not be written and are not yet told by a state.gap. */
-uint64_t store_events_lost(const struct store *s);
 /* How many are kept from now on (at least 1); for tests. */
 void store_events_keep(struct store *s, uint64_t count);
 
-enum store_order {
-	STORE_OLDEST_FIRST,  /* the first `limit` after after_id */
-	STORE_NEWEST_FIRST,  /* the last `limit`, newest first */
-	STORE_LAST_IN_ORDER, /* the last `limit`, oldest of them first */
-};
-
-/* The callback returns false to stop and must not call the store. limit 0: all that are kept. */
+/* Returns false to stop, and must not call the store. */
 typedef bool store_event_fn(void *arg, const struct store_event *event);
-int store_events_each(struct store *s, enum store_order order, int64_t after_id, size_t limit,
-    store_event_fn *fn, void *arg, struct errmsg *err) ATTR_WARN_UNUSED;
 /*
  * The last `limit` of those with an id between after_id and before_id (neither included; INT64_MAX: no bound), oldest of them
  * first. `kind`: only of that kind, or of the family whose name it is ("failover"); "": all.

@@ -502,7 +502,7 @@ figures_attach(struct figures *f)
 
 /* ---- the control commands ---- */
 
-const double failover_bounds_s[FAILOVER_BOUNDS] = {
+static const double failover_bounds_s[FAILOVER_BOUNDS] = {
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15};
 
 void

@@ -62,7 +62,7 @@ history_attach(struct history *h, struct store *store)
 	struct errmsg err = ERRMSG_NONE;
 
 	h->store = store;
-	if (store_events_each(store, STORE_NEWEST_FIRST, 0, 1, take_last, h, &err) < 0) {
+	if (store_events_page(store, 0, INT64_MAX, "", 1, take_last, h, &err) < 0) {
 		log_warn("the last event cannot be read: %s", err.text);
 	}
 }

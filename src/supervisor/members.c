@@ -121,7 +121,7 @@ stop_looking(struct supervisor *s)
 		ev_timer_stop(loop_ev(s->loop), &m->timer);
 		probe_free(&m->host.probe);
 		link_free(&m->sentinel);
-		free(m);
+		loop_bury(s->loop, free, m); /* this may be one of its callbacks */
 	}
 }
 

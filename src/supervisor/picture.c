@@ -285,8 +285,9 @@ add_sentinel(const struct host *h, bool fresh, json_t *o)
 	}
 }
 
-json_t *
-picture_instances(const struct host *h)
+/* The instances of a host that is not this one, as it says and as they are seen from here: the caller's reference. */
+static json_t *
+instances_of(const struct host *h)
 {
 	bool fresh = picture_is_fresh(h) && !h->silent;
 	const json_t *said = json_object_get(h->picture, "instances");
@@ -348,7 +349,7 @@ host_json(const struct supervisor *s, const struct host *h)
 		(void)json_object_set_new(o, "state", json_null());
 		(void)json_object_set_new(o, "reasons", json_array());
 	}
-	(void)json_object_set_new(o, "instances", picture_instances(h));
+	(void)json_object_set_new(o, "instances", instances_of(h));
 	return o;
 }
 

@@ -194,7 +194,6 @@ enum health { HEALTH_STARTING, HEALTH_READY, HEALTH_DEGRADED, HEALTH_STOPPING };
 
 /* Failovers since the supervisor began: how many, and how long it took until writes were taken again. */
 #define FAILOVER_BOUNDS 10
-extern const double failover_bounds_s[FAILOVER_BOUNDS];
 
 struct failover_tally {
 	unsigned long done, failed, counts[FAILOVER_BOUNDS + 1];

@@ -55,8 +55,6 @@ void picture_fini(struct supervisor *s);
 void picture_on_document(struct host *sender, const json_t *doc);
 /* Its supervisor is heard now. */
 bool picture_is_fresh(const struct host *h);
-/* The instances of a host that is not this one, as it says and as they are seen from here: the caller's reference. */
-json_t *picture_instances(const struct host *h);
 /* How far the redis of a host (any) is behind the master, in bytes, as seen from here; -1: not known. */
 int64_t picture_lag(const struct host *h);
 

@@ -677,24 +677,6 @@ watcher_ask(struct watcher *w)
 }
 
 bool
-watcher_agreed(const struct watcher *w, struct topo_master *ret_master)
-{
-	for (size_t i = 0; i < w->count; i++) {
-		const struct watcher_sentinel *v = &w->items[i]->view;
-
-		if (!v->connected || !v->knows || v->others + 1 < w->count ||
-		    !same_master(&v->names, &w->items[0]->view.names)) {
-			return false;
-		}
-	}
-	if (w->count == 0) {
-		return false;
-	}
-	*ret_master = w->items[0]->view.names;
-	return true;
-}
-
-bool
 watcher_majority(const struct watcher *w, struct topo_master *ret_master)
 {
 	for (size_t i = 0; i < w->count; i++) {

@@ -9,8 +9,8 @@
  * order a change between the two can only pair the new address with the old epoch, which the next
  * answer mends; the other way round the old address would travel under the new epoch.
  *
- * What a sentinel says is offered to topo (TOPO_FROM_SENTINEL). Whether all of them say the same is
- * for the owner to ask (watcher_agreed). One case cannot be settled by the higher epoch: sentinels
+ * What a sentinel says is offered to topo (TOPO_FROM_SENTINEL). Whether they say the same is
+ * for the owner to ask (watcher_get, watcher_majority). One case cannot be settled by the higher epoch: sentinels
  * that were set up anew begin at epoch 0 again. When a majority, none contradicting, has named one
  * master at a lower epoch for restart_ms, topo is told to start again from there.
  *
@@ -97,9 +97,6 @@ struct link *watcher_link(const struct watcher *w, size_t i);
 /* Asks all of them now; kicks links that are waiting. */
 void watcher_ask(struct watcher *w);
 
-/* Every sentinel of the list is connected, knows all the others, and all name this master and
- * epoch. */
-bool watcher_agreed(const struct watcher *w, struct topo_master *ret_master);
 /* More than half of the list name this master and epoch. */
 bool watcher_majority(const struct watcher *w, struct topo_master *ret_master);
 

@@ -311,6 +311,23 @@ def all_back(hosts):
     return hosts
 
 
+def outlive_master_process(hosts, measured):
+    """The master's process dies: another host has it, with what was written before. Returns the host that had it."""
+    master = hosts.wait_agreed()
+    wire = hosts.but(master)[0].wire()
+    assert wire("SET", "before", "1") == "OK"
+    since = master.last_event()
+    master.kill("redis-1")
+    # what was on its way may have happened or not: such a write is UNCERTAIN
+    wait_until(lambda: wire("SET", "after", "1") == "OK", "a write", ignore=(WireError,))
+    now = hosts.wait_agreed()
+    assert now is not master
+    done = master.wait_event("failover.done", after=since)
+    measured(f"writes {done['detail']['writes_ms']:.1f} ms, agreed {done['detail']['agreed_ms']:.1f} ms after the death")
+    assert wire("GET", "before") == b"1"
+    return master
+
+
 def finish_module(cases):
     """The end of a fixture of a whole module: nothing was left behind."""
     faults = cases.finish(failed=False)

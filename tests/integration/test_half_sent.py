@@ -3,13 +3,15 @@ A master that takes no more, and then dies: the connection to it, which many sha
 kernel had not taken whole goes to the next master, once; what it had taken may have been carried out. To the byte this is shown by
 tests/unit/test_half_sent.c; here it is a server and a kernel, over each kind of connection. (Seen to fail when what was sent was sent again.)
 """
+import json
 import signal
+import socket
 import threading
 
 import pytest
 
 from certs import Certs
-from harness import Wire, WireError, wait_until
+from harness import Http, Wire, WireError, wait_until
 from test_tls_backend import Elsewhere
 
 VALUE = b"v" * 30000  # the larger part of what still goes over a shared connection
@@ -108,3 +110,102 @@ def test_half_of_a_record_is_sent(make_cluster, measured):
     takeover.start()
     lose_in_the_middle(e.door, proxy.pid, e.runs[e.master].signal, measured, "TLS")
     takeover.join()
+
+
+# --- a transaction over HTTP ---
+
+class Between:
+    """Leads to a master, in whose place it is named. While it `stops` it hands on nothing behind a MULTI."""
+
+    def __init__(self, port, master):
+        self.master, self.stops, self.stopped = master, False, []
+        self.door = socket.socket()
+        self.door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # so that little is on its way
+        self.door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.door.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        self.door.bind(("127.0.0.1", port))
+        self.door.listen(64)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, server = self.door.accept()[0], socket.create_connection(("127.0.0.1", self.master))
+            except OSError:
+                return
+            for way in ((client, server, True), (server, client, False)):
+                threading.Thread(target=self.carry, args=way, daemon=True).start()
+
+    def carry(self, source, to, asks):
+        try:
+            while data := source.recv(65536):
+                to.sendall(data)
+                if asks and self.stops and data.endswith(b"MULTI\r\n"):
+                    self.stopped.append((source, to))
+                    return
+        except OSError:
+            pass
+        for end in (source, to):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def waits_for(self):
+        """What was sent behind a MULTI and not handed on, as far as it has come."""
+        return self.stopped[0][0].recv(65536, socket.MSG_PEEK) if self.stopped else b""
+
+    def close(self):
+        self.door.shutdown(socket.SHUT_RDWR)
+        self.door.close()
+
+    def lose(self):
+        self.stops = False
+        for end in self.stopped[0]:
+            end.close()
+
+
+@pytest.fixture
+def between(make_cluster):
+    c = make_cluster()
+    master, door, sentinel, web = (c.ports.extra + n for n in range(4))
+    (c.case / "sentinel.conf").write_text(f"port {sentinel}\nbind 127.0.0.1\ndir {c.case}\nsentinel monitor main 127.0.0.1 {door} 1\n"
+                                          "sentinel down-after-milliseconds main 600000\n")
+    c.spawn("redis-server", "--port", str(master), "--bind", "127.0.0.1", "--save", "", "--dir", str(c.case), label="master")
+    wait_until(lambda: Wire(master)("PING") == "PONG", "the master", ignore=(OSError, WireError))
+    b = Between(door, master)
+    c.spawn("redis-sentinel", c.case / "sentinel.conf", label="sentinel")
+    c.spawn(*c.command("http", "--sentinel", f"127.0.0.1:{sentinel}", "-s", f"http.listen=127.0.0.1:{web}", "-s", "proxy.hold_ms=60000"), label="http")
+    b.web = web
+    wait_until(lambda: Http(web).get("/PING").status == 200, "it serves", ignore=(OSError,))
+    yield b
+    b.close()
+
+
+@pytest.mark.parametrize("sizes, happens", [
+    ([90000, 90000], True),  # EXEC is on its way, and was not sent whole
+    ([200000, 200000, 10], True),  # EXEC waits for what is before it to be queued
+    ([10, 10], False),  # EXEC was sent: it may have been carried out
+])
+def test_half_of_a_transaction_over_http_is_sent(between, sizes, happens):
+    """(Seen to fail when all of which more than MULTI had been said was given up.)"""
+    answers, body = [], json.dumps([["RPUSH", "list", "v" * n] for n in sizes])
+
+    def ask():
+        with Http(between.web) as h:
+            answers.append(h.request("POST", "/MULTI", body, headers={"Content-Type": "application/json"}))
+
+    with Wire(between.master) as wire:
+        wire("DEL", "list")
+        between.stops = True
+        asker = threading.Thread(target=ask)
+        asker.start()
+        wait_until(lambda: b"RPUSH" in (seen := between.waits_for()) and (happens or b"EXEC" in seen), "it is on its way")
+        between.lose()
+        asker.join(60)
+        if happens:
+            assert answers[0].status == 200 and answers[0].json == [{"RPUSH": n + 1} for n in range(len(sizes))], answers
+        else:
+            assert answers[0].status == 502 and "may or may not" in answers[0].json["error"], answers
+        assert wire("LLEN", "list") == (len(sizes) if happens else 0)

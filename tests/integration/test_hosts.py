@@ -12,9 +12,8 @@ import pytest
 import redis
 
 from harness import Cases
-from hosts import Hosts
+from hosts import Hosts, outlive_master_process
 from waiting import wait_until
-from wire import WireError
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
@@ -96,18 +95,7 @@ def test_a_sentinel_tells_everybody_and_obeys_nobody(hosts):
 
 
 def test_a_master_process_that_dies(hosts, measured):
-    master = hosts.wait_agreed()
-    wire = hosts.but(master)[0].wire()
-    assert wire("SET", "before", "1") == "OK"
-    since = master.last_event()
-    master.kill("redis-1")
-    # what was on its way may have happened or not: such a write is UNCERTAIN
-    wait_until(lambda: wire("SET", "after", "1") == "OK", "a write", ignore=(WireError,))
-    now = hosts.wait_agreed()
-    assert now is not master
-    done = master.wait_event("failover.done", after=since)
-    measured(f"writes {done['detail']['writes_ms']:.1f} ms, agreed {done['detail']['agreed_ms']:.1f} ms after the death")
-    assert wire("GET", "before") == b"1"
+    master = outlive_master_process(hosts, measured)
     assert not hosts.but(master)[0].events("failover.failed")
 
 

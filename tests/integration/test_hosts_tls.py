@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from harness import Cases
-from hosts import Hosts, all_back, finish_module
+from hosts import Hosts, all_back, finish_module, outlive_master_process
 from netlab import Lab, Unable
 from waiting import wait_until
 from wire import Http, Wire, WireError
@@ -95,17 +95,7 @@ def test_every_door_of_every_host_leads_through(hosts):
 
 
 def test_a_master_process_that_dies(hosts, measured):
-    master = hosts.wait_agreed()
-    wire = hosts.but(master)[0].wire()
-    assert wire("SET", "before", "1") == "OK"
-    since = master.last_event()
-    master.kill("redis-1")
-    wait_until(lambda: wire("SET", "after", "1") == "OK", "a write", ignore=(WireError,))
-    now = hosts.wait_agreed()
-    assert now is not master
-    done = master.wait_event("failover.done", after=since)
-    measured(f"writes {done['detail']['writes_ms']:.1f} ms, agreed {done['detail']['agreed_ms']:.1f} ms after the death")
-    assert wire("GET", "before") == b"1"
+    outlive_master_process(hosts, measured)
 
 
 def test_a_switchover_and_a_host_that_dies_and_comes_back(hosts, measured):

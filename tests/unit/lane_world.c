@@ -89,7 +89,7 @@ on_reply(void *owner, const struct lane_reply *reply)
 static void
 on_room(void *owner)
 {
-	(void)owner;
+	((struct client *)owner)->rooms++;
 }
 
 static void

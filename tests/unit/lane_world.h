@@ -29,7 +29,7 @@ struct client {
 	struct requester r;
 	char got[4096]; /* each reply ends with ';', its CRLF is cut */
 	char large[64]; /* what on_large was told */
-	unsigned replies, lost, dropped, unsent;
+	unsigned replies, rooms, lost, dropped, unsent;
 	size_t bytes;
 	bool cut, slow_at_big;
 };

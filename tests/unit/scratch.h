@@ -38,6 +38,23 @@ scratch_remove(char **dir)
 	}
 }
 
+/* As a fixture whose state is the folder. */
+static inline int
+scratch_setup(void **state)
+{
+	*state = scratch_make();
+	return *state != NULL ? 0 : -1;
+}
+
+static inline int
+scratch_teardown(void **state)
+{
+	char *dir = *state;
+
+	scratch_remove(&dir);
+	return 0;
+}
+
 /* "DIR/NAME" in one of a few static buffers. */
 static inline const char *
 scratch_path(const char *dir, const char *name)

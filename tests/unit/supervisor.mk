@@ -17,7 +17,7 @@ tests_unit_test_supervisor_plan_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
 EXTRA_DIST += tests/unit/golden/plan.fsm
 
 unit_tests += tests/unit/test_supervisor_legacy
-tests_unit_test_supervisor_legacy_SOURCES = tests/unit/test_supervisor_legacy.c
+tests_unit_test_supervisor_legacy_SOURCES = tests/unit/test_supervisor_legacy.c tests/unit/open_fds.h
 tests_unit_test_supervisor_legacy_LDADD = $(LIBS_SUPERVISOR) $(UNIT_LIBS)
 
 unit_tests += tests/unit/test_supervisor_rolling

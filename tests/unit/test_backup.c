@@ -31,15 +31,6 @@ set_up(void **state)
 	return dir != NULL ? 0 : -1;
 }
 
-static int
-tear_down(void **state)
-{
-	char *dir = *state;
-
-	scratch_remove(&dir);
-	return 0;
-}
-
 static void
 put(const char *path, const char *text)
 {
@@ -247,17 +238,21 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(a_backup_has_its_time_and_checksum, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
-		a_file_that_is_no_snapshot_is_refused, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(a_changed_byte_is_noticed, set_up, tear_down),
+		a_backup_has_its_time_and_checksum, set_up, scratch_teardown),
 	    cmocka_unit_test_setup_teardown(
-		a_checksum_that_cannot_be_written_leaves_nothing, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(rotation_goes_by_count_and_age, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(a_manifest_leads_to_nothing_outside, set_up, tear_down),
+		a_file_that_is_no_snapshot_is_refused, set_up, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(a_changed_byte_is_noticed, set_up, scratch_teardown),
 	    cmocka_unit_test_setup_teardown(
-		a_place_that_cannot_be_filled_is_as_before, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(what_was_placed_can_be_taken_back, set_up, tear_down),
+		a_checksum_that_cannot_be_written_leaves_nothing, set_up, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		rotation_goes_by_count_and_age, set_up, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		a_manifest_leads_to_nothing_outside, set_up, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		a_place_that_cannot_be_filled_is_as_before, set_up, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		what_was_placed_can_be_taken_back, set_up, scratch_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

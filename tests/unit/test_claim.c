@@ -137,9 +137,13 @@ static bool
 first_epoch_is_taken(void *arg)
 {
 	struct world *w = arg;
-	struct topo_master m;
 
-	return watcher_agreed(w->watcher, &m) && m.epoch == 5;
+	for (size_t i = 0; i < WORLD_SENTINELS; i++) {
+		if (watcher_get(w->watcher, i)->names.epoch != 5) {
+			return false;
+		}
+	}
+	return true;
 }
 
 static void

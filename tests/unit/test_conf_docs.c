@@ -40,11 +40,22 @@ uncomment(char *text)
 	*to = '\0';
 }
 
+static struct conf *
+defaults_alone(struct fixture *f)
+{
+	struct conf *conf;
+
+	assert_loads(f, NULL, NULL, NULL);
+	conf = f->conf;
+	f->conf = NULL;
+	return conf;
+}
+
 static void
 the_sample_changes_nothing(void **state)
 {
 	struct fixture *f = *state;
-	struct conf *defaults = conf_new_defaults();
+	struct conf *defaults = defaults_alone(f);
 	char *text = document("ini");
 	struct conf_changes changes;
 
@@ -60,7 +71,7 @@ static void
 every_line_of_the_sample_is_good(void **state)
 {
 	struct fixture *f = *state;
-	struct conf *defaults = conf_new_defaults();
+	struct conf *defaults = defaults_alone(f);
 	char *text = document("ini");
 	struct conf_changes changes;
 

@@ -52,16 +52,6 @@ defaults_are_those_of_the_contract(void **state)
 }
 
 static void
-defaults_need_no_sources(void **state)
-{
-	struct conf *conf = conf_new_defaults();
-
-	assert_int_equal(conf->redis[2].port, 6383);
-	conf_free(&conf);
-	assert_null(conf);
-}
-
-static void
 later_sources_win(void **state)
 {
 	struct fixture *f = *state;
@@ -459,7 +449,6 @@ main(void)
 	    TEST(directives_of_a_later_source_replace),
 	    TEST(round_trip),
 	    TEST(round_trip_of_long_values),
-	    cmocka_unit_test(defaults_need_no_sources),
 	    cmocka_unit_test(text_for_workers_is_checked),
 	    cmocka_unit_test(text_for_workers_reads_nothing_else),
 	    cmocka_unit_test(data_dir_as_given),

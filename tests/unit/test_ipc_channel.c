@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "ipc/channel.h"
 #include "net/loop.h"
+#include "open_fds.h"
 
 struct fixture {
 	struct loop *loop;
@@ -121,17 +122,6 @@ run_until(struct fixture *f, size_t msgs)
 	loop_run(f->loop);
 }
 
-static size_t
-open_fds(void)
-{
-	size_t count = 0;
-
-	for (int fd = 0; fd < 256; fd++) {
-		count += fcntl(fd, F_GETFD) != -1;
-	}
-	return count;
-}
-
 static void
 verb_and_arguments_arrive(void **state)
 {
@@ -194,6 +184,31 @@ descriptor_arrives_and_works(void **state)
 	(void)close(ends[0]);
 }
 
+/* One datagram, past the channel. */
+static void
+send_with_fds(struct fixture *f, const char *text, const int *fds, size_t count)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(16 * sizeof(int))];
+	} control = {.bytes = {0}};
+	char words[16];
+	struct iovec iov = {.iov_base = words, .iov_len = strlen(text) + 1};
+	struct msghdr msg = {.msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.bytes,
+	    .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	assert_true(count <= 16 && iov.iov_len <= sizeof(words));
+	memcpy(words, text, iov.iov_len);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+	assert_int_equal(sendmsg(f->our_fd, &msg, 0), (ssize_t)iov.iov_len);
+}
+
 static void
 descriptor_that_nobody_takes_is_closed(void **state)
 {
@@ -202,22 +217,8 @@ descriptor_that_nobody_takes_is_closed(void **state)
 
 	/* The receiver leaves all but the first. */
 	int two[2] = {0, 0};
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(two))];
-	} control = {.bytes = {0}};
-	struct iovec iov = {.iov_base = (char[]){"two"}, .iov_len = 4};
-	struct msghdr msg = {.msg_iov = &iov,
-	    .msg_iovlen = 1,
-	    .msg_control = control.bytes,
-	    .msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(two));
-	memcpy(CMSG_DATA(c), two, sizeof(two));
-	assert_int_equal(sendmsg(f->our_fd, &msg, 0), 4);
+	send_with_fds(f, "two", two, ARRAY_LEN(two));
 	run_until(f, 1);
 	assert_int_equal(f->fd_count, 2);
 	assert_int_equal(open_fds(), before + 1);
@@ -256,22 +257,8 @@ too_many_descriptors_drop_the_message_and_leak_none(void **state)
 	struct fixture *f = *state;
 	size_t before = open_fds();
 	int fds[9] = {0};
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(fds))];
-	} control = {.bytes = {0}};
-	struct iovec iov = {.iov_base = (char[]){"many"}, .iov_len = 5};
-	struct msghdr msg = {.msg_iov = &iov,
-	    .msg_iovlen = 1,
-	    .msg_control = control.bytes,
-	    .msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(fds));
-	memcpy(CMSG_DATA(c), fds, sizeof(fds));
-	assert_int_equal(sendmsg(f->our_fd, &msg, 0), 5);
+	send_with_fds(f, "many", fds, ARRAY_LEN(fds));
 	assert_int_equal(channel_send(f->ours, -1, "good", NULL), 0);
 	run_until(f, 1);
 	assert_string_equal(f->verb, "good");

@@ -358,6 +358,41 @@ a_pinned_lane_tells_its_owner(void **state)
 	lane_release(&lane);
 }
 
+static bool
+is_lost(void *arg)
+{
+	return ((struct client *)arg)->lost > 0;
+}
+
+/* What it asked is forgotten with the link, so it need not wait for the next master to be told that there is room. */
+static void
+a_pinned_lane_that_was_full_has_room_once_it_is_lost(void **state)
+{
+	static char much[300000];
+	struct client c;
+	struct lane *lane;
+
+	a.mute = true;
+	client_init(&c);
+	lane = lane_own(backend, &nobody, &c.r);
+	name_master(&a);
+	GET(&c, lane, "1");
+	until_a_has_seen(1);
+	lane_set_pinned(lane, true);
+	memset(much, 'm', sizeof(much) - 1);
+	SET(&c, lane, much);
+	until_a_has_seen(2);
+	assert_true(lane_is_full(&c.r, lane));
+	assert_int_equal(c.rooms, 0);
+	a.is_master = false;
+	fake_drop_all(a.fake);
+	fake_run_until(loop, is_lost, &c);
+	assert_int_equal(c.rooms, 1);
+	assert_false(lane_is_full(&c.r, lane));
+	requester_fini(&c.r);
+	lane_release(&lane);
+}
+
 /* While the server works on one batch, the next one gathers; `barrier` shows that the server would have seen it. */
 static void
 a_batch_gathers_while_one_is_out(void **state)
@@ -556,6 +591,7 @@ main(void)
 	    TEST(a_planned_switchover_leaves_the_answers_to_the_old_master),
 	    TEST(what_came_behind_a_blocked_request_did_not_happen),
 	    TEST(a_pinned_lane_tells_its_owner),
+	    TEST(a_pinned_lane_that_was_full_has_room_once_it_is_lost),
 	    TEST(a_batch_gathers_while_one_is_out),
 	    TEST(a_clean_own_lane_is_used_again),
 	    TEST(a_streamed_request_that_was_cut_did_not_happen),

@@ -14,22 +14,6 @@
 #include "proc/logfile.h"
 #include "scratch.h"
 
-static int
-setup(void **state)
-{
-	*state = scratch_make();
-	return *state != NULL ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	char *dir = *state;
-
-	scratch_remove(&dir);
-	return 0;
-}
-
 static char *
 slurp(const char *path)
 {
@@ -122,11 +106,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_lines_are_appended, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_rotates_by_size_and_keeps_some, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
-		test_a_lost_folder_is_an_error_and_heals, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_tail_gives_whole_lines_only, setup, teardown),
+		test_lines_are_appended, scratch_setup, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_rotates_by_size_and_keeps_some, scratch_setup, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_a_lost_folder_is_an_error_and_heals, scratch_setup, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_tail_gives_whole_lines_only, scratch_setup, scratch_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,15 +29,6 @@ set_up(void **state)
 		   : -1;
 }
 
-static int
-tear_down(void **state)
-{
-	char *dir = *state;
-
-	scratch_remove(&dir);
-	return 0;
-}
-
 /* Writes numbered from `from` to `to`; then the last `cut` bytes are missing. With `cycle` the numbers repeat. */
 static void
 put(const char *dir, const char *name, unsigned from, unsigned to, unsigned cycle, long cut)
@@ -164,15 +155,18 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
-		test_who_has_the_end_that_another_has_lost_is_ahead, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(test_the_same_end_is_not_ahead, set_up, tear_down),
+		test_who_has_the_end_that_another_has_lost_is_ahead, set_up, scratch_teardown),
 	    cmocka_unit_test_setup_teardown(
-		test_writes_that_repeat_prove_nothing, set_up, tear_down),
+		test_the_same_end_is_not_ahead, set_up, scratch_teardown),
 	    cmocka_unit_test_setup_teardown(
-		test_what_has_nothing_in_common_proves_nothing, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(test_the_newest_increment_counts, set_up, tear_down),
+		test_writes_that_repeat_prove_nothing, set_up, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_what_has_nothing_in_common_proves_nothing, set_up, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_the_newest_increment_counts, set_up, scratch_teardown),
 	    cmocka_unit_test(test_what_redis_says_of_its_data),
-	    cmocka_unit_test_setup_teardown(test_set_aside_keeps_everything, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		test_set_aside_keeps_everything, set_up, scratch_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

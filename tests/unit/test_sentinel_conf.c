@@ -53,22 +53,6 @@ some_memory(void)
 	return m;
 }
 
-static int
-setup(void **state)
-{
-	*state = scratch_make();
-	return *state != NULL ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	char *dir = *state;
-
-	scratch_remove(&dir);
-	return 0;
-}
-
 static void
 test_what_is_created_is_read_back(void **state)
 {
@@ -268,13 +252,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_what_is_created_is_read_back, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_a_file_is_never_made_twice, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_what_is_created_is_read_back, scratch_setup, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_a_file_is_never_made_twice, scratch_setup, scratch_teardown),
 	    cmocka_unit_test(test_editing_keeps_what_sentinel_remembers),
 	    cmocka_unit_test(test_a_moved_instance_moves_in_every_line),
 	    cmocka_unit_test(test_hosts_that_are_gone_are_forgotten),
 	    cmocka_unit_test(test_a_guard_leaves_with_the_other_hosts),
-	    cmocka_unit_test_setup_teardown(test_damage_is_refused_and_set_aside, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_damage_is_refused_and_set_aside, scratch_setup, scratch_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

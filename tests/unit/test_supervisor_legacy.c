@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "open_fds.h"
 #include "supervisor/legacy.h"
 
 extern char **environ;
@@ -107,17 +108,6 @@ the_one_before_is_put_back_from_its_descriptor(void **state)
 	(void)close(l.exe_fd);
 	legacy_strings_free(l.argv);
 	legacy_strings_free(l.env);
-}
-
-static size_t
-open_fds(void)
-{
-	size_t count = 0;
-
-	for (int fd = 0; fd < 256; fd++) {
-		count += fcntl(fd, F_GETFD) != -1;
-	}
-	return count;
 }
 
 static void

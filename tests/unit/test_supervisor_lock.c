@@ -15,22 +15,6 @@
 #include "scratch.h"
 #include "supervisor/lock.h"
 
-static int
-setup(void **state)
-{
-	*state = scratch_make();
-	return *state != NULL ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	char *dir = *state;
-
-	scratch_remove(&dir);
-	return 0;
-}
-
 /* As after an exec: the descriptor of the lock is all that is left of the one before. */
 static void
 test_a_lock_is_inherited_without_being_free(void **state)
@@ -125,12 +109,15 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
-		test_a_lock_is_inherited_without_being_free, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_a_second_lock_names_the_holder, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_a_file_in_the_way_is_said, setup, teardown),
+		test_a_lock_is_inherited_without_being_free, scratch_setup, scratch_teardown),
 	    cmocka_unit_test_setup_teardown(
-		test_the_secret_is_made_once_and_private, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_a_damaged_secret_is_refused, setup, teardown),
+		test_a_second_lock_names_the_holder, scratch_setup, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_a_file_in_the_way_is_said, scratch_setup, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_the_secret_is_made_once_and_private, scratch_setup, scratch_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_a_damaged_secret_is_refused, scratch_setup, scratch_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

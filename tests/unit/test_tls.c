@@ -5,16 +5,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "net/conn.h"
 #include "net/tls.h"
-#include "scratch.h"
-#include "tls_peer.h"
+#include "tls_own.h"
 
-#define DAY        (24 * 3600L)
 #define MANY_TURNS 2000
 
 struct owner {
@@ -29,11 +26,8 @@ struct owner {
 
 static struct loop *loop;
 static struct owner owner;
-static struct tls_server *server;
+static struct tls_own own;
 static struct tls_peer *client;
-static struct tls_issuer *authority, *name;
-static char *dir;
-static const char *cert_path, *key_path, *ca_path;
 static int peer_fd; /* the peer of a test without a client */
 static int raw_fd;  /* the client's socket itself */
 
@@ -51,7 +45,7 @@ on_data(struct conn *c, void *arg, struct slice in)
 
 	if (o->begin_on_data) {
 		o->begin_on_data = false;
-		assert_int_equal(conn_start_tls(c, server), 0);
+		assert_int_equal(conn_start_tls(c, own.server), 0);
 		return 0;
 	}
 	assert_int_equal(buf_add(&o->seen, in.ptr, used), 0);
@@ -88,31 +82,13 @@ turn(void)
 }
 
 static int
-read_server(bool with_ca)
-{
-	struct errmsg err = ERRMSG_NONE;
-	struct tls_files files = {cert_path, key_path, with_ca ? ca_path : NULL};
-
-	tls_server_free(&server);
-	return tls_server_new(&files, &server, &err);
-}
-
-static int
 setup(void **state)
 {
-	dir = scratch_make();
-	cert_path = strdup(scratch_path(dir, "cert.pem"));
-	key_path = strdup(scratch_path(dir, "key.pem"));
-	ca_path = strdup(scratch_path(dir, "ca.pem"));
-	authority = tls_issuer_new("Authority", -DAY, 10 * DAY);
-	name = tls_issued_by(authority, "here.example.org", -DAY, DAY);
-	tls_issuer_write(name, cert_path, key_path, NULL);
-	tls_issuer_write(authority, ca_path, NULL, NULL);
 	loop = loop_new();
 	owner = (struct owner){.take = SIZE_MAX};
 	buf_init(&owner.seen, 0);
 	peer_fd = -1;
-	return read_server(false);
+	return tls_own_make(&own);
 }
 
 static int
@@ -121,17 +97,11 @@ teardown(void **state)
 	conn_close(&owner.conn);
 	loop_free(&loop);
 	tls_peer_free(&client);
-	tls_server_free(&server);
-	tls_issuer_free(&name);
-	tls_issuer_free(&authority);
 	buf_fini(&owner.seen);
 	if (peer_fd != -1) {
 		(void)close(peer_fd);
 	}
-	scratch_remove(&dir);
-	free((void *)(uintptr_t)cert_path);
-	free((void *)(uintptr_t)key_path);
-	free((void *)(uintptr_t)ca_path);
+	tls_own_free(&own);
 	return 0;
 }
 
@@ -149,11 +119,11 @@ make_pair(void)
 }
 
 static void
-begin(const struct tls_issuer *own)
+begin(const struct tls_issuer *shown)
 {
 	tls_peer_free(&client);
-	client = tls_peer_new(make_pair(), own);
-	assert_int_equal(conn_start_tls(owner.conn, server), 0);
+	client = tls_peer_new(make_pair(), shown);
+	assert_int_equal(conn_start_tls(owner.conn, own.server), 0);
 }
 
 /* Both sides go on until the client's handshake stands or has failed. */
@@ -258,7 +228,7 @@ a_handshake_in_single_bytes(void **state)
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	tls_peer_free(&client);
 	peer_fd = make_pair();
-	assert_int_equal(conn_start_tls(owner.conn, server), 0);
+	assert_int_equal(conn_start_tls(owner.conn, own.server), 0);
 	client = tls_peer_new(fds[0], NULL);
 	for (int i = 0; i < MANY_TURNS * 4 && owner.opens == 0; i++) {
 		char bytes[4096];
@@ -427,7 +397,7 @@ static void
 garbage_ends_it_with_words(void **state)
 {
 	peer_fd = make_pair();
-	assert_int_equal(conn_start_tls(owner.conn, server), 0);
+	assert_int_equal(conn_start_tls(owner.conn, own.server), 0);
 	assert_int_equal(write(peer_fd, "\x16\x03\x01\x00\x05hello", 10), 10);
 	turn();
 	turn();
@@ -458,7 +428,7 @@ without_a_certificate_where_one_is_needed(void **state)
 {
 	char c;
 
-	assert_int_equal(read_server(true), 0);
+	assert_int_equal(tls_own_read(&own, true), 0);
 	begin(NULL);
 	(void)shake(); /* in TLS 1.3 the client is told afterwards */
 	assert_int_equal(owner.opens, 0);
@@ -474,7 +444,7 @@ with_a_certificate_of_somebody_else(void **state)
 {
 	struct tls_issuer *stranger = tls_issuer_new("Stranger", -DAY, DAY);
 
-	assert_int_equal(read_server(true), 0);
+	assert_int_equal(tls_own_read(&own, true), 0);
 	begin(stranger);
 	(void)shake();
 	assert_int_equal(owner.opens, 0);
@@ -485,9 +455,9 @@ with_a_certificate_of_somebody_else(void **state)
 static void
 with_a_certificate_that_is_out_of_date(void **state)
 {
-	struct tls_issuer *old = tls_issued_by(authority, "old client", -2 * DAY, -DAY);
+	struct tls_issuer *old = tls_issued_by(own.authority, "old client", -2 * DAY, -DAY);
 
-	assert_int_equal(read_server(true), 0);
+	assert_int_equal(tls_own_read(&own, true), 0);
 	begin(old);
 	(void)shake();
 	assert_int_equal(owner.opens, 0);
@@ -498,22 +468,22 @@ with_a_certificate_that_is_out_of_date(void **state)
 static void
 with_a_certificate_of_the_authority(void **state)
 {
-	struct tls_issuer *own = tls_issued_by(authority, "client", -DAY, DAY);
+	struct tls_issuer *shown = tls_issued_by(own.authority, "client", -DAY, DAY);
 
-	assert_int_equal(read_server(true), 0);
-	begin(own);
+	assert_int_equal(tls_own_read(&own, true), 0);
+	begin(shown);
 	assert_true(shake());
 	assert_int_equal(owner.opens, 1);
 	client_says("hello");
 	assert_string_equal(seen(), "hello");
-	tls_issuer_free(&own);
+	tls_issuer_free(&shown);
 }
 
 static void
 a_deadline_ends_a_handshake(void **state)
 {
 	peer_fd = make_pair();
-	assert_int_equal(conn_start_tls(owner.conn, server), 0);
+	assert_int_equal(conn_start_tls(owner.conn, own.server), 0);
 	conn_set_deadline(owner.conn, 5);
 	while (owner.closes == 0) {
 		(void)ev_run(loop_ev(loop), EVRUN_ONCE);
@@ -582,13 +552,13 @@ is_resumed_after(bool change_ca, const char *secret)
 	first = client;
 	client = NULL;
 	if (change_ca) {
-		struct tls_issuer *own = tls_issued_by(authority, "client", -DAY, DAY);
+		struct tls_issuer *shown = tls_issued_by(own.authority, "client", -DAY, DAY);
 
-		assert_int_equal(read_server(true), 0);
-		begin(own);
-		tls_issuer_free(&own);
+		assert_int_equal(tls_own_read(&own, true), 0);
+		begin(shown);
+		tls_issuer_free(&shown);
 	} else {
-		assert_int_equal(read_server(false), 0); /* as after a reload */
+		assert_int_equal(tls_own_read(&own, false), 0); /* as after a reload */
 		begin(NULL);
 	}
 	if (secret != NULL) {
@@ -630,7 +600,7 @@ setup_client(void **state)
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct errmsg err = ERRMSG_NONE;
 	int rc = setup(state);
-	struct tls_files files = {.ca = ca_path};
+	struct tls_files files = {.ca = own.ca};
 
 	door_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(door_fd, (struct sockaddr *)&at, sizeof(at)), 0);
@@ -665,7 +635,7 @@ visit(void)
 	conn_close(&owner.conn);
 	owner.conn = conn_new(
 	    loop, accept4(door_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), &ops, &owner);
-	assert_int_equal(conn_start_tls(owner.conn, server), 0);
+	assert_int_equal(conn_start_tls(owner.conn, own.server), 0);
 	t = tls_new_client(fd);
 	assert_non_null(t);
 	for (int i = 0; (rc = tls_handshake(t)) == -EAGAIN && i < MANY_TURNS; i++) {
@@ -692,7 +662,7 @@ the_second_connection_goes_on_from_the_first(void **state)
 static void
 with_other_files_nothing_is_gone_on_from(void **state)
 {
-	struct tls_files files = {.ca = ca_path};
+	struct tls_files files = {.ca = own.ca};
 	struct errmsg err = ERRMSG_NONE;
 
 	assert_int_equal(visit(), 0);
@@ -708,75 +678,6 @@ another_server_in_its_place_shows_its_certificate(void **state)
 	tls_set_ticket_secret("a third", 7);
 	assert_int_equal(visit(), 0);
 	assert_int_equal(visit(), 1);
-}
-
-/* ---- the files */
-
-static void
-facts_of_the_files(void **state)
-{
-	struct tls_facts before = *tls_server_facts(server);
-	time_t now = time(NULL);
-	char text[200];
-
-	assert_string_equal(before.subject, "CN = here.example.org");
-	assert_true(before.not_before < now && before.not_after > now);
-	assert_false(before.key_is_open);
-	assert_non_null(strstr(tls_facts_text(&before, text, sizeof(text)), "until 20"));
-	assert_int_equal(read_server(false), 0);
-	assert_memory_equal(before.digest, tls_server_facts(server)->digest, TLS_DIGEST_BYTES);
-	assert_int_equal(read_server(true), 0);
-	assert_memory_not_equal(before.digest, tls_server_facts(server)->digest, TLS_DIGEST_BYTES);
-	assert_int_equal(chmod(key_path, 0644), 0);
-	assert_int_equal(read_server(false), 0);
-	assert_true(tls_server_facts(server)->key_is_open);
-}
-
-static void
-expect_fault(const char *cert, const char *key, const char *ca, const char *words)
-{
-	struct errmsg err = ERRMSG_NONE;
-	struct tls_files files = {cert, key, ca};
-	struct tls_server *none = NULL;
-
-	assert_true(tls_server_new(&files, &none, &err) < 0);
-	assert_null(none);
-	if (strstr(err.text, words) == NULL) {
-		fail_msg("'%s' does not say '%s'", err.text, words);
-	}
-}
-
-static void
-files_that_cannot_be_used(void **state)
-{
-	const char *other = scratch_path(dir, "other.pem"),
-		   *locked = scratch_path(dir, "locked.pem");
-	const char *empty = scratch_path(dir, "empty.pem"), *half = scratch_path(dir, "half.pem");
-	struct tls_issuer *stranger = tls_issuer_new("Stranger", -DAY, DAY);
-	char bytes[200];
-	FILE *from, *to;
-
-	tls_issuer_write(stranger, NULL, other, NULL);
-	tls_issuer_write(name, NULL, locked, "secret");
-	tls_issuer_free(&stranger);
-	(void)fclose(fopen(empty, "we"));
-	from = fopen(cert_path, "re");
-	to = fopen(half, "we");
-	assert_int_equal(fwrite(bytes, 1, fread(bytes, 1, sizeof(bytes), from), to), sizeof(bytes));
-	(void)fclose(from);
-	(void)fclose(to);
-	expect_fault("/no/such/file", key_path, NULL, "/no/such/file: No such file");
-	expect_fault(cert_path, "/no/such/key", NULL, "key cannot be read from /no/such/key");
-	expect_fault(dir, key_path, NULL, "directory");
-	expect_fault("/dev/null", key_path, NULL, "/dev/null");
-	expect_fault(empty, key_path, NULL, "holds no certificate");
-	expect_fault(half, key_path, NULL, "no certificate");
-	expect_fault(key_path, key_path, NULL, "holds no certificate");
-	expect_fault(cert_path, cert_path, NULL, "no private key");
-	expect_fault(cert_path, other, NULL, "is not that of the certificate");
-	expect_fault(cert_path, locked, NULL, "passphrase");
-	expect_fault(cert_path, key_path, empty, "no certificate");
-	expect_fault(cert_path, key_path, "/no/such/ca", "authorities cannot be read");
 }
 
 int
@@ -813,8 +714,6 @@ main(void)
 	    C(the_second_connection_goes_on_from_the_first),
 	    C(with_other_files_nothing_is_gone_on_from),
 	    C(another_server_in_its_place_shows_its_certificate),
-	    T(facts_of_the_files),
-	    T(files_that_cannot_be_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
