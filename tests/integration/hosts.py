@@ -224,6 +224,9 @@ while True:
             self.run.signal(signal.SIGKILL)
 
 
+PATIENT_S = 30.0  # of a writer none of whose writes may fail, however busy the machine is
+
+
 class History:
     """
     Writers that append their own numbers, each number once, to a list of their own, through whichever door answers; and the check of the whole

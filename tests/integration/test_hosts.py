@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from harness import Cases
-from hosts import Hosts, outlive_master_process
+from hosts import PATIENT_S, Hosts, outlive_master_process
 from waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("hosts")
@@ -102,7 +102,7 @@ def test_a_master_process_that_dies(hosts, measured):
 def test_a_switchover_to_a_host_from_any_host(hosts):
     master = hosts.wait_agreed()
     target, third = hosts.but(master)
-    with_load = hosts.history(writers=2, prefix="switch").start()
+    with_load = hosts.history(writers=2, prefix="switch", timeout=PATIENT_S).start()
     with_load.wait_progress()
     third.cli("failover", "--to", target.name)
     with_load.wait_progress()
@@ -144,7 +144,7 @@ def test_a_host_that_is_told_to_stop_hands_over_first(hosts, measured):
     master = hosts.wait_agreed()
     rest = hosts.but(master)
     since = {h: h.last_event() for h in hosts.all}
-    load = hosts.history(rest, prefix="told").start()
+    load = hosts.history(rest, prefix="told", timeout=PATIENT_S).start()
     load.wait_progress()
     began = time.monotonic()
     master.stop()
@@ -167,7 +167,7 @@ def test_a_rolling_restart_of_all_hosts(hosts, measured):
     asked = hosts.but(master)[0]
     since = {h: h.last_event() for h in hosts.all}
     pids = {(h.name, n): h.instance(n)["pid"] for h in hosts.all for n in ("redis-1", "sentinel-1")}
-    load = hosts.history(prefix="rolling").start()
+    load = hosts.history(prefix="rolling", timeout=PATIENT_S).start()
     load.wait_progress()
     began = time.monotonic()
     done = asked.cli("restart", "--rolling", timeout=120)

@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from harness import Cases
-from hosts import Hosts, Inside
+from hosts import PATIENT_S, Hosts, Inside
 from netlab import Lab, Unable
 from waiting import wait_until
 
@@ -83,7 +83,7 @@ def test_a_replicas_host_is_cut_off(hosts):
     master = hosts.wait_agreed()
     cut = hosts.but(master)[0]
     epoch = master.status()["master"]["epoch"]
-    load = hosts.history(hosts.but(cut), prefix="replica").start()
+    load = hosts.history(hosts.but(cut), prefix="replica", timeout=PATIENT_S).start()
     load.wait_progress()
     hosts.lab.cut(cut.number)
     master.wait_event("host.lost", cut.name, after=master.last_event())
@@ -189,7 +189,7 @@ def test_every_single_link_is_cut(hosts, both):
     """Two hosts do not hear each other, the third hears both: the master is alive, and its heartbeat goes round."""
     master = hosts.wait_agreed()
     epoch = master.status()["master"]["epoch"]
-    load = hosts.history([master], prefix=f"single{both}").start()
+    load = hosts.history([master], prefix=f"single{both}", timeout=PATIENT_S).start()
     load.wait_progress()
     for a, b in itertools.permutations(hosts.all, 2):
         if both and a.number > b.number:
@@ -365,7 +365,7 @@ def test_a_link_that_flaps(hosts):
         master = hosts.wait_agreed()
         host = master if victim == "master" else hosts.but(master)[0]
         since = {h: h.last_event() for h in hosts.all}
-        load = hosts.history(hosts.but(host), prefix=f"flaps {victim}").start()
+        load = hosts.history(hosts.but(host), prefix=f"flaps {victim}", timeout=PATIENT_S).start()
         load.wait_progress()
         for _ in range(8):
             hosts.lab.cut(host.number)
@@ -408,7 +408,7 @@ def test_what_clients_say_in_a_supervisors_name(hosts):
                b"%s 99999999999999 hold %d %s" % (master.name.encode(), epoch, b"0" * 32), b"x" * 600, b" ", b"\0", b""]
     stop = threading.Event()
     shouters = [threading.Thread(target=shout, args=(h, made_up + heard, stop), daemon=True) for h in hosts.all]
-    load = hosts.history(rest, prefix="shout").start()
+    load = hosts.history(rest, prefix="shout", timeout=PATIENT_S).start()
     since = {h: h.last_event() for h in hosts.all}
     try:
         for t in shouters:

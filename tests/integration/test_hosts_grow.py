@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from harness import Cases
-from hosts import Hosts
+from hosts import PATIENT_S, Hosts
 from waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("hosts_grow")
@@ -75,7 +75,7 @@ def test_one_host_becomes_three_and_one_again(cases, measured, tls):
     set_peers(hosts, a, "a")
     a.start(wait=False)
     assert hosts.wait_agreed([a]) is a
-    load = hosts.history([a], prefix="grow").start()
+    load = hosts.history([a], prefix="grow", timeout=PATIENT_S).start()
     load.wait_progress()
     join(hosts, a, b, [a])
     load.wait_progress()
@@ -174,7 +174,7 @@ def test_a_host_as_it_is_by_default_becomes_three_and_one_again(cases, measured,
     if master != "redis-1":
         a.cli("failover", "--to", master)
     pid = a.run.pid
-    load = hosts.history([a], prefix="grow").start()
+    load = hosts.history([a], prefix="grow", timeout=PATIENT_S).start()
     load.wait_progress()
     since = load.acked[0][-1][1]
     become_several(hosts, a)
@@ -214,7 +214,7 @@ def test_what_stands_against_becoming_one_of_several_is_said_before(cases):
     hosts = Hosts(cases)
     a = start_default(hosts)
     before = a.ini.read_text()
-    load = hosts.history([a], writers=1).start()
+    load = hosts.history([a], writers=1, timeout=PATIENT_S).start()
     peer, secret = f"[peer-a]\naddress = {a.address}\n", f"[holdfast]\nsecret = @{a.dir}/secret\n"
     taken = socket.create_server((a.address, hosts.ports.sentinel))  # whoever begins anew could not
     a.ini.write_text(before + secret + peer)
@@ -251,7 +251,7 @@ def test_a_supervisor_that_dies_while_its_host_becomes_one_of_several(cases):
     """Its servers and workers go on; it begins with the configuration of before, and then again."""
     hosts = Hosts(cases)
     a = start_default(hosts)
-    load = hosts.history([a]).start()
+    load = hosts.history([a], timeout=PATIENT_S).start()
     load.wait_progress()
     before = a.ini.read_text()
     a.ini.write_text(before + f"[holdfast]\nsecret = @{a.dir}/secret\n[peer-a]\naddress = {a.address}\n")
@@ -276,7 +276,7 @@ def test_a_host_that_is_not_there_does_not_count(cases):
     set_peers(hosts, a, "a")
     a.start(wait=False)
     hosts.wait_agreed([a])
-    load = hosts.history([a], writers=1).start()
+    load = hosts.history([a], writers=1, timeout=PATIENT_S).start()
     set_peers(hosts, a, "ab")
     done = a.cli("reload", check=False)
     assert done.returncode == 3 and "b does not count" in done.stderr, done

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from harness import Cases
-from hosts import Hosts, all_back, finish_module, outlive_master_process
+from hosts import PATIENT_S, Hosts, all_back, finish_module, outlive_master_process
 from netlab import Lab, Unable
 from waiting import wait_until
 from wire import Http, Wire, WireError
@@ -101,7 +101,7 @@ def test_a_master_process_that_dies(hosts, measured):
 def test_a_switchover_and_a_host_that_dies_and_comes_back(hosts, measured):
     master = hosts.wait_agreed()
     target, third = hosts.but(master)
-    load = hosts.history([third, target], prefix="switch").start()
+    load = hosts.history([third, target], prefix="switch", timeout=PATIENT_S).start()
     load.wait_progress()
     third.cli("failover", "--to", target.name)
     load.wait_progress()
@@ -170,7 +170,7 @@ def test_tls_begins_and_ends_while_all_runs(cases, measured, durability):
     """Failed before: a reload with other redis.tls_* was refused, and all hosts had to be stopped for it."""
     hosts, files = start_plain(cases, options={"proxy.durability": durability})
     pids = {h.name: h.run.pid for h in hosts.all}
-    load = hosts.history(prefix="tls", timeout=30.0).start()
+    load = hosts.history(prefix="tls", timeout=PATIENT_S).start()
     load.wait_progress()
     master = hosts.wait_agreed()
     for to in (files, None):
