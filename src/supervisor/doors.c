@@ -1,18 +1,13 @@
 /*
- * Where clients reach the proxies and HTTP front ends of all hosts: each supervisor says its own to the others once a second (voice.c), so that any host
- * can tell. What is announced (proxy.announce and its like) is that; else where they listen, as far as others can get there.
- *
- *   "doors proxy.listen=203.0.113.1:6380,203.0.113.1:6390 http.listen=203.0.113.1:7379"
+ * Where clients reach the proxies and HTTP front ends of all hosts: each supervisor says its own with its picture (picture.c), so that any host can
+ * tell. What is announced (proxy.announce and its like) is that; else where they listen, as far as others can get there.
  */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/slice.h"
 #include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
-
-#define WORD "doors "
 
 static const struct {
 	const char *option;
@@ -23,17 +18,6 @@ static const struct {
     {"proxy.read_listen", offsetof(struct conf, proxy_read_announce)},
     {"http.listen", offsetof(struct conf, http_announce)},
 };
-
-/* Adds a word, or a part of it, if there is room for it. */
-static void
-add(char *text, size_t size, const char *before, const char *word)
-{
-	size_t used = strlen(text);
-
-	if (used + strlen(before) + strlen(word) < size) {
-		(void)snprintf(text + used, size - used, "%s%s", before, word);
-	}
-}
 
 /* Can clients get there from elsewhere? Of a host alone those on it count, too. With `ret_at`: the address that stands for all is ours. */
 static bool
@@ -50,101 +34,70 @@ is_for_clients(const struct supervisor *s, const struct endpoint *door, struct e
 	return true;
 }
 
-/* "proxy.listen=A,B http.listen=C" of this host. */
-static void
-own(const struct supervisor *s, char *text, size_t size)
+json_t *
+doors_own(const struct supervisor *s)
 {
-	text[0] = '\0';
+	json_t *doors = json_object();
+
 	for (size_t k = 0; k < ARRAY_LEN(options); k++) {
 		const struct conf_list *announced =
 		    (const void *)((const char *)s->conf + options[k].announced);
-		char before[64];
+		json_t *list = json_array();
 
-		(void)snprintf(
-		    before, sizeof(before), "%s%s=", text[0] != '\0' ? " " : "", options[k].option);
 		for (size_t i = 0; i < announced->count; i++) {
-			add(text, size, i == 0 ? before : ",", announced->items[i]);
+			(void)json_array_append_new(list, json_string(announced->items[i]));
 		}
 		for (size_t i = 0; i < s->door_count && announced->count == 0; i++) {
 			struct endpoint at;
 
 			if (strcmp(s->doors[i].option, options[k].option) == 0 &&
 			    is_for_clients(s, &s->doors[i].at, &at)) {
-				add(text, size, before, ENDPOINT_TEXT(&at));
-				(void)snprintf(before, sizeof(before), ",");
+				(void)json_array_append_new(list, json_string(ENDPOINT_TEXT(&at)));
 			}
 		}
+		if (json_array_size(list) > 0) {
+			(void)json_object_set(doors, options[k].option, list);
+		}
+		json_decref(list);
 	}
+	return doors;
 }
 
-void
-doors_tick(struct supervisor *s)
-{
-	char text[DOORS_SIZE];
-
-	if (hosts_are_several(s)) {
-		own(s, text, sizeof(text));
-		voice_say(s, WORD "%s", text);
-	}
-}
-
-bool
-doors_on_words(struct host *sender, const char *words)
-{
-	if (strncmp(words, WORD, strlen(WORD)) != 0) {
-		return false;
-	}
-	if (strcmp(sender->doors, words + strlen(WORD)) != 0) {
-		(void)snprintf(sender->doors, sizeof(sender->doors), "%s", words + strlen(WORD));
-		supervisor_touch(sender->sup);
-	}
-	return true;
-}
-
-/* Those of one host, under the names of their options. */
+/* Those of one host, as it has said them: {OPTION: [AT, …]}, or anything else, which counts for nothing. */
 static void
-add_host(json_t *doors, const char *node, const char *words)
+add_host(json_t *doors, const char *node, const json_t *said)
 {
-	while (*words != '\0') {
-		size_t len = strcspn(words, " "), name = strcspn(words, "=");
-		json_t *list = NULL;
+	for (size_t k = 0; k < ARRAY_LEN(options); k++) {
+		json_t *list = json_object_get(doors, options[k].option), *at;
+		size_t i;
 
-		for (size_t k = 0; k < ARRAY_LEN(options) && name < len; k++) {
-			if (strlen(options[k].option) == name &&
-			    strncmp(options[k].option, words, name) == 0) {
-				list = json_object_get(doors, options[k].option);
-				if (list == NULL) {
-					list = json_array();
-					(void)json_object_set_new(doors, options[k].option, list);
-				}
+		json_array_foreach(json_object_get(said, options[k].option), i, at)
+		{
+			if (list == NULL) {
+				list = json_array();
+				(void)json_object_set_new(doors, options[k].option, list);
+			}
+			if (json_is_string(at)) {
+				(void)json_array_append_new(
+				    list, json_pack("{s:s,s:O}", "node", node, "at", at));
 			}
 		}
-		for (size_t at = name + 1; list != NULL && at < len;) {
-			size_t size = MIN(strcspn(words + at, ","), len - at);
-
-			(void)json_array_append_new(
-			    list, json_pack("{s:s,s:s%}", "node", node, "at", words + at, size));
-			at += size + 1;
-		}
-		words += len;
-		words += *words == ' ' ? 1 : 0;
 	}
 }
 
 json_t *
 doors_json(const struct supervisor *s)
 {
-	json_t *doors = json_object();
-	char text[DOORS_SIZE];
+	json_t *doors = json_object(), *own = doors_own(s);
 
-	own(s, text, sizeof(text));
 	for (size_t i = 0; i < s->host_count; i++) {
 		const struct host *h = &s->hosts[i];
 
-		add_host(doors, h->name, h->self ? text : h->doors);
+		add_host(doors, h->name, h->self ? own : json_object_get(h->picture, "doors"));
 	}
 	if (s->host_count == 0) {
-		add_host(doors, s->node, text);
+		add_host(doors, s->node, own);
 	}
+	json_decref(own);
 	return doors;
 }

@@ -36,7 +36,6 @@ struct unit;
 struct watcher_sentinel;
 
 #define HOSTS_TLS_SIZE 64
-#define DOORS_SIZE     290 /* with the words before it no more than voice_say takes */
 
 /* A host of the cluster. Plain data but for the probe. */
 struct host {
@@ -52,7 +51,6 @@ struct host {
 	uint64_t said_number,
 	    said_ms; /* the highest of its own that was heard anywhere, and when the last was */
 	uint64_t beat_ms;         /* when the master's beat was heard there last */
-	char doors[DOORS_SIZE];   /* where clients reach its workers, as it has said: see doors.c */
 	char tls[HOSTS_TLS_SIZE]; /* what it has said last of TLS that is to begin or end … */
 	uint64_t tls_ms;          /* … and when: see hosts_switch.c */
 	bool silent;              /* nothing was heard of it for a while */
@@ -185,10 +183,8 @@ bool hosts_switch_on_words(struct host *sender, const char *words);
 void hosts_switch_fini(struct supervisor *s);
 
 /* ---- doors.c ---- */
-/* Once a second: tells the other hosts. */
-void doors_tick(struct supervisor *s);
-/* What another has said; false: it was something else. */
-bool doors_on_words(struct host *sender, const char *words);
+/* {OPTION: [AT, …]} of this host: the caller's reference. */
+json_t *doors_own(const struct supervisor *s);
 /* {OPTION: [{node, at}, …]} of all hosts, as far as they have said it: the caller's reference. */
 json_t *doors_json(const struct supervisor *s);
 

@@ -1,5 +1,5 @@
 /*
- * What each supervisor says of itself to the others: its state, why it is not ready, its instances, its last event. So each host can show all of
+ * What each supervisor says of itself to the others: its state, why it is not ready, its doors, its instances, its last event. So each host can show all of
  * them (`holdfast status`, the page) without asking anybody. It is said again when it changes, and every SAY_MS anyway; a host whose last word is
  * older than FRESH_MS is not taken to be as it said.
  *
@@ -128,8 +128,8 @@ own_picture(const struct supervisor *s)
 		}
 		(void)json_object_del(one, "modules");
 	}
-	return json_pack("{s:s,s:s,s:o,s:I,s:I,s:o}", "version", PACKAGE_VERSION, "state",
-	    health_name(s), "reasons", health_reasons(s), "uptime_ms",
+	return json_pack("{s:s,s:s,s:o,s:o,s:I,s:I,s:o}", "version", PACKAGE_VERSION, "state",
+	    health_name(s), "reasons", health_reasons(s), "doors", doors_own(s), "uptime_ms",
 	    (json_int_t)(clock_mono_ms() - s->started_ms), "last_event",
 	    (json_int_t)history_last_id(s->history), "instances", instances);
 }

@@ -85,7 +85,6 @@ on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 	roles_tick(w->data);
 	hosts_tick(w->data);
 	members_tick(w->data);
-	doors_tick(w->data);
 	hosts_modules_tick(w->data);
 	workers_tick(w->data);
 	backup_tick(w->data);

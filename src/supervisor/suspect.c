@@ -77,7 +77,7 @@ suspect_on_words(struct host *ear, struct host *sender, const char *words)
 		workers_hold(s, HOLD_MS);
 	} else if (strcmp(words, "release") == 0) {
 		workers_hold(s, 0);
-	} else if (!doors_on_words(sender, words) && !hosts_switch_on_words(sender, words)) {
+	} else if (!hosts_switch_on_words(sender, words)) {
 		rolling_on_words(s, sender, words);
 	}
 }

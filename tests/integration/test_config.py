@@ -347,11 +347,12 @@ def test_what_is_announced_to_clients_is_shown_and_checked(make_cluster):
             s.sendall(b"GET /PING HTTP/1.1\r\nHost: " + name + b"\r\nConnection: close\r\n\r\n")
             assert s.makefile("rb").readline().startswith(answer)
     del c.options["http.announce"]
-    c.options["proxy.announce"] = "[2001:db8::1]:6380, 203.0.113.1:6380"
+    announced = ["[2001:db8::1]:6380", *(f"a-long-name-of-door-{n}.of-a-long-domain.example.org:6380" for n in range(15))]  # as many as there may be
+    c.options["proxy.announce"] = ", ".join(announced)
     c.write_options()
     c.cli("reload")
     doors = c.status()["doors"]
-    assert [d["at"] for d in doors["proxy.listen"]] == ["[2001:db8::1]:6380", "203.0.113.1:6380"]
+    assert [d["at"] for d in doors["proxy.listen"]] == announced
     assert [d["at"] for d in doors["http.listen"]] == [f"127.0.0.1:{c.ports.http}"]  # where it listens
     for wrong, told in (({"proxy.announce": "unix:/run/x"}, "clients elsewhere need HOST:PORT"), ({"http.announce": "0.0.0.0:80"}, "no address to connect to"),
                         ({"proxy.read_announce": "203.0.113.1:6390"}, "without proxy.read_listen"), ({"proxy.announce": "203.0.113.1"}, "proxy.announce")):
