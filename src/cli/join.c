@@ -155,13 +155,17 @@ write_new(const char *path, const char *text, struct errmsg *err)
 	if (fd != -1) {
 		(void)close(fd);
 	}
+	if (fd != -1 && rc < 0) {
+		(void)unlink(path);
+	}
 	return rc;
 }
+
+static const char *const certificates[] = {"ca.crt", "host.crt", "host.key"};
 
 static int
 write_certificates(const char *dir, const json_t *reply, const char *key, struct errmsg *err)
 {
-	const char *names[] = {"ca.crt", "host.crt", "host.key"};
 	const char *texts[] = {cli_text_of(reply, "ca"), cli_text_of(reply, "cert"), key};
 	char *folder = xasprintf("%s/" TLS_FOLDER, dir);
 	int rc = mkdir(folder, 0700) == -1 && errno != EEXIST ? -errno : 0;
@@ -170,8 +174,8 @@ write_certificates(const char *dir, const json_t *reply, const char *key, struct
 		errmsg_set(err, "cannot make the folder %s: %s", folder, strerror(-rc));
 	}
 	give_away(folder, dir);
-	for (size_t i = 0; i < ARRAY_LEN(names) && rc == 0; i++) {
-		char *path = xasprintf("%s/%s", folder, names[i]);
+	for (size_t i = 0; i < ARRAY_LEN(certificates) && rc == 0; i++) {
+		char *path = xasprintf("%s/%s", folder, certificates[i]);
 
 		rc = write_new(path, texts[i], err);
 		give_away(path, dir);
@@ -179,6 +183,22 @@ write_certificates(const char *dir, const json_t *reply, const char *key, struct
 	}
 	free(folder);
 	return rc;
+}
+
+/* So that it can be tried again: nothing of it was there before. */
+static void
+take_certificates_back(const char *dir)
+{
+	char *folder = xasprintf("%s/" TLS_FOLDER, dir);
+
+	for (size_t i = 0; i < ARRAY_LEN(certificates); i++) {
+		char *path = xasprintf("%s/%s", folder, certificates[i]);
+
+		(void)unlink(path);
+		free(path);
+	}
+	(void)rmdir(folder);
+	free(folder);
 }
 
 /* The file of the others, and what is this host's own behind it. */
@@ -236,7 +256,7 @@ talk(const struct cli_opts *o, const char *dir, struct tls_shared *t, struct err
 {
 	char *key = NULL, *request = NULL;
 	json_t *reply = NULL;
-	bool certified = false;
+	bool certified = false, written = false;
 	int rc = tls_request_new(&key, &request, err);
 
 	if (rc == 0) {
@@ -258,9 +278,16 @@ talk(const struct cli_opts *o, const char *dir, struct tls_shared *t, struct err
 	}
 	if (rc == 0) {
 		rc = write_file(o->config, dir, reply, certified, err);
+		written = rc == 0;
 	}
 	if (rc == 0) {
 		rc = join_send(t, json_pack("{s:b}", "done", 1), err);
+	}
+	if (rc < 0 && certified) {
+		take_certificates_back(dir);
+	}
+	if (rc < 0 && written) {
+		(void)unlink(o->config);
 	}
 	if (rc == 0) {
 		(void)printf("this host is %s at %s: %s is written%s\n", cli_text_of(reply, "node"),

@@ -317,6 +317,24 @@ def test_a_token_is_good_once_and_for_nobody_without_it(cases):
     other.end()
 
 
+def test_a_join_that_fails_leaves_nothing_and_can_be_made_again(cases):
+    hosts = Hosts(cases, count=2, tls=True)
+    a, b = hosts.all
+    set_peers(hosts, a, "a")
+    a.start(wait=False)
+    hosts.wait_agreed([a])
+    b.ini.unlink()
+    before = sorted(b.dir.rglob("*")) if b.dir.exists() else []
+    invitation = Invitation(hosts, a, "b", b.address)
+    done = invitation.join(b, b.case / "no-such-folder" / "holdfast.ini", check=False)
+    assert done.returncode == 1 and "no-such-folder" in done.stderr, done
+    assert invitation.run.wait() == 1, invitation.run.err
+    assert (sorted(b.dir.rglob("*")) if b.dir.exists() else []) == before
+    again = Invitation(hosts, a, "b", b.address)
+    again.join(b, b.ini)
+    assert again.run.wait() == 0 and (b.dir / "tls" / "host.key").exists()
+
+
 def test_who_cannot_invite_says_why(cases):
     alone = cases()
     done = alone.cli("invite", "-c", alone.ini, "b=10.0.0.2", check=False)
