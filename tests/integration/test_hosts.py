@@ -87,7 +87,7 @@ def test_all_hosts_are_shown_on_each(hosts):
 def test_a_sentinel_tells_everybody_and_obeys_nobody(hosts):
     guest = hosts.all[0].sentinel("sentinel-1")
     master = hosts.wait_agreed()
-    assert guest.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")[0].decode() == master.address
+    wait_until(lambda: guest.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")[0].decode() == master.address, "this one names it, too")
     for words in (("SENTINEL", "FAILOVER", "main"), ("SENTINEL", "REMOVE", "main"), ("PUBLISH", "__sentinel__:hello", "x"),
                   ("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", master.address, hosts.ports.redis, "99", "f" * 40), ("SHUTDOWN",)):
         with pytest.raises(redis.exceptions.NoPermissionError):
@@ -132,7 +132,7 @@ def test_a_host_that_dies_and_comes_back(hosts, measured):
     assert now in rest
     wait_until(lambda: any(f"host {master.name} cannot be reached" in r for r in now.status()["reasons"]), "a reason")
     load.stop()
-    gap = max(max(b - a for (_, a), (_, b) in zip(acked, acked[1:])) for acked in load.acked)
+    gap = max(max((b - a for (_, a), (_, b) in zip(acked, acked[1:])), default=0) for acked in load.acked)
     measured(f"{1000 * gap:.0f} ms without an acknowledged write")
     assert load.check(now.redis()) == ([], [], [])
     master.start(wait=False)
@@ -181,6 +181,7 @@ def test_a_rolling_restart_of_all_hosts(hosts, measured):
     assert [len(h.events("failover.started", after=since[h])) for h in hosts.all] == [int(h is master) for h in hosts.all]
     turns = []
     for h in hosts.all:
+        h.wait_event("rolling.done", after=since[h])
         (first,), (last,) = h.events("rolling.started", after=since[h]), h.events("rolling.done", after=since[h])
         if h is not asked:
             turns.append((first["time"], last["time"]))
@@ -227,7 +228,7 @@ def test_a_host_is_replaced(hosts):
     assert hosts.wait_agreed() is master
     assert gone.wire()("GET", "kept") == b"1"
     assert sentinel(gone).execute_command("SENTINEL", "MYID") == name
-    assert [len(sentinel(h).sentinel_sentinels("main")) for h in hosts.all] == [len(hosts.all) - 1] * len(hosts.all), "somebody knows it twice"
+    wait_until(lambda: [len(sentinel(h).sentinel_sentinels("main")) for h in hosts.all] == [len(hosts.all) - 1] * len(hosts.all), "nobody knows it twice")
     gone.cli("failover", "--to", gone.name)
     assert hosts.wait_agreed() is gone
 

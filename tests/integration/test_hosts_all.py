@@ -60,7 +60,8 @@ def sees_all(host):
     all_of = seen(host, status)
     return len(all_of) == 3 and all(sorted((i["kind"], i["name"]) for i in some) == KINDS for some in all_of.values()) and \
         all(i["state"] == "ready" and i["pid"] for some in all_of.values() for i in some) and \
-        all(h["self"] or h["supervised"] for h in status["hosts"])
+        all(h["self"] or h["supervised"] and h["state"] == "ready" for h in status["hosts"]) and \
+        all({i["name"]: i["pid"] for i in some} == host.hosts[name].pids() for name, some in all_of.items())  # not as they were before
 
 
 def all_events(host, *words, n=1000):
@@ -212,12 +213,18 @@ def test_what_one_hears_cannot_be_repeated(hosts):
         ear.subscribe("__holdfast__:talk")
     a.cli("restart", "b/proxy-1")
     heard = set()
+
+    def listen():
+        for ear in ears:
+            while (m := ear.get_message(timeout=0.5)) is not None:
+                if m["type"] == "message":
+                    heard.add(m["data"])
+        return len(heard) >= 3
+
+    wait_until(listen, "what is asked and answered")
     for ear in ears:
-        while (m := ear.get_message(timeout=0.5)) is not None:
-            if m["type"] == "message":
-                heard.add(m["data"])
         ear.close()
-    assert len(heard) >= 3 and not any(w in m for m in heard for w in (b"proxy-1", b"restart", hosts.secret.encode()))
+    assert not any(w in m for m in heard for w in (b"proxy-1", b"restart", hosts.secret.encode()))
     wait_until(lambda: b.instance("proxy-1")["state"] == "ready", "ready again")
     pid, after = b.instance("proxy-1")["pid"], b.last_event()
     for data in [*heard, b"", b"x" * 27, b"x" * 1000, b"x" * 200000]:

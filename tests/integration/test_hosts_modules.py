@@ -38,11 +38,11 @@ def test_a_host_without_the_masters_module_does_not_become_master(hosts):
 
     wait_until(says_so, "c says what it lacks")
     assert c.wait_event("module.missing", "redis-1")
-    assert c.redis().config_get("replica-priority")["replica-priority"] == "0"
+    wait_until(lambda: c.redis().config_get("replica-priority")["replica-priority"] == "0", "c is not to be promoted")
     refused = master.cli("failover", "--to", "c", check=False)
     assert refused.returncode == 1 and "priority" in refused.stderr, refused
     # whoever leads, and whatever c would like
     hosts.kill_host(master)
     wait_until(lambda: other.redis().execute_command("ROLE")[0] == b"master", "the one that has it")
     assert hosts.wait_agreed([other, c], "degraded") is other
-    assert says_so()
+    wait_until(says_so, "c says so of the new master, too")
