@@ -64,6 +64,12 @@ def sees_all(host):
         all({i["name"]: i["pid"] for i in some} == host.hosts[name].pids() for name, some in all_of.items())  # not as they were before
 
 
+def shown_as(host, name, states):
+    """The other host as this one shows it, once its instances are shown in these states."""
+    other = next(x for x in host.status(check=False)["hosts"] if x["name"] == name)
+    return other if {i["name"]: i["state"] for i in other["instances"]} == states else None
+
+
 def all_events(host, *words, n=1000):
     done = host.cli("events", "--json", "-n", n, *words)
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
@@ -242,12 +248,9 @@ def test_a_host_that_is_dead_is_named(hosts):
     assert last
     hosts.kill_host(c)
     for h in (a, b):  # at once when nothing is heard, long before a sentinel's or a server's silence is told by themselves
-        wait_until(lambda h=h: not next(x for x in h.status(check=False)["hosts"] if x["name"] == "c")["reachable"], "c is silent")
-        status = h.status(check=False)
-        dead = next(x for x in status["hosts"] if x["name"] == "c")
-        assert dead["state"] is None
-        assert {i["name"]: i["state"] for i in dead["instances"]} == \
-            {"redis-1": "failed", "sentinel-1": "failed", "proxy-1": "unknown", "http-1": "unknown"}, dead
+        dead = wait_until(lambda h=h: shown_as(h, "c", {"redis-1": "failed", "sentinel-1": "failed", "proxy-1": "unknown", "http-1": "unknown"}),
+                          "c is silent, and each of its instances shown so")
+        assert not dead["reachable"] and dead["state"] is None
         assert all(i["pid"] is None for i in dead["instances"])
         events, said = all_events(h)
         assert {e["host"] for e in events} == {"a", "b"} and "events of host c are missing" in said and said.count("\n") == 1, said
@@ -270,11 +273,8 @@ def test_a_supervisor_that_is_dead_is_named(hosts):
     """Its redis and its sentinel go on, and are seen from the other hosts; nobody says how its workers are."""
     a, c = hosts["a"], hosts["c"]
     c.kill_supervisor()
-    wait_until(lambda: not next(x for x in a.status(check=False)["hosts"] if x["name"] == "c")["supervised"], "it is not heard")
-    dead = next(x for x in a.status(check=False)["hosts"] if x["name"] == "c")
-    assert dead["reachable"]
-    assert {i["name"]: i["state"] for i in dead["instances"]} == \
-        {"redis-1": "ready", "sentinel-1": "ready", "proxy-1": "unknown", "http-1": "unknown"}, dead
+    dead = wait_until(lambda: shown_as(a, "c", {"redis-1": "ready", "sentinel-1": "ready", "proxy-1": "unknown", "http-1": "unknown"}), "it is not heard")
+    assert dead["reachable"] and not dead["supervised"]
     assert "its supervisor is not heard" in a.cli("restart", "c/proxy-1", check=False).stderr
     c.start(wait=False)
     hosts.wait_agreed()
