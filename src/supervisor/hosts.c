@@ -294,6 +294,17 @@ hosts_heard(const struct supervisor *s)
 }
 
 size_t
+hosts_heard_within(const struct supervisor *s, uint64_t ms)
+{
+	size_t heard = 0;
+
+	for (size_t i = 0; i < s->host_count; i++) {
+		heard += s->hosts[i].self || hosts_silent_ms(&s->hosts[i]) < ms;
+	}
+	return heard;
+}
+
+size_t
 hosts_majority(const struct supervisor *s)
 {
 	return s->host_count / 2 + 1;

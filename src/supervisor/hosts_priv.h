@@ -119,6 +119,8 @@ bool hosts_is_heir(const struct host *h, uint64_t grace_ms);
 bool hosts_is_excused(const struct host *h, const struct host *master, uint64_t grace_ms);
 /* How many are heard, this one included, and how many it takes. */
 size_t hosts_heard(const struct supervisor *s);
+/* Likewise, of those that have said something in the last `ms`. */
+size_t hosts_heard_within(const struct supervisor *s, uint64_t ms);
 size_t hosts_majority(const struct supervisor *s);
 /* Does a majority of sentinels name one master at an epoch above 0, and is a majority of the hosts heard now? */
 bool hosts_majority_names(const struct supervisor *s, struct topo_master *ret_named);

@@ -38,6 +38,7 @@
 	100 /* nothing listens: the host's supervisor takes less to replace its master, if it lives */
 #define ORPHAN_MS  500  /* likewise, and it may well live, for its sentinel does */
 #define BEAT_MS    300  /* without one: that replica does not hear the master */
+#define FRESH_MS   250  /* two pulses: who has not heard a majority since may be cut off itself */
 #define AGAIN_MS   1000 /* after an attempt that came to nothing, and RETRY_MS for each place */
 #define RETRY_MS   300
 #define DOUBT_MS   300 /* silence: from then on, and without a connection, it is looked at every */
@@ -359,8 +360,8 @@ judge(struct supervisor *s, struct host *m)
 	const char *why;
 
 	if (s->plan != PLAN_RUNNING || s->failover != NULL || s->isolated ||
-	    hosts_heard(s) < hosts_majority(s) || now < s->suspect_after_ms || !may_try(s) ||
-	    !(succession_has_heir(s) || succession_takes_all(s)) ||
+	    hosts_heard_within(s, FRESH_MS) < hosts_majority(s) || now < s->suspect_after_ms ||
+	    !may_try(s) || !(succession_has_heir(s) || succession_takes_all(s)) ||
 	    !watcher_majority(s->watcher, &named) || !endpoint_equal(&named.at, &m->redis) ||
 	    (why = evidence(s, m, rank * RANK_MS)) == NULL || must_wait(s, m)) {
 		return;
