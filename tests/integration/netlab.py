@@ -95,8 +95,7 @@ class Lab:
         self._sweep()
         self.count, self.tag, self.delay_ms = count, f"hf{os.getpid()}x{next(Lab._numbers)}", delay_ms
         self.made, self.carrier, self.blocked = False, None, set()
-        taken = _ip("-4", "-o", "addr")
-        self.net = next(n for n in (f"10.77.{i}" for i in range(1, 255)) if f" {n}." not in taken)
+        self.net, self.claim = self._claim_net()
         self.switch = f"{self.tag}s"
         try:
             _ip("netns", "add", self.switch)
@@ -156,6 +155,22 @@ class Lab:
     def heal(self, i):
         self._in("link", "set", f"v{i}", "up")
 
+    @staticmethod
+    def _claim_net():
+        """A subnet that nobody has, and what keeps others from it while it is open: they choose at the same time as we do."""
+        taken = _ip("-4", "-o", "addr")
+        for net in (f"10.77.{i}" for i in range(1, 255)):
+            claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                claim.bind(f"\0holdfast-netlab-{net}")
+            except OSError:
+                claim.close()
+                continue
+            if f" {net}." not in taken:
+                return net, claim
+            claim.close()
+        raise Unable("no subnet of 10.77.0.0/16 is free")
+
     def block(self, i, j):
         """What host i says to host j vanishes; the other way stays."""
         self.blocked.add((i, j))
@@ -177,6 +192,7 @@ class Lab:
             self.carrier.wait()
         if self.made:
             self._remove(self.tag)
+        self.claim.close()
 
     @staticmethod
     def _remove(tag):
