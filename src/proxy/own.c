@@ -243,6 +243,9 @@ session_own_command(
 	if (mode == OWN_MULTI) {
 		return session_multi_begin(s, req);
 	}
+	if (cmd != NULL && (cmd->id == CMD_TRACKING || cmd->id == CMD_NO_TOUCH)) {
+		return session_lasting_command(s, cmd, req);
+	}
 	d = is_wait ? send_wait(s, cmd, req) : session_forward(s, req->raw, flags);
 	if (d != DISPATCH_DONE) {
 		return d;
@@ -299,6 +302,10 @@ session_own_lost(struct session *s, unsigned unsent)
 {
 	if (s->in_reply) {
 		session_close(s); /* nobody has the rest of it */
+		return;
+	}
+	session_lasting_lost(s);
+	if (s->conn == NULL) {
 		return;
 	}
 	switch ((enum session_own)s->own_mode) {

@@ -90,6 +90,7 @@ enum session_own {
 };
 
 struct holding;
+struct lasting;
 struct lesson;
 struct client_filter;
 struct login;
@@ -108,9 +109,11 @@ struct session_rare {
 	struct raw *raw;         /* owned: OWN_RAW's state */
 	struct multi *multi;     /* owned: OWN_MULTI's, from MULTI on */
 	struct holding *holding; /* owned: replies that wait for replicas; NULL: none */
-	struct lesson *lesson;   /* owned: a script of which the reply says whether it was taken */
-	const char *instead; /* borrowed (static): replaces the next reply; NULL: nothing does */
-	char *name;          /* owned: CLIENT SETNAME */
+	struct lasting
+	    *lasting; /* owned: what the own lane's next links are to be told; NULL: nothing */
+	struct lesson *lesson; /* owned: a script of which the reply says whether it was taken */
+	const char *instead;   /* borrowed (static): replaces the next reply; NULL: nothing does */
+	char *name;            /* owned: CLIENT SETNAME */
 	char *lib_name, *lib_version; /* owned: CLIENT SETINFO */
 	struct client_filter *filter; /* owned: of the CLIENT LIST or KILL that is due */
 	uint64_t wait_for; /* how many replicas the WAIT that is due asked for; 0: none is due */
@@ -264,6 +267,16 @@ void session_multi_room(struct session *s);
 void session_multi_fini(struct session *s);
 /* Commands that are queued; -1: there is no transaction. */
 int session_multi_queued(const struct session *s);
+
+/* --- lasting.c: what the server keeps for the connection and the next one is to keep, too --- */
+/* CLIENT TRACKING and CLIENT NO-TOUCH, on the own lane. */
+enum dispatch session_lasting_command(
+    struct session *s, const struct command *cmd, const struct resp_request *req);
+void session_lasting_answered(struct session *s, bool ok);
+/* The own lane's link is gone, or the next one is there. */
+void session_lasting_lost(struct session *s);
+void session_lasting_room(struct session *s);
+void session_lasting_fini(struct session *s);
 
 /* --- script.c: scripts that the next master is to know --- */
 enum dispatch session_script_command(

@@ -386,6 +386,7 @@ on_info(struct session *s, const struct resp_request *req)
 static enum dispatch
 on_reset(struct session *s)
 {
+	session_lasting_fini(s);
 	if (s->own != NULL) {
 		s->own_sticky = false;
 		session_drop_own(s, false);

@@ -598,6 +598,41 @@ def test_a_session_is_rebuilt_on_the_next_master(cluster):
     cluster.wait_agreed()
 
 
+def test_tracking_goes_on_at_the_next_master(cluster):
+    """Failed before: the next connection did not track, and what the client had kept stayed as it was for ever."""
+    with cluster.wire() as w, cluster.wire() as other:
+        def told(what):
+            wait_until(lambda: not w.is_closed() and what in w.pending, f"{what}", ignore=())
+            w.pending.clear()
+
+        forget_all, forget_one = b">2\r\n$10\r\ninvalidate\r\n_\r\n", b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"
+        w.send("HELLO", 3)
+        told(b"proto")
+        w.send("CLIENT", "TRACKING", "ON", "REDIRECT", 1)
+        told(b"-ERR CLIENT TRACKING cannot REDIRECT")
+        w.send_raw(Wire.pack("CLIENT", "TRACKING", "ON") + Wire.pack("CLIENT", "NO-TOUCH", "ON") if b"NO-TOUCH" in other("CLIENT", "HELP")
+                   else Wire.pack("CLIENT", "TRACKING", "ON"))
+        told(b"+OK\r\n")
+        for n, leave in enumerate((lambda m: cluster.cli("failover"), cluster.kill)):
+            w.send("GET", "k")
+            told(b"\r\n")
+            other("SET", "k", n)
+            told(forget_one)
+            master = cluster.master()
+            leave(master)
+            cluster.wait_master_is_not(master)
+            told(forget_all)
+            w.send("GET", "k")
+            told(b"$1\r\n%d\r\n" % n)
+            other("SET", "k", n + 1)
+            told(forget_one)
+            cluster.wait_agreed()
+            w.send("CLIENT", "TRACKINGINFO")
+            told(b"$2\r\non\r\n")
+        w.send("CLIENT", "TRACKING", "OFF")
+        told(b"+OK\r\n")
+
+
 def test_who_watches_all_or_hears_nothing_goes_on(cluster):
     """Failed before: CLIENT REPLY was the server's to keep, and its client was closed when the server died."""
     master = cluster.master()
