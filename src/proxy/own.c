@@ -293,7 +293,12 @@ session_own_answered(struct session *s, const struct lane_reply *reply)
 		}
 	}
 	if (s->own_ends && s->requester.unanswered == 0 && !resp_request_is_streaming(&s->scan)) {
-		session_drop_own(s, true);
+		bool changed = s->exec_sent && session_multi_changes(s);
+
+		if (changed) {
+			session_multi_executed(s, reply);
+		}
+		session_drop_own(s, !changed);
 	}
 }
 

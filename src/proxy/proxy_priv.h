@@ -89,6 +89,14 @@ enum session_own {
 	OWN_ALWAYS, /* something that is not known may have left state on the connection */
 };
 
+/* Of a transaction: what it has queued about the connection itself. */
+struct queued {
+	struct buf raw; /* owned: the requests … */
+	size_t *at;     /* owned: … and which of the transaction's each of them is */
+	size_t count;
+	bool lost; /* there were more than are kept */
+};
+
 struct holding;
 struct lasting;
 struct lesson;
@@ -267,6 +275,19 @@ void session_multi_room(struct session *s);
 void session_multi_fini(struct session *s);
 /* Commands that are queued; -1: there is no transaction. */
 int session_multi_queued(const struct session *s);
+
+/* True while EXEC's reply must be seen whole. */
+bool session_multi_changes(const struct session *s);
+/* EXEC's reply came: what was queued about the connection is the session's from here on. */
+void session_multi_executed(struct session *s, const struct lane_reply *reply);
+
+/* --- queued.c: what a transaction changes about the connection --- */
+bool queued_is_about_session(const struct command *cmd);
+/* The transaction's command number `at`, counted from 0, was sent. */
+void queued_add(struct queued *q, size_t at, struct slice raw);
+/* `reply` is EXEC's, whole. */
+void queued_take_effect(struct session *s, const struct queued *q, struct slice reply);
+void queued_fini(struct queued *q);
 
 /* --- lasting.c: what the server keeps for the connection and the next one is to keep, too --- */
 /* CLIENT TRACKING and CLIENT NO-TOUCH, on the own lane. */
