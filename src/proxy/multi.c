@@ -118,6 +118,14 @@ in_lost(struct session *s, const struct command *cmd)
 	return s->conn != NULL ? DISPATCH_DONE : DISPATCH_CLOSED;
 }
 
+/* Who is logged in, what is selected, how it is spoken: what is queued here is the server's alone to carry out. */
+static bool
+changes_connection(const struct command *cmd)
+{
+	return cmd == NULL || ((cmd->flags & CMD_SESSION) != 0 && cmd->id != CMD_INFO) ||
+	       ((cmd->flags & CMD_OWN) != 0 && cmd->id == CMD_NONE);
+}
+
 enum dispatch
 session_multi_command(struct session *s, const struct command *cmd, const struct resp_request *req)
 {
@@ -158,8 +166,8 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 	if (d == DISPATCH_DONE && s->requester.unanswered > 0 && s->rare->multi != NULL) {
 		note(s->rare->multi, raw);
 	}
-	if (d == DISPATCH_DONE && (cmd == NULL || cmd->id == CMD_SELECT)) {
-		s->own_sticky = true; /* takes effect with EXEC, out of our sight */
+	if (d == DISPATCH_DONE && changes_connection(cmd)) {
+		s->own_sticky = true; /* with EXEC, out of our sight: nobody else may get it */
 	}
 	if (d == DISPATCH_DONE && ends && s->requester.unanswered > 0) {
 		s->own_ends = true;

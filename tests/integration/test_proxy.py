@@ -590,6 +590,19 @@ def test_a_planned_switchover_shows_no_error(cluster, measured):
     assert lost == 0
 
 
+def test_whom_a_transaction_logs_in_nobody_else_becomes(shared):
+    """Failed before: AUTH is carried out by EXEC, and the connection went on to the next client as that user."""
+    with shared.wire() as w, shared.wire() as other:
+        w("ACL", "SETUSER", "ann", "on", ">secret", "~*", "+@all")
+        try:
+            assert [w("MULTI"), w("AUTH", "ann", "secret"), w("CLIENT", "SETNAME", "me"), w("EXEC")] == ["OK", "QUEUED", "QUEUED", ["OK", "OK"]]
+            assert [other("MULTI"), other("ACL", "WHOAMI"), other("CLIENT", "GETNAME"), other("EXEC")][3] == [b"default", None]
+            assert [w("MULTI"), w("ACL", "WHOAMI"), w("CLIENT", "GETNAME"), w("EXEC")][3] == [b"ann", b"me"]
+            assert w("ACL", "WHOAMI") == b"ann" and other("ACL", "WHOAMI") == b"default"
+        finally:
+            other("ACL", "DELUSER", "ann")
+
+
 def test_a_session_is_rebuilt_on_the_next_master(cluster):
     master = cluster.master()
     sub, multi, watcher, named, blocked = (cluster.wire() for _ in range(5))
