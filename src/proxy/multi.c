@@ -120,11 +120,11 @@ in_lost(struct session *s, const struct command *cmd)
 	return s->conn != NULL ? DISPATCH_DONE : DISPATCH_CLOSED;
 }
 
-/* May it leave state on the connection that is not the session's? */
+/* Who is logged in, what is selected, how it is spoken: what is queued here is the server's alone to carry out. */
 static bool
-stays(const struct command *cmd)
+changes_connection(const struct command *cmd)
 {
-	return cmd == NULL ||
+	return cmd == NULL || ((cmd->flags & CMD_SESSION) != 0 && cmd->id != CMD_INFO) ||
 	       ((cmd->flags & CMD_OWN) != 0 &&
 		   (cmd->id == CMD_NONE || cmd->id == CMD_TRACKING || cmd->id == CMD_NO_TOUCH));
 }
@@ -193,8 +193,8 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 		}
 		note(s->rare->multi, raw);
 	}
-	if (d == DISPATCH_DONE && stays(cmd)) {
-		s->own_sticky = true; /* takes effect with EXEC, out of our sight */
+	if (d == DISPATCH_DONE && changes_connection(cmd)) {
+		s->own_sticky = true; /* with EXEC, out of our sight: nobody else may get it */
 	}
 	if (d == DISPATCH_DONE && ends && s->requester.unanswered > 0) {
 		s->own_ends = true;

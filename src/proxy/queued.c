@@ -2,7 +2,7 @@
  * What a transaction has queued about the connection itself: AUTH, HELLO, SELECT, CLIENT SETNAME and their like. The
  * server carries them out with EXEC, for the connection that the transaction is on; its reply says which of them it
  * did. The session takes the same on then, so that the next requests go as that user to that database, over whichever
- * connection; the one that was changed does not go back to others.
+ * connection; the one that was changed stays with it, and goes back to nobody.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // The master dies while somebody watches: the picture turns, the sentence comes back, nothing complains.
-import { ask, check, open, same, scenario } from './lib.mjs';
+import { ask, becomes, open, scenario } from './lib.mjs';
 
 scenario(async browser => {
 	const page = await open(browser);
@@ -17,7 +17,7 @@ scenario(async browser => {
 	});
 	const { at_ms } = await ask('kill-master');
 	await page.waitForFunction(x => { const m = document.querySelector('.map .is-master'); return m && m.dataset.name !== x; }, was);
-	const turned = await page.evaluate(() => window.turned);
+	const turned = await (await page.waitForFunction(() => window.turned)).jsonValue();
 	await page.waitForFunction(() => document.querySelector('.health h1').textContent.includes('All writes safe on 3 servers'));
 	await page.waitForFunction(x => document.querySelector(`.map .node[data-name="${x}"]`)?.dataset.role === 'replica', was);
 	await page.waitForFunction(() => document.querySelector('.timeline').textContent.includes('failover.done'));
@@ -34,7 +34,7 @@ scenario(async browser => {
 	const name = /^(\S+) would/.exec(await dialog.locator('p').first().textContent())[1];
 	await dialog.getByRole('button', { name: `Make ${name} master` }).click();
 	await page.waitForFunction(x => document.querySelector('.map .is-master')?.dataset.name === x, name);
-	same((await ask('state')).master, name, 'the new master');
+	await becomes(async () => (await ask('state')).master, name, 'the new master');
 
 	// a process is stopped and started by hand
 	await page.waitForFunction(() => document.querySelector('.health h1').textContent.includes('All writes safe on 3 servers'));
@@ -44,7 +44,7 @@ scenario(async browser => {
 	await page.waitForFunction(x => document.querySelector('.health h1').textContent.includes(`${x} is stopped by hand`), other);
 	await page.getByRole('button', { name: `Start ${other}` }).click();
 	await page.waitForFunction(() => document.querySelector('.health h1').textContent.includes('All writes safe on 3 servers'));
-	check((await page.textContent('.timeline')).includes(other), 'the timeline tells it');
+	await page.waitForFunction(x => document.querySelector('.timeline').textContent.includes(x), other);
 	page.quiet('a failover');
 	return { picture_turned_ms: turned - at_ms };
 });

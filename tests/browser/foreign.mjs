@@ -10,7 +10,7 @@ const evil = `http://evil.example:${foreign}/`;
 const rebound = `http://rebound.example:${port}`;
 
 const browser = await chromium.launch({
-  executablePath: executable,
+  executablePath: executable, timeout: 120000,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP *.example 127.0.0.1',
     // what a browser adds of itself would hide what the server does; older ones have none of it
@@ -56,6 +56,7 @@ async function run(page, name, attack, at) {
 }
 
 const page = await browser.newPage();
+page.setDefaultTimeout(120000);
 await page.goto(evil);
 for (const [name, attack] of Object.entries(attacks)) await run(page, name, attack, target);
 // the user is led there

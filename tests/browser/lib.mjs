@@ -31,6 +31,18 @@ export function same(a, b, what) {
 	check(JSON.stringify(a) === JSON.stringify(b), `${what}: ${JSON.stringify(a)} is not ${JSON.stringify(b)}`);
 }
 
+// What the page shows, or an answer, comes to be the same. What is asked says it as same() does.
+export async function becomes(get, b, what) {
+	const end = Date.now() + LONG;
+	for (;;) {
+		const a = await get();
+		if (JSON.stringify(a) === JSON.stringify(b) || Date.now() > end) {
+			return same(a, b, what);
+		}
+		await new Promise(go => setTimeout(go, 20));
+	}
+}
+
 // A page whose faults count: console errors, exceptions, refused loads, breaches of the Content-Security-Policy, requests elsewhere.
 export async function open(browser, options = {}) {
 	const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true, ...options });
@@ -57,7 +69,7 @@ export async function open(browser, options = {}) {
 
 export async function scenario(f) {
 	const browser = await chromium.launch({
-		executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
+		executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, timeout: LONG * 2,
 		args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 	});
 	try {

@@ -1,5 +1,5 @@
 // Every view under load, by link and by key, light, dark and narrow; the way back; names for all controls.
-import { ask, BASE, check, LONG, nameless, open, same, scenario, seesTab, tooWide } from './lib.mjs';
+import { ask, BASE, becomes, check, LONG, nameless, open, same, scenario, seesTab, tooWide } from './lib.mjs';
 
 const VIEWS = {
 	'#/cluster': '.map .is-master', '#/cluster/redis-2': '.log', '#/metrics': '.chart canvas', '#/browser': '.v-row', '#/browser/0/k/user%3A1': '.value .tbl', '#/console': '.cli textarea',
@@ -13,10 +13,10 @@ scenario(async browser => {
 	await page.goto(`${BASE}#/cluster`);
 	await page.waitForSelector('.map .is-master');
 	figures.first_picture_ms = Date.now() - begun;
-	check((await page.textContent('.health h1')).includes('All writes safe on 3 servers'), 'health in one sentence');
-	same(await page.locator('.map .node').count(), 8, 'nodes in the picture');
+	await page.waitForFunction(() => document.querySelector('.health h1').textContent.includes('All writes safe on 3 servers'));
+	await becomes(() => page.locator('.map .node').count(), 8, 'nodes in the picture');
 	const { master } = await ask('state');
-	same(await page.getAttribute('.map .is-master', 'data-name'), master, 'the master in the picture');
+	await becomes(() => page.getAttribute('.map .is-master', 'data-name'), master, 'the master in the picture');
 
 	// what moves goes on between two changes of the state
 	const up = () => page.textContent('.tbl tbody tr:first-child td:nth-last-child(2)');
@@ -29,7 +29,7 @@ scenario(async browser => {
 	await ask('load');
 	await page.waitForFunction(() => /[1-9]/.test(document.querySelector('.pulse dd').textContent), null, { timeout: LONG });
 	await page.waitForFunction(() => [...document.querySelectorAll('.tbl tbody tr')].some(r => /^SET[1-9]/.test(r.textContent)), null, { timeout: LONG });
-	check(await page.evaluate(() => { const c = document.querySelector('.chart canvas'); return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(x => x !== 0); }), 'the first chart is drawn');
+	await becomes(() => page.evaluate(() => { const c = document.querySelector('.chart canvas'); return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(x => x !== 0); }), true, 'the first chart is drawn');
 
 	for (const [width, scheme, name] of [[1400, 'light', 'light'], [1400, 'dark', 'dark'], [390, 'light', 'phone']]) {
 		const p = await open(browser, { viewport: { width, height: 844 }, colorScheme: scheme });
@@ -53,7 +53,7 @@ scenario(async browser => {
 	await page.keyboard.press('3');
 	await page.waitForSelector('.keys');
 	await page.keyboard.press('/');
-	check(await page.evaluate(() => document.activeElement.matches('.searchbox input')), '/ goes to the search');
+	await becomes(() => page.evaluate(() => document.activeElement.matches('.searchbox input')), true, '/ goes to the search');
 	await page.keyboard.type('user:');
 	await page.keyboard.press('Enter');
 	// a list that is still being filled takes no keys
@@ -84,7 +84,7 @@ scenario(async browser => {
 	await page.fill('.cli textarea', 'config g');
 	await page.waitForSelector('.suggest button');
 	await page.keyboard.press('Tab');
-	same(await page.inputValue('.cli textarea'), 'config GET ', 'completion');
+	await becomes(() => page.inputValue('.cli textarea'), 'config GET ', 'completion');
 	await page.fill('.cli textarea', 'hgetall user:1');
 	await page.waitForFunction(() => document.querySelector('.suggest .syntax')?.textContent === 'HGETALL key');
 	await page.keyboard.press('Enter');

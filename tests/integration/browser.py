@@ -41,11 +41,14 @@ def prepare():
                 missing(f"npm could not fetch playwright-core: {done.stderr[-300:]}")
             (WORK / "installed").write_bytes(wanted)
         for script in SCRIPTS.glob("*.mjs"):
-            shutil.copyfile(script, WORK / script.name)
+            # others may be reading it at this moment
+            if not (WORK / script.name).exists() or (WORK / script.name).read_bytes() != script.read_bytes():
+                shutil.copyfile(script, WORK / f"{script.name}.new")
+                (WORK / f"{script.name}.new").rename(WORK / script.name)
     return WORK
 
 
-def run_script(name, timeout=120, **args):
+def run_script(name, timeout=300, **args):
     """Runs tests/browser/NAME with its arguments as one JSON document; gives the JSON document that it prints last."""
     args["executable"] = shutil.which("chromium")
     done = subprocess.run(["node", name, json.dumps(args)], cwd=prepare(), capture_output=True, text=True, timeout=timeout)
@@ -79,7 +82,7 @@ def scenario(folder, name, cluster, answers):
             answer = answers[message["ask"]](message)
             p.stdin.write(json.dumps({} if answer is None else answer) + "\n")
             p.stdin.flush()
-        code = p.wait(timeout=30)
+        code = p.wait(timeout=120)
     finally:
         if p.poll() is None:
             p.kill()

@@ -462,6 +462,23 @@ class Cluster:
         return wait_until(lambda: (m := (self.status(check=False) or {}).get("master")) and m["name"] not in (None, name)
                           and m["name"], f"another master than {name}", timeout)
 
+    def wait_replaced(self, name, pid, timeout=40.0):
+        """The supervisor has seen that process `pid` of the instance is gone, another one is there, and all is ready with it."""
+        def replaced():
+            status = self.status(check=False)
+            one = status and status["state"] == "ready" and self.instance(name, status)
+            return one and one["state"] == "ready" and one["pid"] not in (None, pid) and one
+        return wait_until(replaced, f"another process as {name}", timeout)
+
+    def wait_replicated(self, timeout=40.0):
+        """Every replica has what the master has answered so far. (WAIT is about the writes of its own connection only.)"""
+        status = self.status()
+        replicas = [i for i in status["instances"] if i["kind"] == "redis" and i["wanted"] == "up" and i["name"] != status["master"]["name"]]
+        one = self.redis(status["master"]["name"], single_connection_client=True)
+        one.publish("wait_replicated", "")  # goes to the replicas, and leaves no key
+        wait_until(lambda: one.wait(len(replicas), 1000) == len(replicas), "everything is on every replica", timeout)
+        one.close()
+
     def count_fds(self, name=None):
         """
         Of an instance or of the supervisor. Its log files are opened when there is something to write, and a master is watched for its

@@ -8,7 +8,6 @@ import itertools
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -206,8 +205,6 @@ if sys.argv[3:]:
     tls.check_hostname = False
     tls.load_cert_chain(*sys.argv[4:])
     s = tls.wrap_socket(s)
-s.sendall(b"CLIENT SETNAME inside\\r\\n")
-s.recv(4096)
 while True:
     s.sendall(b"SET inside x\\r\\n")
     print(time.monotonic(), s.recv(4096).decode().strip(), flush=True)
@@ -215,25 +212,12 @@ while True:
 """
 
     def __init__(self, hosts, host):
-        self.hosts, self.host = hosts, host
         self.run = host.spawn(*hosts.lab.runner(host.number), sys.executable, "-I", "-S", "-c", self.CODE, host.address,
                               hosts.ports.redis, *(hosts.tls_options(host.name).values() if hosts.tls else ()), label="inside")
 
     def taken(self):
         """Monotonic s of each write that was taken."""
         return [float(t) for t, text in (line.split(None, 1) for line in self.run.out.splitlines() if line.count(" ")) if text == "+OK"]
-
-    def last(self):
-        """When the last write was taken, once its next one is held: the pause is told to the server after the isolation is, and only who has printed
-        every answer sends the next."""
-        def held():
-            done = subprocess.run([*self.hosts.lab.runner(self.host.number), "redis-cli", "-h", self.host.address, "-p", str(self.hosts.ports.redis),
-                                   "CLIENT", "LIST"], capture_output=True, text=True, timeout=20)
-            found = [dict(w.split("=", 1) for w in line.split() if "=" in w) for line in done.stdout.splitlines()]
-            return any(c.get("name") == "inside" and "b" in c["flags"] for c in found)
-
-        wait_until(held, "the writes inside are held")
-        return max(self.taken())
 
     def stop(self):
         if self.run.exit is None:

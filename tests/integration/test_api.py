@@ -200,7 +200,7 @@ class Events:
 
 @pytest.fixture(scope="module")
 def served(_shared_cases):
-    return _shared_cases(options={"user-ann.password": USERS["ann"], "user-ann.role": "operator", "user-vic.password": USERS["vic"],
+    return _shared_cases(options={"sentinel.down_after_ms": 20000, "user-ann.password": USERS["ann"], "user-ann.role": "operator", "user-vic.password": USERS["vic"],
                                   "user-vic.role": "viewer"}).start()
 
 
@@ -225,7 +225,7 @@ def test_every_answer_is_as_described(served):
         assert reply.status == status, f"{method} {asked or path}: {reply}"
         seen[method, path] = reply
         served.wait_ready()
-    served.wait_event("rolling.done")
+    served.wait_event("rolling.done", timeout=120)
     served.wait_ready()
     assert {e["detail"].get("by") for e in served.events("operator.asked")} == {"ann"}
     assert "Max-Age=0" in seen["DELETE", "/api/v1/session"].headers["set-cookie"]
@@ -322,10 +322,12 @@ def test_monitor_and_subscribe(served):
 
 def test_prometheus_takes_the_figures(served):
     """Debian's promtool lints what /metrics answers."""
-    text = ask(served, "GET", "/metrics").body
+    served.proxy().ping()
     for name in (b"holdfast_build_info", b"holdfast_failover_duration_seconds_bucket", b"holdfast_instance_ready", b"holdfast_commands_total",
                  b"holdfast_command_duration_seconds_bucket", b"holdfast_redis_memory_used_bytes", b"holdfast_http_requests_total"):
-        assert b"\n" + name + b"{" in text, name
+        # what workers count and servers say comes by and by
+        wait_until(lambda name=name: b"\n" + name + b"{" in ask(served, "GET", "/metrics").body, f"{name}")
+    text = ask(served, "GET", "/metrics").body
     assert served.secret().encode() not in text
     if shutil.which("promtool") is None:
         if os.environ.get("HF_STRICT") == "1" and shutil.which("apt-get"):
@@ -337,8 +339,13 @@ def test_prometheus_takes_the_figures(served):
 
 def test_live_and_a_supervisor_that_is_away(served):
     with Events(served, "/api/v1/live", "/api/v1/live?logs=*", {"Last-Event-ID": "0"}) as e:
-        first = e.until(["status", "event", "metrics"])
-        assert first["status"]["state"] == "ready" and first["metrics"]["figures"]["cluster.ops"] is not None
+        seen = {}
+
+        def whole():
+            seen.update(e.until(["status", "event", "metrics"] if not seen else ["metrics"]))
+            return seen["status"]["state"] == "ready" and seen["metrics"]["figures"]["cluster.ops"] is not None
+
+        wait_until(whole, "a picture with figures")
         served.redis("redis-1").bgsave()
         wait_until(lambda: "saving" in e.until(["log"])["log"]["line"], "a line of the server's log")
         served.kill_supervisor()

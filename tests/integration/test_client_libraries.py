@@ -60,6 +60,7 @@ def test_a_client_library(name, _shared, request):
             said.append(line.rstrip("\n"))
             if said[-1] == "FAILOVER":
                 old = c.master()
+                c.wait_replicated()
                 c.kill(old)
                 program.stdin.write("\n")
                 program.stdin.flush()

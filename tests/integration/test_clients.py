@@ -116,12 +116,14 @@ def test_several_workers_are_one_proxy(make_cluster):
     with c.wire() as ninth:
         closed(ninth)
         assert ninth.pending.startswith(b"-ERR max number of clients reached")
-    assert sorted(int(one["id"]) for one in listed(first)) == sorted(ids) == sorted(int(one["id"]) for one in listed(wires[7]))
+    # a worker that does not say within 2 s whom it has is left out of a list
+    for w in (first, wires[7]):
+        wait_until(lambda w=w: sorted(int(one["id"]) for one in listed(w)) == sorted(ids), "all in the list")
     blocked.send("BLPOP", "nothing-there", 0)
     wait_until(lambda: re.search(r"connected_clients:8\r\n.*blocked_clients:1\r\n", first("INFO", "clients").decode(), re.S), "the numbers")
-    assert [one["id"] for one in listed(first, "ID", ids[4])] == [str(ids[4])]
+    wait_until(lambda: [one["id"] for one in listed(first, "ID", ids[4])] == [str(ids[4])], "the one in the list")
     many = [10**9 + n for n in range(300)]
-    assert sorted(int(one["id"]) for one in listed(first, "TYPE", "normal", "ID", *many, *ids)) == sorted(ids)
+    wait_until(lambda: sorted(int(one["id"]) for one in listed(first, "TYPE", "normal", "ID", *many, *ids)) == sorted(ids), "all that are named")
     first.send_raw(b"CLIENT LIST ID %b\r\n" % b" ".join(b"%d" % one for one in many))
     assert first.reply() == b""
     assert first("CLIENT", "KILL", *(word for one in [*many, ids[4]] for word in ("ID", one)), "TYPE", "normal", "SKIPME", "yes") == 1
@@ -134,14 +136,16 @@ def test_several_workers_are_one_proxy(make_cluster):
         if kill_supervisor:  # the next one learns what they share
             c.kill_supervisor()
             c.start()
+        wait_until(lambda: "connected_clients:6\r\n" in first("INFO", "clients").decode(), "who was closed is not counted any more")
         with c.wire() as a, c.wire() as b, c.wire() as ninth:
             assert (a("PING"), b("PING")) == ("PONG", "PONG")
             closed(ninth)
-            assert len(listed(first)) == 8
+            wait_until(lambda: len(listed(first)) == 8, "the new ones in the list")
         wait_until(lambda: len(listed(first)) == 6, "two to be gone")
-    c.kill("proxy-2")
+    pid = c.kill("proxy-2")
     closed(wires[7])
-    c.wait_ready()
+    c.wait_replaced("proxy-2", pid)
+    wait_until(lambda: "connected_clients:4\r\n" in first("INFO", "clients").decode(), "the dead worker's are not counted any more")
     assert len(listed(first)) == 4
     more = [c.wire() for _ in range(4)]
     assert [w("PING") for w in more] == ["PONG"] * 4
@@ -171,8 +175,8 @@ def test_what_is_kept_for_all(make_cluster):
             try:
                 while True:
                     one.sock.send(Wire.pack("GET", "kb") * 1000)
-            except BlockingIOError:
-                pass
+            except OSError:
+                pass  # no more goes in, or it was closed already
         wait_until(lambda: len(listed(w)) <= 3, "those that keep most to be closed")
         assert w("GET", "kb") == b"x" * 1000
     for one in slow:
@@ -190,6 +194,7 @@ def test_connects_a_second(make_cluster):
             done.wait(60)
 
     threads = [threading.Thread(target=connect, daemon=True) for _ in range(15)]
+    begin = time.monotonic()
     for t in threads:
         t.start()
     wait_until(lambda: len(came) == 15, "all to be let in at last", 60 * PATIENCE)
@@ -197,4 +202,4 @@ def test_connects_a_second(make_cluster):
     for t in threads:
         t.join(60)
     # five a second: the last have waited for the second second at least
-    assert max(came) - min(came) > 1
+    assert max(came) - begin > 1

@@ -100,7 +100,7 @@ def test_what_the_text_names_is_there():
 
 @pytest.fixture(scope="module")
 def documented(_shared_cases):
-    c = _shared_cases(options={"http.redis_users": "yes", "backup.keep": 2})
+    c = _shared_cases(options={"sentinel.down_after_ms": 20000, "http.redis_users": "yes", "backup.keep": 2})
     tools = c.case / "tools"
     tools.mkdir()
     # `holdfast` as a reader types it, in this cluster's folder with its configuration

@@ -103,10 +103,14 @@ def test_half_of_a_request_is_sent(make_cluster, measured, way):
 def test_half_of_a_record_is_sent(make_cluster, measured):
     """Over TLS, where what the kernel has taken of a record is of no use to the server before it has all of it."""
     e = Elsewhere(make_cluster(), Certs(make_cluster.folder("certs")))
-    e.says(e.sentinel, "SENTINEL", "SET", "main", "down-after-milliseconds", "600000")
     proxy = e.alone("proxy", "-s", f"proxy.listen=127.0.0.1:{e.door}", "-s", "proxy.hold_ms=60000")
     wait_until(lambda: Wire(e.door)("PING") == "PONG", "it serves", ignore=(OSError, WireError))
-    takeover = threading.Thread(target=lambda: (e.runs[e.master].wait(), e.says(e.sentinel, "SENTINEL", "FAILOVER", "main")))
+
+    def take_over():
+        e.runs[e.master].wait(120)
+        wait_until(lambda: e.says(e.sentinel, "SENTINEL", "FAILOVER", "main") == "OK", "Sentinel begins")
+
+    takeover = threading.Thread(target=take_over)
     takeover.start()
     lose_in_the_middle(e.door, proxy.pid, e.runs[e.master].signal, measured, "TLS")
     takeover.join()

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -403,10 +404,18 @@ def test_a_rule_with_half_of_the_credentials_is_refused(make_cluster):
 
 # --- limits ---
 
+STRICT = {"http.max_request_bytes": MB, "http.max_clients": 20, "http.hosts": "web.example", "holdfast.log_level": "info"}
+
+
 @pytest.fixture
 def strict(make_cluster):
-    return make_cluster(options={"http.max_request_bytes": MB, "http.client_timeout_s": 2, "http.max_clients": 20,
-                                 "http.hosts": "web.example", "holdfast.log_level": "info"}).start()
+    return make_cluster(options=STRICT).start()
+
+
+@pytest.fixture
+def hasty(make_cluster):
+    """Strict about time, too."""
+    return make_cluster(options={**STRICT, "http.client_timeout_s": 5}).start()
 
 
 def http_memory(cluster, field="VmRSS"):
@@ -559,18 +568,17 @@ def test_all_clients_together_hold_no_more_than_four_times_the_limit(make_cluste
         assert h.get("/STRLEN/k").json == {"STRLEN": 16 * MB}
 
 
-def test_slow_and_idle_clients(strict):
-    port = strict.ports.http
-    begin = time.monotonic()
-    assert status_of(exchange(port, b"GET /PING HT")) == 408
-    assert exchange(port, b"") == b""
-    assert status_of(exchange(port, b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\nab")) == 408
-    assert time.monotonic() - begin < 15
-    wait_until(lambda: strict.log("http-1").count("took too long to arrive") >= 2, "two lines in the log")
+def test_slow_and_idle_clients(hasty):
+    port = hasty.ports.http
+    with ThreadPoolExecutor(3) as pool:
+        slow, idle, half = pool.map(lambda data: exchange(port, data), (
+            b"GET /PING HT", b"", b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\nab"))
+    assert (status_of(slow), idle, status_of(half)) == (408, b"", 408)
+    wait_until(lambda: hasty.log("http-1").count("took too long to arrive") >= 2, "two lines in the log")
     # a byte at a time does not help
     with dial(port) as s:
         s.sendall(b"GET /GET/")
-        wait_until(lambda: sends_no_more(s), "the end of the one who trickles", 10)
+        wait_until(lambda: sends_no_more(s), "the end of the one who trickles")
 
 
 def sends_no_more(s):
@@ -610,14 +618,14 @@ def test_what_is_refused_is_in_the_log(strict):
 
 
 def test_what_an_operator_must_know_is_in_the_log_by_default(make_cluster):
-    cluster = make_cluster(options={"http.max_request_bytes": MB, "http.client_timeout_s": 1}).start()
+    cluster = make_cluster(options={"http.max_request_bytes": MB, "http.client_timeout_s": 5}).start()
     port = cluster.ports.http
 
     def said(doing, *words):
         def there():
             doing()
             return any(" warn " in line and all(w in line for w in words) for line in cluster.log("http-1").splitlines())
-        wait_until(there, " ".join(words))
+        wait_until(there, " ".join(words), 60)
 
     def ask(headers):
         return lambda: exchange(port, b"GET /PING HTTP/1.1\r\nConnection: close\r\n" + headers + b"\r\n\r\n")
@@ -642,21 +650,23 @@ def test_what_an_operator_must_know_is_in_the_log_by_default(make_cluster):
     assert cluster.log("http-1").count("Content-Length must be") == 0
 
 
-def test_a_client_that_does_not_read_is_dropped(strict):
-    with strict.http() as h:
+def test_a_client_that_does_not_read_is_dropped(hasty):
+    with hasty.http() as h:
         h.request("PUT", "/SET/k", b"x" * MB)
-        before = http_memory(strict)
-        s = dial(strict.ports.http)
-        s.sendall((b"GET /GET/k HTTP/1.1\r\n" + HOST + b"\r\n") * 2000)
-        # nobody else notices
-        for _ in range(50):
-            assert h.get("/PING").status == 200
-        assert http_memory(strict) < before + 250 * MB
-        s.setblocking(False)
-        wait_until(lambda: is_reset(s), "the end of the one that does not read")
-        wait_until(lambda: "does not read its answers" in strict.log("http-1"), "a line in the log")
-        s.close()
-    with strict.http() as h:
+    before = http_memory(hasty)
+    s = dial(hasty.ports.http)
+    s.sendall((b"GET /GET/k HTTP/1.1\r\n" + HOST + b"\r\n") * 2000)
+    # nobody else notices
+    for _ in range(5):
+        with hasty.http() as h:
+            for _ in range(10):
+                assert h.get("/PING").status == 200
+    assert http_memory(hasty) < before + 250 * MB
+    s.setblocking(False)
+    wait_until(lambda: is_reset(s), "the end of the one that does not read")
+    wait_until(lambda: "does not read its answers" in hasty.log("http-1"), "a line in the log")
+    s.close()
+    with hasty.http() as h:
         assert h.get("/PING").status == 200
 
 
@@ -723,7 +733,7 @@ def alone(make_cluster):
     conf.write_text(f"port {sentinel_port}\nsentinel monitor main 127.0.0.1 {redis_port} 1\n")
     cluster.spawn("redis-sentinel", conf, label="sentinel")
     cluster.spawn(*cluster.command("http", "--sentinel", f"127.0.0.1:{sentinel_port}", "-d", cluster.dir,
-                                   "-s", f"http.listen=127.0.0.1:{cluster.ports.http}", "-s", "proxy.hold_ms=500"), label="http")
+                                   "-s", f"http.listen=127.0.0.1:{cluster.ports.http}", "-s", "proxy.hold_ms=3000"), label="http")
     wait_until(lambda: is_ready(cluster), "readiness", ignore=(OSError,))
     return cluster
 
@@ -743,35 +753,37 @@ def test_without_a_master_requests_wait_then_say_so(alone):
         assert reply.status == 503 and reply.headers["retry-after"] == "1"
         assert reply.json["GET"][1].startswith("MASTERDOWN")
         assert h.request("PUT", "/SET/k", b"x" * 2 * MB).status == 503
-        assert time.monotonic() - begin > 0.9, "a request did not wait for a master"
+        assert time.monotonic() - begin > 5.5, "a request did not wait for a master"
         ready = h.get("/readyz")
         assert ready.status == 503 and ready.headers["retry-after"] and ready.json["reason"]
         assert h.get("/healthz").status == 200
         alone.spawn("redis-server", "--port", alone.ports.redis, "--save", "", "--dir", alone.case, label="redis")
         wait_until(lambda: is_ready(alone), "readiness again")
-        assert h.request("PUT", "/SET/k", b"x" * 2 * MB).status == 200
+        assert h.request("PUT", "/SET/k", b"x" * 2 * MB).status == 200, "it was ready"
         assert h.get("/STRLEN/k").json == {"STRLEN": 2 * MB}
 
 
 def test_a_worker_that_dies_refuses_nobody(cluster):
     with cluster.http() as h:
         assert h.get("/SET/k/v").status == 200
-    cluster.kill("http-1")
+    pid = cluster.kill("http-1")
     with Http(cluster.ports.http) as h:
         assert h.get("/GET/k").json == {"GET": "v"}
-    cluster.wait_ready()
+    cluster.wait_replaced("http-1", pid)
 
 
 def test_stopping_finishes_what_was_asked(cluster):
     with cluster.http() as h, cluster.http() as idle:
         assert idle.get("/PING").status == 200
-        h.send_raw(b"GET /BLPOP/none/2 HTTP/1.1\r\n" + HOST + b"\r\n")
+        h.send_raw(b"GET /BLPOP/none/0 HTTP/1.1\r\n" + HOST + b"\r\n")
         wait_until(lambda: "blocked_clients:1" in idle.get("/INFO/clients.txt").body.decode(), "the client blocks")
         pid = cluster.instance("http-1")["pid"]
         os.kill(pid, 15)
         cluster.deaths["http-1"] = 1
-        reply = h.reply()
-        assert reply.json == {"BLPOP": None} and reply.headers["connection"] == "close"
+        wait_until(lambda: is_reset(idle.sock), "who asks nothing goes first")
         with pytest.raises((Closed, OSError)):
             idle.get("/PING")
-    cluster.wait_ready()
+        cluster.redis(cluster.master()).rpush("none", "x")
+        reply = h.reply()
+        assert reply.json == {"BLPOP": ["none", "x"]} and reply.headers["connection"] == "close"
+    cluster.wait_replaced("http-1", pid)

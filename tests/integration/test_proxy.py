@@ -36,16 +36,48 @@ def direct(cluster):
     return Wire(cluster.status()["master"]["port"])
 
 
-def all_bytes(port, data, quiet_s=0.4):
-    """Everything that comes back for `data`, and whether the connection was closed."""
-    with socket.create_connection(("127.0.0.1", port), timeout=quiet_s * PATIENCE) as s:
-        s.sendall(data)
+TURNS = 50
+
+
+def settled(sock, beside):
+    """
+    What else comes, and whether it was closed: all of it is there once another client of the same port has been answered by the server so
+    often that everybody on the way has had many turns.
+    """
+    got, turns, timeout = b"", 0, sock.gettimeout()
+    sock.setblocking(False)
+    try:
+        while turns < TURNS:
+            try:
+                chunk = sock.recv(65536)
+            except BlockingIOError:
+                beside("ECHO", "turn")
+                turns += 1
+                continue
+            if not chunk:
+                return got, True
+            got, turns = got + chunk, 0
+        return got, False
+    except ConnectionResetError:
+        return got, True
+    finally:
+        sock.settimeout(timeout)
+
+
+def all_bytes(port, data, closes=False):
+    """Everything that comes back for `data`, and whether the connection was closed, which is waited for where it must be (`closes`)."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as s:
+        try:
+            s.sendall(data)
+        except ConnectionError:
+            pass  # closed before all of it was read
+        if not closes:
+            with Wire(port) as beside:
+                return settled(s, beside)
         got = b""
         try:
             while chunk := s.recv(65536):
                 got += chunk
-        except TimeoutError:
-            return got, False
         except ConnectionResetError:
             pass
         return got, True
@@ -79,30 +111,23 @@ lrange l 0 -1|sort l alpha|config get maxmemory|time x|echo|echo a b
 """
 
 
-def transcript_of(wire):
-    """Each line, and all that comes back within a moment."""
+def transcript_of(wire, beside):
+    """Each line, and all that comes back."""
     said = []
     for line in TRANSCRIPT.strip().replace("\n", "|").split("|"):
         wire.send_raw(line.encode() + b"\r\n")
-        wire.sock.settimeout(0.2 * PATIENCE)
-        got = b""
-        try:
-            # where one line has several replies, only silence tells that it was the last
-            while not got.endswith(b"\r\n") or "subscribe" in line or got.startswith(b"*"):
-                chunk = wire.sock.recv(65536)
-                assert chunk, f"closed after {line!r}"
-                got += chunk
-        except TimeoutError:
-            pass
-        said.append((line, got))
+        first = wire.sock.recv(65536)
+        more, closed = settled(wire.sock, beside)
+        assert first and not closed, f"closed after {line!r}"
+        said.append((line, first + more))
     return said
 
 
 def test_a_session_sounds_like_redis_itself(cluster):
-    with direct(cluster) as there, cluster.wire() as here, direct(cluster) as sweeper:
-        want = transcript_of(there)
+    with direct(cluster) as there, cluster.wire() as here, direct(cluster) as sweeper, cluster.wire() as beside:
+        want = transcript_of(there, sweeper)
         sweeper("FLUSHALL")
-        got = transcript_of(here)
+        got = transcript_of(here, beside)
     for (line, a), (_, b) in zip(want, got):
         if line.startswith("wait "):
             a = re.sub(rb":[012]", b":N", a)  # how many replicas have it by now is their own affair
@@ -195,8 +220,9 @@ def test_who_hangs_up_while_blocked_takes_nothing(shared):
         assert other("LRANGE", "queue2", 0, -1) == [b"job"]
 
 
-def test_a_script_that_does_not_end_can_be_killed(cluster):
+def test_a_script_that_does_not_end_can_be_killed(make_cluster):
     """SCRIPT KILL comes over another connection than the script: on that one the server reads nothing until it ends."""
+    cluster = make_cluster(options={"sentinel.down_after_ms": 20000}).start()
     script, other = cluster.wire(), cluster.wire()
     assert other("CONFIG", "SET", "busy-reply-threshold", "50") == "OK"
     script.send("EVAL", "while true do end", 0)
@@ -343,12 +369,12 @@ def test_a_million_commands_in_one_pipeline(shared):
 
 
 def test_what_would_be_ambiguous_on_a_shared_connection_is_refused(shared):
-    got, closed = all_bytes(shared.ports.proxy, b"*1\r\n$4\r\nPINGxx*1\r\n$4\r\nPING\r\n")
+    got, closed = all_bytes(shared.ports.proxy, b"*1\r\n$4\r\nPINGxx*1\r\n$4\r\nPING\r\n", closes=True)
     assert closed and got == b"-ERR Protocol error: expected CRLF behind a bulk string\r\n"
 
 
 def test_a_browser_is_hung_up_on(shared):
-    got, closed = all_bytes(shared.ports.proxy, b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    got, closed = all_bytes(shared.ports.proxy, b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", closes=True)
     assert closed and got == b""
 
 
@@ -372,6 +398,8 @@ def test_large_values_pass_without_being_held(shared, measured):
     with shared.wire(timeout=120) as w, shared.wire() as other:
         w("SET", "warm", "x" * MIB)
         w("GET", "warm")
+        with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as f:
+            f.write("5")  # the peak begins anew (proc(5)): an earlier test's is not ours
         before = rss_kib(pid)
         value = os.urandom(MIB) * 64
         assert w("SET", "large", value) == "OK"
@@ -405,9 +433,7 @@ def test_a_client_that_never_reads_is_stopped(shared):
             while sent < 500 * MIB:
                 sent += w.sock.send(asked)
         with shared.wire() as other:
-            start = time.monotonic()
             assert other("PING") == "PONG"
-            assert time.monotonic() - start < 5
         if PATIENCE == 1:
             assert rss_kib(pid) - before < 48 * 1024
 
@@ -416,12 +442,9 @@ def test_a_slow_reader_of_a_large_value_slows_only_itself(shared):
     with shared.wire() as slow, shared.wire() as other:
         other("SET", "big", b"x" * (20 * MIB))
         slow.send("GET", "big")
-        longest = 0.0
+        # it reads nothing until the other has had all its answers
         for i in range(200):
-            start = time.monotonic()
-            other("SET", "small", i)
-            longest = max(longest, time.monotonic() - start)
-        assert longest < 5
+            assert other("SET", "small", i) == "OK"
         assert len(slow.reply()) == 20 * MIB
         other("DEL", "big")
 
@@ -430,23 +453,28 @@ def test_a_slow_reader_of_a_large_value_slows_only_itself(shared):
 
 
 def test_limits(make_cluster):
-    c = make_cluster(options={"proxy.max_clients": 3, "proxy.client_timeout_s": 1, "proxy.max_request_bytes": 100000,
-                              "proxy.allow": "DEBUG"}).start()
+    c = make_cluster(options={"proxy.max_clients": 3, "proxy.max_request_bytes": 100000, "proxy.allow": "DEBUG"}).start()
     wires = [c.wire() for _ in range(3)]
     for w in wires:
         w("PING")
-    got, closed = all_bytes(c.ports.proxy, b"")
-    assert closed and got == b"-ERR max number of clients reached\r\n"
+    assert all_bytes(c.ports.proxy, b"", closes=True) == (b"-ERR max number of clients reached\r\n", True)
     sub = wires[0]
+    with pytest.raises(WireError, match="DEBUG command not allowed|no such key"):
+        sub("DEBUG", "OBJECT", "k")
     sub("SUBSCRIBE", "x")
+    # from now on: whoever were idle before would not have been there to be counted on a busy machine
+    c.options["proxy.client_timeout_s"] = 1
+    c.write_options()
+    c.cli("reload")
     wait_until(lambda: wires[1].is_closed() and wires[2].is_closed(), "idle clients are closed")
     assert not sub.is_closed(), "a subscriber is not idle"
     sub.close()
-    wait_until(lambda: all_bytes(c.ports.proxy, b"PING\r\n")[0] == b"+PONG\r\n", "room again")
-    got, closed = all_bytes(c.ports.proxy, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100001\r\n")
-    assert closed and got == b"-ERR Protocol error: invalid bulk length\r\n"
-    with c.wire() as w, pytest.raises(WireError, match="DEBUG command not allowed|no such key"):
-        w("DEBUG", "OBJECT", "k")
+    del c.options["proxy.client_timeout_s"]
+    c.write_options()
+    c.cli("reload")
+    wait_until(lambda: all_bytes(c.ports.proxy, b"PING\r\n")[0] == b"+PONG\r\n", "room again", ignore=(OSError, WireError))
+    too_long = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100001\r\n"
+    wait_until(lambda: all_bytes(c.ports.proxy, too_long, closes=True) == (b"-ERR Protocol error: invalid bulk length\r\n", True), "it is refused")
 
 
 def test_a_password_is_checked_by_the_server(make_cluster):
@@ -515,7 +543,7 @@ def run_pipelines(cluster, during):
         t.start()
     try:
         wait_until(lambda: all(len(t.acked) > 100 for t in threads), "writes are acknowledged")
-        during()
+        during(threads)
         seen = [len(t.acked) for t in threads]
         wait_until(lambda: all(len(t.acked) > n + 100 for t, n in zip(threads, seen)), "writes go on on the same connections")
     finally:
@@ -524,18 +552,21 @@ def run_pipelines(cluster, during):
             t.join(60)
     assert [t.wrong for t in threads] == [[]] * len(threads)
     client = cluster.proxy()
-    lost = 0
     for t in threads:
+        t.lost = []  # which of the acknowledged ones
         for i in range(0, len(t.acked), 500):
             part = t.acked[i : i + 500]
-            lost += sum(v is None for v in client.mget([f"fo:{t.number}:{n}" for n in part]))
-    return threads, lost
+            t.lost += [i + at for at, v in enumerate(client.mget([f"fo:{t.number}:{n}" for n in part])) if v is None]
+    return threads, sum(len(t.lost) for t in threads)
 
 
 def test_the_master_is_killed_under_pipelined_load(cluster, measured):
     master = cluster.master()
 
-    def kill():
+    def kill(threads):
+        for t in threads:
+            t.copied = len(t.acked)
+        cluster.wait_replicated()
         cluster.kill(master)
         cluster.wait_master_is_not(master)
 
@@ -545,16 +576,31 @@ def test_the_master_is_killed_under_pipelined_load(cluster, measured):
     acked = sum(len(t.acked) for t in threads)
     measured(f"kill -9 under load: {acked} acknowledged, {lost} lost, {len(errors)} uncertain, "
              f"longest wait {max(t.longest for t in threads) * 1000:.0f} ms")
-    # asynchronous replication: what the dead master acknowledged in its last moments
-    assert lost <= 200
+    # asynchronous replication: of each what the dead master acknowledged in its last moments, in one piece, and nothing that replicas had
+    for t in threads:
+        assert t.lost == list(range(t.lost[0], t.lost[0] + len(t.lost))) if t.lost else True, t.lost
+        assert not t.lost or t.lost[0] >= t.copied, (t.lost, t.copied)
     cluster.wait_agreed()
 
 
 def test_a_planned_switchover_shows_no_error(cluster, measured):
-    threads, lost = run_pipelines(cluster, lambda: cluster.cli("failover"))
+    threads, lost = run_pipelines(cluster, lambda _: cluster.cli("failover"))
     assert [e for t in threads for e in t.errors] == []
     measured(f"planned switchover under load: {lost} lost, longest wait {max(t.longest for t in threads) * 1000:.0f} ms")
     assert lost == 0
+
+
+def test_whom_a_transaction_logs_in_nobody_else_becomes(shared):
+    """Failed before: AUTH is carried out by EXEC, and the connection went on to the next client as that user."""
+    with shared.wire() as w, shared.wire() as other:
+        w("ACL", "SETUSER", "ann", "on", ">secret", "~*", "+@all")
+        try:
+            assert [w("MULTI"), w("AUTH", "ann", "secret"), w("CLIENT", "SETNAME", "me"), w("EXEC")] == ["OK", "QUEUED", "QUEUED", ["OK", "OK"]]
+            assert [other("MULTI"), other("ACL", "WHOAMI"), other("CLIENT", "GETNAME"), other("EXEC")][3] == [b"default", None]
+            assert [w("MULTI"), w("ACL", "WHOAMI"), w("CLIENT", "GETNAME"), w("EXEC")][3] == [b"ann", b"me"]
+            assert w("ACL", "WHOAMI") == b"ann" and other("ACL", "WHOAMI") == b"default"
+        finally:
+            other("ACL", "DELUSER", "ann")
 
 
 def test_a_session_is_rebuilt_on_the_next_master(cluster):
@@ -575,7 +621,7 @@ def test_a_session_is_rebuilt_on_the_next_master(cluster):
     blocked.send("BLPOP", "none", 0)
     with direct(cluster) as there:
         wait_until(lambda: b"blocked_clients:1" in there("INFO", "clients"), "the client is blocked")
-        assert there("WAIT", 1, 5000) >= 1
+    cluster.wait_replicated()
     cluster.kill(master)
     cluster.wait_master_is_not(master)
     assert named("GET", "here") == b"seven"
@@ -669,8 +715,7 @@ def test_who_watches_all_or_hears_nothing_goes_on(cluster):
     assert watcher("MONITOR") == "OK"
     quiet.send_raw(Wire.pack("CLIENT", "REPLY", "OFF") + Wire.pack("SET", "quiet", 1) + Wire.pack("CLIENT", "ID"))
     wait_until(lambda: other("GET", "quiet") == b"1", "it was written")
-    with direct(cluster) as there:
-        assert there("WAIT", 1, 5000) >= 1
+    cluster.wait_replicated()
     cluster.kill(master)
     cluster.wait_master_is_not(master)
     quiet.send_raw(Wire.pack("INCR", "quiet") + Wire.pack("CLIENT", "REPLY", "ON") + Wire.pack("GET", "quiet"))
@@ -748,6 +793,7 @@ def test_a_stop_answers_what_was_asked(cluster):
         blocked.send_raw(Wire.pack("SET", "asked", 1) + Wire.pack("BLPOP", "queue", 0))
         assert blocked.reply() == "OK"
         half.send_raw(upload[:MIB])
+        assert idle("PING") == "PONG", "by now the proxy has read some of the half"
         wait_until(lambda: b"blocked_clients:1" in there("INFO", "clients"), "the client is blocked")
         stop = cluster.spawn(*cluster.command("stop", "-d", cluster.dir, "proxy-1"), label="stop")
         wait_until(idle.is_closed, "who asks nothing goes first")

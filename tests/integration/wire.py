@@ -92,6 +92,7 @@ class Wire:
 
     def is_closed(self):
         """True when the server has closed; for a condition, so it never blocks. Unread bytes are kept."""
+        timeout = self.sock.gettimeout()
         self.sock.setblocking(False)
         try:
             while True:
@@ -104,7 +105,7 @@ class Wire:
         except OSError:
             return True
         finally:
-            self.sock.settimeout(30.0)
+            self.sock.settimeout(timeout)
 
     def close(self):
         self.sock.close()
