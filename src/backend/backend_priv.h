@@ -76,6 +76,9 @@ struct lane {
 	struct backend *backend; /* borrowed (outlives all lanes) */
 	char *user, *password;   /* owned; NULL: not given */
 	size_t user_len, password_len;
+	uint8_t *more; /* owned: see lane_set_more; or NULL */
+	size_t more_len;
+	unsigned more_count;
 	uint32_t database;
 	uint8_t protocol;
 	bool is_own, pinned, raw;

@@ -88,6 +88,7 @@ free_now(void *obj)
 	if (lane->password != NULL) {
 		explicit_bzero(lane->password, lane->password_len);
 	}
+	free(lane->more);
 	free(lane->user);
 	free(lane->password);
 	queue_fini(&lane->pending);
@@ -234,6 +235,19 @@ lane_set_key(struct lane *lane, const struct lane_key *key)
 	lane->password_len = key->password.len;
 	lane->database = key->database;
 	lane->protocol = key->protocol;
+}
+
+void
+lane_set_more(struct lane *lane, struct slice requests, unsigned count)
+{
+	assert(lane->is_own);
+	free(lane->more);
+	lane->more = requests.len > 0 ? xcalloc(1, requests.len) : NULL;
+	if (requests.len > 0) {
+		memcpy(lane->more, requests.ptr, requests.len);
+	}
+	lane->more_len = requests.len;
+	lane->more_count = count;
 }
 
 bool

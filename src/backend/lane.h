@@ -54,6 +54,8 @@ void lane_release(struct lane **lane);
 void lane_return(struct lane **lane);
 /* The own lane's link was told AUTH, HELLO or SELECT: the next link is set up like this. */
 void lane_set_key(struct lane *lane, const struct lane_key *key);
+/* More that the own lane's next links are told when they are set up: `count` requests; none of them empties it. */
+void lane_set_more(struct lane *lane, struct slice requests, unsigned count);
 bool lane_is_own(const struct lane *lane);
 
 enum lane_flags {

@@ -452,6 +452,10 @@ add_setup(struct wire *w, struct buf *out)
 		err = resp_add_command_str(out, "SELECT", number, NULL);
 		w->setup_left++;
 	}
+	if (err == 0 && l->more != NULL) {
+		err = buf_add(out, l->more, l->more_len);
+		w->setup_left += l->more_count;
+	}
 	if (err == 0 && l->backend->conf.client_name != NULL && w->setup_left > 0) {
 		err = resp_add_command_str(
 		    out, "CLIENT", "SETNAME", l->backend->conf.client_name, NULL);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <jansson.h>
 
@@ -41,18 +42,49 @@ static void ATTR_PRINTF(2, 3) note(struct buf *out, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* "$NAME" is read from the environment here as there, so it stays as it is. */
+/* Webdis reads "$NAME" from the environment when no letter of it is small; all other text is what it is. */
+static bool
+is_variable(const char *value)
+{
+	size_t i = 1;
+
+	while (value[0] == '$' && value[i] != '\0' && !(value[i] >= 'a' && value[i] <= 'z')) {
+		i++;
+	}
+	return i > 1 && value[i] == '\0';
+}
+
+static void
+put_text(struct buf *out, const char *key, const char *value)
+{
+	if (buf_addf(out, "%s = ", key) < 0 || conf_value_quote(value, out) < 0 ||
+	    buf_add_str(out, "\n") < 0) {
+		abort();
+	}
+}
+
+/* A variable is read from the environment here as there, so it stays as it is. */
 static void
 put(struct buf *out, const char *key, const char *value)
 {
-	int err = buf_addf(out, "%s = ", key);
-
-	if (err == 0) {
-		err = value[0] == '$' ? buf_add_str(out, value) : conf_value_quote(value, out);
-	}
-	if (err < 0 || buf_add_str(out, "\n") < 0) {
+	if (!is_variable(value)) {
+		put_text(out, key, value);
+	} else if (buf_addf(out, "%s = %s\n", key, value) < 0) {
 		abort();
 	}
+}
+
+/* What cannot stay a variable: of the environment as it is now. NULL: `value` is; or after a fault. */
+static const char *
+resolved(struct writer *w, const char *key, const char *value)
+{
+	const char *text = value != NULL && is_variable(value) ? getenv(value + 1) : value;
+
+	if (value != NULL && text == NULL) {
+		cli_error("%s: the variable %s is not set", key, value + 1);
+		w->failed = true;
+	}
+	return text;
 }
 
 /* A value that is put together with others: of the environment as it is now. NULL after a fault. */
@@ -68,7 +100,7 @@ text_of(struct writer *w, const char *key, const char *otherwise)
 	if (json_is_integer(v)) {
 		return xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
 	}
-	if (text != NULL && text[0] == '$') {
+	if (text != NULL && is_variable(text)) {
 		text = getenv(text + 1);
 	}
 	if (text == NULL) {
@@ -109,6 +141,9 @@ to_level(struct writer *w, const json_t *v)
 	static const char *const levels[] = {"error", "warn", "notice", "info", "debug"};
 	json_int_t n = json_integer_value(v);
 
+	if (!json_is_integer(v)) {
+		return; /* Webdis does not take it either */
+	}
 	if (buf_add_str(&w->out, "[holdfast]\n") < 0) {
 		abort();
 	}
@@ -135,7 +170,7 @@ put_commands(struct writer *w, const char *key, const json_t *list)
 	buf_init(&text, 0);
 	json_array_foreach(list, i, item)
 	{
-		const char *name = json_string_value(item);
+		const char *name = resolved(w, "acl", json_string_value(item));
 		struct slice argv = slice_str(name != NULL ? name : "");
 		const struct command *row = command_find(&argv, 1);
 
@@ -180,21 +215,23 @@ to_acls(struct writer *w, const json_t *v)
 
 	json_array_foreach(v, i, rule)
 	{
-		const char *basic = json_string_value(json_object_get(rule, "http_basic_auth"));
-		const char *cidr = json_string_value(json_object_get(rule, "ip"));
+		const char *basic = resolved(w, "acl: http_basic_auth",
+		    json_string_value(json_object_get(rule, "http_basic_auth")));
+		const char *cidr =
+		    resolved(w, "acl: ip", json_string_value(json_object_get(rule, "ip")));
 		const char *colon = basic != NULL ? strchr(basic, ':') : NULL;
 
 		if (buf_addf(&w->acls, "\n[acl-%zu]\n", i + 1) < 0) {
 			abort();
 		}
 		if (cidr != NULL) {
-			put(&w->acls, "cidr", cidr);
+			put_text(&w->acls, "cidr", cidr);
 		}
 		if (colon != NULL) {
 			char *user = xstrndup(basic, (size_t)(colon - basic));
 
-			put(&w->acls, "user", user);
-			put(&w->acls, "password", colon + 1);
+			put_text(&w->acls, "user", user);
+			put_text(&w->acls, "password", colon + 1);
 			free(user);
 		} else if (basic != NULL) {
 			cli_error("acl: http_basic_auth is \"user:password\"");
@@ -249,11 +286,13 @@ static const struct row {
 static void
 put_http(struct writer *w)
 {
-	const json_t *size = json_object_get(w->doc, "http_max_request_size");
+	const json_t *ws = json_object_get(w->doc, "websockets");
+	const char *ws_text = resolved(w, "websockets", json_string_value(ws));
 	const char *root = json_string_value(json_object_get(w->doc, "default_root"));
 	char *host = text_of(w, "http_host", "0.0.0.0"),
 	     *port = text_of(w, "http_port", WEBDIS_PORT);
 	char *database = text_of(w, "database", "0");
+	char *size = text_of(w, "http_max_request_size", "");
 	bool v6 = host != NULL && strchr(host, ':') != NULL;
 	char *listen = host != NULL && port != NULL
 			   ? xasprintf(v6 ? "[%s]:%s" : "%s:%s", host, port)
@@ -270,18 +309,16 @@ put_http(struct writer *w)
 		put(&w->out, "allow_open", "yes");
 	}
 	put(&w->out, "websockets",
-	    json_is_true(json_object_get(w->doc, "websockets")) ? "yes" : "no");
+	    json_is_true(ws) || (ws_text != NULL && strcasecmp(ws_text, "true") == 0) ? "yes"
+										      : "no");
 	if (database != NULL && strcmp(database, "0") != 0) {
 		put(&w->out, "database", database);
 	}
 	if (root != NULL) {
 		put(&w->out, "default_root", root);
 	}
-	if (json_is_integer(size)) {
-		char *bytes = xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(size));
-
-		put(&w->out, "max_request_bytes", bytes);
-		free(bytes);
+	if (size != NULL && size[0] != '\0') {
+		put(&w->out, "max_request_bytes", size);
 	}
 	note(&w->out, "Webdis lets the pages of every web site read and write here. If that is "
 		      "meant: cors_origin = *");
@@ -290,6 +327,7 @@ put_http(struct writer *w)
 	free(host);
 	free(port);
 	free(database);
+	free(size);
 	free(listen);
 }
 

@@ -169,7 +169,15 @@ accepts_events(const struct http_request *req)
 {
 	const struct http_header *accept = http_header_find(req, "accept");
 
-	return accept != NULL && http_token_in(accept->value, "text/event-stream");
+	struct slice rest = accept != NULL ? accept->value : (struct slice){0}, item, type;
+
+	while (http_next_item(
+	    &rest, ',', &item)) { /* what stands behind a semicolon changes nothing */
+		if (http_next_item(&item, ';', &type) && slice_caseeq(type, "text/event-stream")) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static struct slice

@@ -22,23 +22,24 @@
 #include "resp/write.h"
 
 #define LIST_BYTES_MAX ((size_t)64 * 1024 * 1024)
-#define FILTER_IDS     RESP_ARGV_KEPT
+#define ARGS_MAX       ((uint64_t)1024)
+#define WORDS_MAX      16 /* for the other workers, where all ids are one of them */
 #define NOBODY         "9223372036854775807"
 
 enum client_type { TYPE_ANY, TYPE_NORMAL, TYPE_PUBSUB, TYPE_NONE_OF_OURS };
 
 struct client_filter {
-	uint64_t ids[FILTER_IDS];
+	uint64_t *ids; /* owned; NULL: any */
 	size_t id_count;
-	bool has_ids;
 	enum client_type type;
 	char *addr, *laddr, *user; /* owned; NULL: any */
 	uint64_t max_age_s;        /* 0: any */
 	bool skip_me;
 	bool kill, old_form;
-	char error[192];            /* it could not be read */
-	char *argv[RESP_ARGV_KEPT]; /* owned: as it was asked, for the other workers */
-	size_t argc;
+	bool told;              /* another worker asks */
+	char error[192];        /* it could not be read */
+	char *words[WORDS_MAX]; /* owned: as it was asked, for the other workers */
+	size_t word_count;
 	/* the answer */
 	struct question *question; /* owned: the other workers are asked; or NULL */
 	struct buf text;
@@ -54,8 +55,9 @@ filter_fini(struct client_filter *f)
 	free(f->addr);
 	free(f->laddr);
 	free(f->user);
-	for (size_t i = 0; i < f->argc; i++) {
-		free(f->argv[i]);
+	free(f->ids);
+	for (size_t i = 0; i < f->word_count; i++) {
+		free(f->words[i]);
 	}
 }
 
@@ -238,20 +240,37 @@ add_id(struct client_filter *f, struct slice value)
 {
 	uint64_t id;
 
-	if (!slice_to_u64(value, &id) || id == 0) {
+	if (!slice_to_u64(value, &id) || (f->kill && id == 0)) {
 		return wrong(
 		    f, f->kill ? "client-id should be greater than 0" : "Invalid client ID");
 	}
-	f->has_ids = true;
+	f->ids = xreallocarray(f->ids, f->id_count + 1, sizeof(*f->ids));
 	f->ids[f->id_count++] = id;
 	return true;
+}
+
+/* Another worker gives all of them as one word: "3,17,20". */
+static bool
+add_ids(struct client_filter *f, struct slice list)
+{
+	const uint8_t *comma;
+
+	while ((comma = list.len > 0 ? memchr(list.ptr, ',', list.len) : NULL) != NULL) {
+		size_t len = (size_t)(comma - list.ptr);
+
+		if (!add_id(f, (struct slice){list.ptr, len})) {
+			return false;
+		}
+		list = (struct slice){comma + 1, list.len - len - 1};
+	}
+	return add_id(f, list);
 }
 
 static bool
 read_kill_option(struct client_filter *f, struct slice name, struct slice value)
 {
 	if (slice_caseeq(name, "ID")) {
-		return add_id(f, value);
+		return f->told ? add_ids(f, value) : add_id(f, value);
 	}
 	if (slice_caseeq(name, "TYPE")) {
 		return set_type(f, value);
@@ -309,7 +328,7 @@ read_list(struct client_filter *f, const struct slice *argv, size_t argc)
 			}
 		} else if (slice_caseeq(argv[i], "ID") && i + 1 < argc) {
 			while (++i < argc) {
-				if (!add_id(f, argv[i])) {
+				if (!(f->told ? add_ids : add_id)(f, argv[i])) {
 					return false;
 				}
 			}
@@ -335,7 +354,7 @@ has_id(const struct client_filter *f, uint64_t id)
 			return true;
 		}
 	}
-	return !f->has_ids;
+	return f->ids == NULL;
 }
 
 static bool
@@ -420,8 +439,8 @@ void
 proxy_asked(void *state, const char *const *words, size_t count, struct buf *out)
 {
 	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
-	struct slice argv[RESP_ARGV_KEPT];
-	struct client_filter f = {.kill = false};
+	struct slice argv[WORDS_MAX];
+	struct client_filter f = {.told = true};
 
 	for (size_t i = 0; i < count && i < ARRAY_LEN(argv); i++) {
 		argv[i] = slice_str(words[i]);
@@ -439,22 +458,82 @@ proxy_asked(void *state, const char *const *words, size_t count, struct buf *out
 
 /* ---- the commands ---- */
 
+/* All arguments behind CLIENT, which may be more than a request shows; borrowed from it. False: too many. */
+static bool
+take_args(const struct resp_request *req, struct slice **ret_argv, size_t *ret_argc)
+{
+	struct resp_cursor c = {req->raw};
+	struct resp_item item;
+
+	*ret_argc = 0;
+	*ret_argv = NULL;
+	if (req->argc > ARGS_MAX) {
+		return false;
+	}
+	*ret_argv = xcalloc(req->argc, sizeof(**ret_argv));
+	(void)resp_cursor_next(&c, &item); /* the array */
+	(void)resp_cursor_next(&c, &item); /* CLIENT */
+	while (resp_cursor_next(&c, &item)) {
+		(*ret_argv)[(*ret_argc)++] = item.str;
+	}
+	return true;
+}
+
+/* What the other workers are asked; the ids last, as one word. False: too many options. */
+static bool
+put_words(struct client_filter *f, const struct slice *argv, size_t argc)
+{
+	size_t ids = f->id_count > 0 ? 2 : 0;
+	struct buf list;
+	int err = 0;
+
+	for (size_t i = 0; i < argc; i++) {
+		if (i > 0 && ids > 0 && slice_caseeq(argv[i], "ID") && (!f->kill || i % 2 == 1)) {
+			i += f->kill ? 1 : argc;
+		} else if (f->word_count + ids == WORDS_MAX) {
+			return wrong(f, "syntax error");
+		} else {
+			f->words[f->word_count++] =
+			    xstrndup((const char *)argv[i].ptr, argv[i].len);
+		}
+	}
+	if (ids == 0) {
+		return true;
+	}
+	buf_init(&list, 0);
+	for (size_t i = 0; i < f->id_count && err == 0; i++) {
+		err = buf_addf(&list, "%s%llu", i > 0 ? "," : "", (unsigned long long)f->ids[i]);
+	}
+	f->words[f->word_count++] = xstrdup("ID");
+	f->words[f->word_count++] = xstrndup((const char *)buf_slice(&list).ptr, buf_len(&list));
+	buf_fini(&list);
+	return true;
+}
+
 enum dispatch
 session_clients_command(struct session *s, const struct resp_request *req)
 {
 	bool kill = slice_caseeq(req->argv[1], "KILL");
 	struct client_filter *f = xcalloc(1, sizeof(*f));
+	struct slice *argv;
+	size_t argc;
 	struct buf ask;
 	enum dispatch d = DISPATCH_DONE;
+	bool good;
 
 	session_rare(s)->filter = f;
-	if (!filter_read(f, req->argv + 1, req->kept - 1)) {
+	good = take_args(req, &argv, &argc) ? filter_read(f, argv, argc) && put_words(f, argv, argc)
+					    : wrong(f, "too many arguments");
+	free(argv);
+	if (!good) {
 		session_replyf(s, "-ERR %s\r\n", f->error);
 		session_filter_fini(s);
 		return s->conn != NULL ? DISPATCH_DONE : DISPATCH_CLOSED;
 	}
 	buf_init(&ask, 0);
-	if (resp_add_command_str(&ask, "CLIENT", kill ? "KILL" : "LIST", "ID", NOBODY, NULL) == 0) {
+	/* of a user that does not exist the server says so */
+	if (resp_add_command_str(&ask, "CLIENT", kill ? "KILL" : "LIST", "ID", NOBODY,
+		f->user != NULL ? "USER" : NULL, f->user, NULL) == 0) {
 		d = session_forward(s, buf_slice(&ask), LANE_READ | LANE_WHOLE);
 	}
 	buf_fini(&ask);
@@ -463,10 +542,6 @@ session_clients_command(struct session *s, const struct resp_request *req)
 		return d;
 	}
 	(void)session_wait_for(s, WAIT_REPLIES);
-	f->argc = req->kept - 1;
-	for (size_t i = 0; i < f->argc; i++) {
-		f->argv[i] = xstrndup((const char *)req->argv[i + 1].ptr, req->argv[i + 1].len);
-	}
 	return d;
 }
 
@@ -474,7 +549,7 @@ void
 session_clients_answer(struct session *s, const struct lane_reply *answer)
 {
 	struct client_filter *f = s->rare->filter;
-	struct slice words[RESP_ARGV_KEPT];
+	struct slice words[WORDS_MAX];
 
 	if (answer->type == '-') {
 		session_write(s, answer->raw);
@@ -482,12 +557,12 @@ session_clients_answer(struct session *s, const struct lane_reply *answer)
 		return;
 	}
 	look_at_ours(s->proxy, f, s);
-	for (size_t i = 0; i < f->argc; i++) {
-		words[i] = slice_str(f->argv[i]);
+	for (size_t i = 0; i < f->word_count; i++) {
+		words[i] = slice_str(f->words[i]);
 	}
 	if (s->proxy->worker != NULL) {
 		f->question =
-		    question_new(worker_others(s->proxy->worker), words, f->argc, on_told, s);
+		    question_new(worker_others(s->proxy->worker), words, f->word_count, on_told, s);
 	}
 	if (f->question == NULL) {
 		reply(s);
@@ -504,6 +579,11 @@ session_unblock_command(struct session *s, const struct resp_request *req)
 
 	if (!slice_to_u64(req->argv[2], &id)) {
 		session_reply(s, "-ERR value is not an integer or out of range\r\n");
+		return DISPATCH_DONE;
+	}
+	if (req->kept > 3 && !slice_caseeq(req->argv[3], "TIMEOUT") &&
+	    !slice_caseeq(req->argv[3], "ERROR")) {
+		session_reply(s, "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n");
 		return DISPATCH_DONE;
 	}
 	list_for_each (item, &s->proxy->sessions) {

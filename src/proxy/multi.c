@@ -28,8 +28,9 @@ struct multi {
 	size_t count;    /* asked by the client */
 	size_t answered; /* of these; it has the replies */
 	size_t swallow;  /* replies to come that it has already */
-	bool whole;      /* the log has all of it */
-	bool refused;    /* the server took none of it */
+	struct queued queued;
+	bool whole;   /* the log has all of it */
+	bool refused; /* the server took none of it */
 	bool watched;
 	bool away;        /* waits for the next master */
 	uint64_t away_ms; /* since when nothing came of it; 0: all is well */
@@ -40,6 +41,7 @@ session_multi_fini(struct session *s)
 {
 	if (s->rare->multi != NULL) {
 		buf_fini(&s->rare->multi->log);
+		queued_fini(&s->rare->multi->queued);
 		free(s->rare->multi->lengths);
 		free(s->rare->multi);
 		session_rare(s)->multi = NULL;
@@ -123,7 +125,28 @@ static bool
 changes_connection(const struct command *cmd)
 {
 	return cmd == NULL || ((cmd->flags & CMD_SESSION) != 0 && cmd->id != CMD_INFO) ||
-	       ((cmd->flags & CMD_OWN) != 0 && cmd->id == CMD_NONE);
+	       ((cmd->flags & CMD_OWN) != 0 &&
+		   (cmd->id == CMD_NONE || cmd->id == CMD_TRACKING || cmd->id == CMD_NO_TOUCH));
+}
+
+bool
+session_multi_changes(const struct session *s)
+{
+	const struct multi *m = s->rare->multi;
+
+	return m != NULL && (m->queued.count > 0 || m->queued.lost);
+}
+
+void
+session_multi_executed(struct session *s, const struct lane_reply *reply)
+{
+	const struct queued *q = &s->rare->multi->queued;
+
+	if (reply->type == '*' && (q->lost || !reply->first)) {
+		s->closing = true; /* who the client is now cannot be told */
+	} else if (reply->type == '*') {
+		queued_take_effect(s, q, reply->raw);
+	}
 }
 
 enum dispatch
@@ -142,6 +165,7 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 		if (s->requester.unanswered > 0) {
 			return session_wait_for(s, WAIT_REPLIES);
 		}
+		s->multi_dirty = true; /* as any error before EXEC */
 		session_replyf(
 		    s, "-ERR %s inside a transaction is not possible here\r\n", cmd->name);
 		return DISPATCH_DONE;
@@ -162,8 +186,11 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 		session_rare(s)->instead =
 		    "-EXECABORT Transaction discarded because of previous errors.\r\n";
 	}
-	d = session_forward(s, raw, 0);
+	d = session_forward(s, raw, is_exec && session_multi_changes(s) ? LANE_WHOLE : 0);
 	if (d == DISPATCH_DONE && s->requester.unanswered > 0 && s->rare->multi != NULL) {
+		if (queued_is_about_session(cmd)) {
+			queued_add(&s->rare->multi->queued, s->rare->multi->count - 1, raw);
+		}
 		note(s->rare->multi, raw);
 	}
 	if (d == DISPATCH_DONE && changes_connection(cmd)) {

@@ -243,6 +243,9 @@ session_own_command(
 	if (mode == OWN_MULTI) {
 		return session_multi_begin(s, req);
 	}
+	if (cmd != NULL && (cmd->id == CMD_TRACKING || cmd->id == CMD_NO_TOUCH)) {
+		return session_lasting_command(s, cmd, req);
+	}
 	d = is_wait ? send_wait(s, cmd, req) : session_forward(s, req->raw, flags);
 	if (d != DISPATCH_DONE) {
 		return d;
@@ -290,7 +293,12 @@ session_own_answered(struct session *s, const struct lane_reply *reply)
 		}
 	}
 	if (s->own_ends && s->requester.unanswered == 0 && !resp_request_is_streaming(&s->scan)) {
-		session_drop_own(s, true);
+		bool changed = s->exec_sent && session_multi_changes(s);
+
+		if (changed) {
+			session_multi_executed(s, reply);
+		}
+		session_drop_own(s, !changed);
 	}
 }
 
@@ -299,6 +307,10 @@ session_own_lost(struct session *s, unsigned unsent)
 {
 	if (s->in_reply) {
 		session_close(s); /* nobody has the rest of it */
+		return;
+	}
+	session_lasting_lost(s);
+	if (s->conn == NULL) {
 		return;
 	}
 	switch ((enum session_own)s->own_mode) {

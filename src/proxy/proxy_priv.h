@@ -89,7 +89,16 @@ enum session_own {
 	OWN_ALWAYS, /* something that is not known may have left state on the connection */
 };
 
+/* Of a transaction: what it has queued about the connection itself. */
+struct queued {
+	struct buf raw; /* owned: the requests … */
+	size_t *at;     /* owned: … and which of the transaction's each of them is */
+	size_t count;
+	bool lost; /* there were more than are kept */
+};
+
 struct holding;
+struct lasting;
 struct lesson;
 struct client_filter;
 struct login;
@@ -108,9 +117,11 @@ struct session_rare {
 	struct raw *raw;         /* owned: OWN_RAW's state */
 	struct multi *multi;     /* owned: OWN_MULTI's, from MULTI on */
 	struct holding *holding; /* owned: replies that wait for replicas; NULL: none */
-	struct lesson *lesson;   /* owned: a script of which the reply says whether it was taken */
-	const char *instead; /* borrowed (static): replaces the next reply; NULL: nothing does */
-	char *name;          /* owned: CLIENT SETNAME */
+	struct lasting
+	    *lasting; /* owned: what the own lane's next links are to be told; NULL: nothing */
+	struct lesson *lesson; /* owned: a script of which the reply says whether it was taken */
+	const char *instead;   /* borrowed (static): replaces the next reply; NULL: nothing does */
+	char *name;            /* owned: CLIENT SETNAME */
 	char *lib_name, *lib_version; /* owned: CLIENT SETINFO */
 	struct client_filter *filter; /* owned: of the CLIENT LIST or KILL that is due */
 	uint64_t wait_for; /* how many replicas the WAIT that is due asked for; 0: none is due */
@@ -264,6 +275,29 @@ void session_multi_room(struct session *s);
 void session_multi_fini(struct session *s);
 /* Commands that are queued; -1: there is no transaction. */
 int session_multi_queued(const struct session *s);
+
+/* True while EXEC's reply must be seen whole. */
+bool session_multi_changes(const struct session *s);
+/* EXEC's reply came: what was queued about the connection is the session's from here on. */
+void session_multi_executed(struct session *s, const struct lane_reply *reply);
+
+/* --- queued.c: what a transaction changes about the connection --- */
+bool queued_is_about_session(const struct command *cmd);
+/* The transaction's command number `at`, counted from 0, was sent. */
+void queued_add(struct queued *q, size_t at, struct slice raw);
+/* `reply` is EXEC's, whole. */
+void queued_take_effect(struct session *s, const struct queued *q, struct slice reply);
+void queued_fini(struct queued *q);
+
+/* --- lasting.c: what the server keeps for the connection and the next one is to keep, too --- */
+/* CLIENT TRACKING and CLIENT NO-TOUCH, on the own lane. */
+enum dispatch session_lasting_command(
+    struct session *s, const struct command *cmd, const struct resp_request *req);
+void session_lasting_answered(struct session *s, bool ok);
+/* The own lane's link is gone, or the next one is there. */
+void session_lasting_lost(struct session *s);
+void session_lasting_room(struct session *s);
+void session_lasting_fini(struct session *s);
 
 /* --- script.c: scripts that the next master is to know --- */
 enum dispatch session_script_command(

@@ -70,6 +70,7 @@ leave(struct session *s)
 	session_login_answered(s, false);
 	session_raw_fini(s);
 	session_multi_fini(s);
+	session_lasting_fini(s);
 	session_lesson_fini(s);
 	session_holding_fini(s);
 	identity_fini(&s->id);
@@ -232,6 +233,9 @@ after_reply(struct session *s, const struct lane_reply *reply)
 	if (s->rare->login != NULL && s->requester.unanswered == 0) {
 		session_login_answered(s, reply->type != '-');
 	}
+	if (s->rare->lasting != NULL && s->requester.unanswered == 0) {
+		session_lasting_answered(s, reply->type != '-');
+	}
 	if (s->rare->lesson != NULL && s->requester.unanswered == 0) {
 		session_lesson_answered(s, reply->type != '-');
 	}
@@ -335,6 +339,9 @@ on_lane_room(void *owner)
 
 	if (s->conn != NULL && s->rare->raw != NULL) {
 		session_raw_room(s);
+	}
+	if (s->conn != NULL && s->rare->lasting != NULL) {
+		session_lasting_room(s);
 	}
 	if (s->conn != NULL && s->rare->multi != NULL) {
 		session_multi_room(s);

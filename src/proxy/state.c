@@ -386,6 +386,7 @@ on_info(struct session *s, const struct resp_request *req)
 static enum dispatch
 on_reset(struct session *s)
 {
+	session_lasting_fini(s);
 	if (s->own != NULL) {
 		s->own_sticky = false;
 		session_drop_own(s, false);
@@ -419,7 +420,8 @@ session_state_command(struct session *s, const struct command *cmd, const struct
 		return d;
 	}
 	if ((cmd->arity > 0 && req->argc != (uint64_t)cmd->arity) ||
-	    req->argc < (uint64_t)abs(cmd->arity) || req->argc > req->kept) {
+	    req->argc < (uint64_t)abs(cmd->arity) ||
+	    (req->argc > req->kept && (cmd->flags & CMD_CLIENTS) == 0)) {
 		char name[40];
 		size_t n = 0;
 

@@ -48,6 +48,8 @@ def test_what_clients_are_at(shared):
         assert (now[ids[multi]]["flags"], now[ids[multi]]["multi"], now[ids[multi]]["cmd"]) == ("x", "1", "set")
         assert {one["id"] for one in listed(w, "TYPE", "pubsub")} == {ids[sub]}
         assert {one["id"] for one in listed(w, "ID", ids[sub], ids[multi])} == {ids[sub], ids[multi]}
+        many = [str(10**9 + n) for n in range(100)]
+        assert {one["id"] for one in listed(w, "ID", *many, ids[sub], ids[multi])} == {ids[sub], ids[multi]}, "failed before: wrong number of arguments"
         info = w("INFO", "clients").decode()
         assert int(re.search(r"connected_clients:(\d+)\r\n", info).group(1)) == len(now)
         assert "maxclients:10000\r\n" in info and "blocked_clients:1\r\n" in info
@@ -120,7 +122,11 @@ def test_several_workers_are_one_proxy(make_cluster):
     blocked.send("BLPOP", "nothing-there", 0)
     wait_until(lambda: re.search(r"connected_clients:8\r\n.*blocked_clients:1\r\n", first("INFO", "clients").decode(), re.S), "the numbers")
     wait_until(lambda: [one["id"] for one in listed(first, "ID", ids[4])] == [str(ids[4])], "the one in the list")
-    assert first("CLIENT", "KILL", "ID", ids[4]) == 1
+    many = [10**9 + n for n in range(300)]
+    wait_until(lambda: sorted(int(one["id"]) for one in listed(first, "TYPE", "normal", "ID", *many, *ids)) == sorted(ids), "all that are named")
+    first.send_raw(b"CLIENT LIST ID %b\r\n" % b" ".join(b"%d" % one for one in many))
+    assert first.reply() == b""
+    assert first("CLIENT", "KILL", *(word for one in [*many, ids[4]] for word in ("ID", one)), "TYPE", "normal", "SKIPME", "yes") == 1
     closed(blocked)
     assert first("CLIENT", "KILL", "%s:%d" % wires[5].sock.getsockname()) == "OK"
     closed(wires[5])

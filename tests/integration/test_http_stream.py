@@ -64,6 +64,10 @@ def test_server_sent_events(shared, proxy):
     proxy.publish("news", b"a\nb")
     assert h.next_chunk() == b'data: {"SUBSCRIBE":["message","news","a\\nb"]}\n\n'
     h.close()
+    # failed before: with what may stand behind a semicolon it was no such wish
+    h, reply = listen(shared, "/SUBSCRIBE/news", {"Accept": "text/html;q=0.5, Text/Event-Stream; charset=utf-8;q=0.9"})
+    assert reply.headers["content-type"] == "text/event-stream"
+    h.close()
 
 
 def test_old_clients_get_no_chunks(shared, proxy):

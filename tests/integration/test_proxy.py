@@ -644,6 +644,70 @@ def test_a_session_is_rebuilt_on_the_next_master(cluster):
     cluster.wait_agreed()
 
 
+def test_a_transaction_changes_who_one_is(shared):
+    """Failed before: what EXEC did to the connection was forgotten, and another client got that connection afterwards."""
+    with shared.wire() as w, shared.wire() as other:
+        w("ACL", "SETUSER", "ann", "on", ">secret", "~*", "+@all")
+        assert [w("MULTI"), w("AUTH", "ann", "secret"), w("SELECT", 4), w("CLIENT", "SETNAME", "me"), w("AUTH", "ann", "wrong")][1:] == ["QUEUED"] * 4
+        assert w("EXEC")[:3] == ["OK", "OK", "OK"]
+        assert (w("ACL", "WHOAMI"), w("CLIENT", "GETNAME")) == (b"ann", b"me")
+        w("SET", "in-four", 1)
+        assert other("GET", "in-four") is None and "user=ann " in other("CLIENT", "LIST").decode()
+        assert [w("MULTI"), w("ACL", "WHOAMI"), w("EXEC")][2] == [b"ann"], "on a connection of its own"
+        assert [other("MULTI"), other("ACL", "WHOAMI"), other("EXEC")][2] == [b"default"]
+        # the other protocol
+        w("MULTI")
+        w("HELLO", 3, "AUTH", "default", "x")
+        w.send("EXEC")
+        w.send("GET", "none")
+        w.send_raw(b"HELLO 2\r\n")
+        wait_until(lambda: not w.is_closed() and b"proto\r\n:2\r\n" in w.pending, "it speaks RESP2 again")
+        assert b"\r\n_\r\n*14\r\n" in w.pending
+        w.pending.clear()
+        for one in (other, w):
+            assert [one("MULTI"), one("GET", "none"), one("EXEC")][2] == [None], "nobody else gets that connection"
+        with pytest.raises(WireError, match="^ERR SUBSCRIBE inside"):
+            [other("MULTI"), other("SUBSCRIBE", "x")]
+        with pytest.raises(WireError, match="^EXECABORT"):
+            other("EXEC")
+        w("ACL", "DELUSER", "ann")
+
+
+def test_tracking_goes_on_at_the_next_master(cluster):
+    """Failed before: the next connection did not track, and what the client had kept stayed as it was for ever."""
+    with cluster.wire() as w, cluster.wire() as other:
+        def told(what):
+            wait_until(lambda: not w.is_closed() and what in w.pending, f"{what}", ignore=())
+            w.pending.clear()
+
+        forget_all, forget_one = b">2\r\n$10\r\ninvalidate\r\n_\r\n", b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"
+        w.send("HELLO", 3)
+        told(b"proto")
+        w.send("CLIENT", "TRACKING", "ON", "REDIRECT", 1)
+        told(b"-ERR CLIENT TRACKING cannot REDIRECT")
+        w.send_raw(Wire.pack("CLIENT", "TRACKING", "ON") + Wire.pack("CLIENT", "NO-TOUCH", "ON") if b"NO-TOUCH" in other("CLIENT", "HELP")
+                   else Wire.pack("CLIENT", "TRACKING", "ON"))
+        told(b"+OK\r\n")
+        for n, leave in enumerate((lambda m: cluster.cli("failover"), cluster.kill)):
+            w.send("GET", "k")
+            told(b"\r\n")
+            other("SET", "k", n)
+            told(forget_one)
+            master = cluster.master()
+            leave(master)
+            cluster.wait_master_is_not(master)
+            told(forget_all)
+            w.send("GET", "k")
+            told(b"$1\r\n%d\r\n" % n)
+            other("SET", "k", n + 1)
+            told(forget_one)
+            cluster.wait_agreed()
+            w.send("CLIENT", "TRACKINGINFO")
+            told(b"$2\r\non\r\n")
+        w.send("CLIENT", "TRACKING", "OFF")
+        told(b"+OK\r\n")
+
+
 def test_who_watches_all_or_hears_nothing_goes_on(cluster):
     """Failed before: CLIENT REPLY was the server's to keep, and its client was closed when the server died."""
     master = cluster.master()

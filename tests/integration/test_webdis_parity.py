@@ -116,6 +116,24 @@ def test_every_key_of_its_configuration_is_known(make_cluster):
         assert f"; {key}: " in ini, key
 
 
+def test_values_of_the_environment_wherever_webdis_reads_them(make_cluster):
+    """Failed before: some were taken for nothing without a word, and a password that begins with $ for a variable."""
+    cluster = make_cluster()
+    path = cluster.case / "webdis.json"
+    path.write_text(json.dumps({"http_host": "127.0.0.1", "http_port": 7379, "http_max_request_size": "$WEB_SIZE", "websockets": "$WEB_SOCKETS",
+                                "redis_auth": "$mall", "verbosity": "$LEVEL", "acl": [
+                                    {"disabled": ["$WEB_COMMAND"], "ip": "$WEB_NET"}, {"http_basic_auth": "$WEB_BASIC", "enabled": ["*"]},
+                                    {"http_basic_auth": "eve:$ECRET", "enabled": ["GET"]}]}))
+    env = {"WEB_SIZE": "1048576", "WEB_SOCKETS": "true", "WEB_COMMAND": "SET", "WEB_NET": "10.0.0.0/8", "WEB_BASIC": "bob:secret", "ECRET": "wrong"}
+    ini = cluster.cli("check", "--webdis", path, env=env).stdout
+    for line in ("max_request_bytes = 1048576", "websockets = yes", 'password = "$mall"', "disabled = SET", "cidr = 10.0.0.0/8", "user = bob",
+                 "password = secret", "user = eve", 'password = "$ECRET"'):
+        assert f"\n{line}\n" in ini, f"{line} is missing in\n{ini}"
+    assert "log_level" not in ini
+    done = cluster.cli("check", "--webdis", path, env={k: v for k, v in env.items() if k != "WEB_NET"}, check=False)
+    assert done.returncode == 78 and "acl: ip: the variable WEB_NET is not set" in done.stderr
+
+
 @pytest.mark.parametrize("text, said", [("{", "webdis.json:1"), ("[]", "no JSON object"), ('{"http_port": "$NO_SUCH_VARIABLE"}', "http_port"),
                                         ('{"acl": [{"http_basic_auth": "x"}]}', "user:password"), ('{"acl": [{"enabled": [1]}]}', "list of commands")])
 def test_a_configuration_that_is_none(make_cluster, text, said):

@@ -484,7 +484,8 @@ none_in_a_transaction(void **state)
 {
 	say("multi\r\nclient reply off\r\nappend 1\r\nexec\r\n");
 	expect("+OK\r\n-ERR CLIENT REPLY inside a transaction is not possible "
-	       "here\r\n+QUEUED\r\n*0\r\n");
+	       "here\r\n+QUEUED\r\n"
+	       "-EXECABORT Transaction discarded because of previous errors.\r\n");
 }
 
 int

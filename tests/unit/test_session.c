@@ -52,10 +52,10 @@ a_transaction_goes_over_a_connection_of_its_own(void **state)
 static void
 an_unknown_command_takes_no_connection_away(void **state)
 {
-	say("multi\r\nselect 3\r\nexec\r\nFOO\r\nget 1\r\n");
+	say("multi\r\nMODULE.CMD x\r\nexec\r\nFOO\r\nget 1\r\n");
 	expect("+OK\r\n+OK\r\n*0\r\n-ERR unknown command 'FOO', with args beginning with: "
 	       "\r\n$1\r\n1\r\n");
-	assert_string_equal(a.seen, "1 multi;1 select 3;1 exec;1 FOO;1 get 1;");
+	assert_string_equal(a.seen, "1 multi;1 MODULE.CMD x;1 exec;1 FOO;1 get 1;");
 }
 
 /* The server knows nothing of it, but EXEC must not go on as if it had not been asked. */
