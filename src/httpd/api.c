@@ -10,6 +10,7 @@
 #include "base/jsontext.h"
 #include "base/mem.h"
 #include "ctl/place.h"
+#include "http/gzip.h"
 #include "http/response.h"
 #include "http/uri.h"
 #include "httpd/exchange.h"
@@ -281,6 +282,7 @@ api_take(struct exchange *x, const struct http_request *req)
 {
 	struct api *a = xcalloc(1, sizeof(*a));
 	const struct http_header *dest = http_header_find(req, "sec-fetch-dest");
+	const struct http_header *accept = http_header_find(req, "accept-encoding");
 	struct uri uri = uri_split(req->target);
 
 	*a = (struct api){.magic = API_MAGIC, .x = x, .type = SLICE_LIT("application/json")};
@@ -292,6 +294,7 @@ api_take(struct exchange *x, const struct http_request *req)
 	a->in_begin = true;
 	a->quiet_401 = (dest != NULL && slice_eq(dest->value, "empty")) ||
 		       http_header_find(req, "x-holdfast") != NULL;
+	a->takes_gzip = accept != NULL && gzip_is_accepted(accept->value);
 	buf_init(&a->out, API_ANSWER_MAX);
 	buf_init(&a->text, API_PARAM_MAX);
 	read_last_id(a, req);
@@ -324,6 +327,12 @@ add_headers(const struct api *a, struct http_response *r)
 
 	if (err == 0) {
 		err = http_response_header(r, "X-Content-Type-Options", SLICE_LIT("nosniff"));
+	}
+	if (err == 0 && a->varies) {
+		err = http_response_header(r, "Vary", SLICE_LIT("Accept-Encoding"));
+	}
+	if (err == 0 && a->is_zipped) {
+		err = http_response_header(r, "Content-Encoding", SLICE_LIT("gzip"));
 	}
 	if (err == 0 && a->cookie[0] != '\0') {
 		err = http_response_header(r, "Set-Cookie", slice_str(a->cookie));
@@ -413,6 +422,25 @@ api_done(struct api *a, unsigned status)
 	a->done = true;
 	if (!a->in_begin) {
 		session_go_on(a->x->session);
+	}
+}
+
+void
+api_zip(struct api *a)
+{
+	struct buf zipped;
+
+	a->varies = true;
+	if (!a->takes_gzip) {
+		return;
+	}
+	buf_init(&zipped, API_ANSWER_MAX);
+	if (gzip_add(&zipped, buf_slice(&a->out)) == 0 && buf_len(&zipped) < buf_len(&a->out)) {
+		buf_fini(&a->out);
+		a->out = zipped;
+		a->is_zipped = true;
+	} else {
+		buf_fini(&zipped);
 	}
 }
 
