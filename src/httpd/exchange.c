@@ -144,6 +144,16 @@ exchange_kept(const struct exchange *x)
 	return x->kept != NULL ? x->kept->body.cap : 0;
 }
 
+/* Is 304 an answer to it? It says that nothing was done, which is true of what only reads (RFC 9110 section 13.1.2). */
+static bool
+may_be_unmodified(const struct exchange *x)
+{
+	const struct command *c = x->call.command;
+
+	return (x->verb == HTTP_VERB_GET || x->verb == HTTP_VERB_HEAD) &&
+	       (c == NULL || (c->flags & CMD_WRITE) == 0);
+}
+
 int
 exchange_take(struct exchange *x, const struct http_request *req)
 {
@@ -151,7 +161,7 @@ exchange_take(struct exchange *x, const struct http_request *req)
 	size_t at = buf_len(&x->text);
 	int err;
 
-	if (tag == NULL || tag->value.len == 0) {
+	if (tag == NULL || tag->value.len == 0 || !may_be_unmodified(x)) {
 		return 0;
 	}
 	/* `text` may move: what points into it moves along */

@@ -147,6 +147,23 @@ def test_etag_and_304(web):
     assert web.get("/GET/k", headers={"If-None-Match": tag}).status == 200
 
 
+def test_what_was_written_is_not_answered_304(web):
+    """304 is for GET and HEAD, and says that nothing has happened (RFC 9110 section 13.1.2)."""
+    def again(method, path, body=None, headers=None):
+        tag = web.request(method, path, body, headers=headers).headers["etag"]
+        return [web.request(method, path, body, headers={**(headers or {}), "If-None-Match": t}).status for t in (tag, "*")]
+
+    big = b"x" * 200_000
+    assert again("PUT", "/SET/k", b"v") == again("PUT", "/SET/k", big) == again("POST", "/", b"SET/k/v") == [200, 200]
+    assert again("GET", "/SET/k/v") == again("GET", "/SET/k/v.txt") == [200, 200]
+    assert again("POST", "/", b'[["SET","k","v"],["GET","k"]]', {"Content-Type": "application/json"}) == [200, 200]
+    assert again("POST", "/", b"GET/k") == [200, 200]
+    assert again("GET", "/GET/k") == again("GET", "/GET/k.txt") == again("GET", "/EVAL_RO/return 1/0".replace(" ", "%20")) == [304, 304]
+    tag = web.get("/GET/k").headers["etag"]
+    assert web.request("HEAD", "/GET/k", headers={"If-None-Match": tag}).status == 304
+
+
+
 def test_any_byte_in_keys_values_and_json(shared, web):
     key = bytes(range(256))
     quoted = "".join(f"%{b:02x}" for b in key)
