@@ -144,9 +144,8 @@ exchange_kept(const struct exchange *x)
 	return x->kept != NULL ? x->kept->body.cap : 0;
 }
 
-/* Is 304 an answer to it? It says that nothing was done, which is true of what only reads (RFC 9110 section 13.1.2). */
-static bool
-may_be_unmodified(const struct exchange *x)
+bool
+exchange_only_reads(const struct exchange *x)
 {
 	const struct command *c = x->call.command;
 
@@ -161,7 +160,8 @@ exchange_take(struct exchange *x, const struct http_request *req)
 	size_t at = buf_len(&x->text);
 	int err;
 
-	if (tag == NULL || tag->value.len == 0 || !may_be_unmodified(x)) {
+	/* 304 says that nothing was done */
+	if (tag == NULL || tag->value.len == 0 || !exchange_only_reads(x)) {
 		return 0;
 	}
 	/* `text` may move: what points into it moves along */
@@ -249,6 +249,14 @@ exchange_respond_whole(struct exchange *x, struct http_response *r, int err, str
 	}
 }
 
+static int
+add_accept_ranges(const struct exchange *x, struct http_response *r, unsigned status)
+{
+	return x->has_ranges && (status == 200 || status == 206 || status == 416)
+		   ? http_response_header(r, "Accept-Ranges", SLICE_LIT("bytes"))
+		   : 0;
+}
+
 /* A whole reply, and it is our turn: a WebSocket's message. */
 static int
 render_message(struct exchange *x, struct slice raw)
@@ -275,6 +283,9 @@ render_now(struct exchange *x, struct slice raw, unsigned status)
 	bool nil = false;
 	int err = exchange_respond(x, &r, status, x->call.content_type);
 
+	if (err == 0) {
+		err = add_accept_ranges(x, &r, status);
+	}
 	if (err == 0) {
 		err = http_response_body(&r, status == 200, raw.len + x->call.wish.command.len + 1);
 	}
@@ -505,7 +516,8 @@ begin_kept(struct exchange *x)
 	known = x->status == 200 && http_tag_is_known(x->if_none_match, tag);
 	none = known || x->verb == HTTP_VERB_HEAD;
 	tagged = x->status == 200;
-	ranged = tagged && !known && x->wants_range;
+	ranged = tagged && !known && x->wants_range &&
+		 (!x->range_has_tag || memcmp(x->range_tag, tag, sizeof(tag)) == 0);
 	if (ranged) {
 		x->status = find_range(x, buf_len(&k->body), &from, &len) ? 206 : 416;
 	}
@@ -514,8 +526,10 @@ begin_kept(struct exchange *x)
 	if (err == 0 && x->wants_gzip) {
 		err = http_response_header(&r, "Vary", SLICE_LIT("Accept-Encoding"));
 	}
-	if (err == 0 && zipped) {
-		err = http_response_header(&r, "Content-Encoding", SLICE_LIT("gzip"));
+	/* of what is compressed a part would be no part of the value */
+	if (err == 0) {
+		err = zipped ? http_response_header(&r, "Content-Encoding", SLICE_LIT("gzip"))
+			     : add_accept_ranges(x, &r, x->status);
 	}
 	if (err == 0 && ranged) {
 		err = begin_range(x, &r, from, len);

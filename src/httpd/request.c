@@ -302,9 +302,26 @@ check_item(struct exchange *x, struct http_fault *fault)
 	return err < 0 ? err : admit(x, fault);
 }
 
+/* If-Range: our tag. False: a date, or a weak one, which is no condition for a part (RFC 9110 section 13.1.5). */
+static bool
+read_range_condition(struct exchange *x, const struct http_request *req)
+{
+	const struct http_header *tag = http_header_find(req, "if-range");
+
+	if (tag == NULL) {
+		return true;
+	}
+	if (tag->value.len != sizeof(x->range_tag) + 2 || tag->value.ptr[0] != '"') {
+		return false;
+	}
+	memcpy(x->range_tag, tag->value.ptr + 1, sizeof(x->range_tag));
+	x->range_has_tag = true;
+	return true;
+}
+
 /*
- * "bytes=5-9", "bytes=5-" and "bytes=-5". Several at once, other units, and a condition (If-Range) are answered with the
- * whole, which is always right.
+ * "bytes=5-9", "bytes=5-" and "bytes=-5". Several at once and other units are answered with the whole, which is always
+ * right.
  */
 static void
 read_range(struct exchange *x, const struct http_request *req)
@@ -314,9 +331,8 @@ read_range(struct exchange *x, const struct http_request *req)
 	const uint8_t *dash;
 	struct slice from, to;
 
-	if (range == NULL || http_header_find(req, "if-range") != NULL ||
-	    range->value.len < sizeof(unit) ||
-	    memcmp(range->value.ptr, unit, sizeof(unit) - 1) != 0) {
+	if (range == NULL || !read_range_condition(x, req) || range->value.len < sizeof(unit) ||
+	    strncasecmp((const char *)range->value.ptr, unit, sizeof(unit) - 1) != 0) {
 		return;
 	}
 	from = (struct slice){
@@ -403,7 +419,10 @@ read_command(struct exchange *x, const struct http_request *req, struct http_fau
 	    events_are_asked(x, buf_slice(&h->resp), req)) {
 		x->call.way = CALL_STREAM;
 	}
-	if (err == 0 && req->verb == HTTP_VERB_GET && x->call.wish.kind == RENDER_BARE) {
+	/* of what a command takes away (RPOP) the rest would be lost */
+	x->has_ranges = err == 0 && x->call.wish.kind == RENDER_BARE &&
+			x->call.way != CALL_STREAM && exchange_only_reads(x);
+	if (x->has_ranges && req->verb == HTTP_VERB_GET) {
 		read_range(x, req);
 	}
 	if (err == 0 && x->call.way == CALL_STREAM && req->verb == HTTP_VERB_HEAD) {

@@ -193,19 +193,37 @@ def test_ranges(web, proxy):
                              ("-5", value[-5:], "2555-2559"), ("-9999", value, "0-2559"), ("5-99999", value[5:], "5-2559")):
         reply = web.get("/GET/k.bin", headers={"Range": f"bytes={asked}"})
         assert (reply.status, reply.body, reply.headers["content-range"]) == (206, got, f"bytes {said}/2560"), asked
-        assert reply.headers["etag"] == tag
+        assert (reply.headers["etag"], reply.headers["accept-ranges"]) == (tag, "bytes")
     for asked in ("2560-", "9-5", "-0"):
         reply = web.get("/GET/k.bin", headers={"Range": f"bytes={asked}"})
-        assert (reply.status, reply.headers["content-range"]) == (416, "bytes */2560"), asked
+        assert (reply.status, reply.headers["content-range"], reply.headers["accept-ranges"]) == (416, "bytes */2560", "bytes"), asked
     for asked in ("bytes=0-1,5-6", "lines=0-1", "bytes=x-1", "bytes=", "bytes=-"):
         assert web.get("/GET/k.bin", headers={"Range": asked}).status == 200
-    assert web.get("/GET/k.bin", headers={"Range": "bytes=0-1", "If-Range": tag}).body == value
+    # part of the value that a client has begun with; of another one it gets the whole
+    assert web.get("/GET/k.bin", headers={"Range": "bytes=0-1", "If-Range": tag}).body == value[:2]
+    for other in ('"%s"' % ("0" * 32), "W/" + tag, '"x"', "Sun, 06 Nov 1994 08:49:37 GMT"):
+        reply = web.get("/GET/k.bin", headers={"Range": "bytes=0-1", "If-Range": other})
+        assert (reply.status, reply.body) == (200, value), other
     assert web.get("/GET/k.bin", headers={"Range": "bytes=0-1", "If-None-Match": tag}).status == 304
     assert web.get("/GET/k", headers={"Range": "bytes=0-1"}).status == 200
     assert web.get("/GET/none.bin", headers={"Range": "bytes=0-1"}).status == 404
     big = os.urandom(3 << 20)
     web.request("PUT", "/SET/k", big)
     assert web.get("/GET/k.bin", headers={"Range": "bytes=2000000-2999999"}).body == big[2000000:3000000]
+
+
+def test_whose_parts_can_be_asked_for(web, proxy):
+    """Accept-Ranges stands where a Range would be heeded (RFC 9110 section 14.3)."""
+    proxy.set("k", "text " * 1000)
+    proxy.rpush("l", "long value", "b")
+    for method, path in (("GET", "/GET/k.txt"), ("HEAD", "/GET/k.bin"), ("GET", "/GET/k?type=video/mp4"), ("GET", "/LRANGE/l/0/-1.txt")):
+        assert web.request(method, path).headers.get("accept-ranges") == "bytes", (method, path)
+    for method, path, headers in (("GET", "/GET/k", {}), ("GET", "/GET/k.raw", {}), ("GET", "/GET/none.txt", {}), ("GET", "/SET/x/y.txt", {}),
+                                  ("GET", "/GET/k.txt", {"Accept-Encoding": "gzip"}), ("GET", "/healthz", {})):
+        assert "accept-ranges" not in web.request(method, path, headers=headers).headers, (method, path)
+    # what a command takes away comes whole
+    reply = web.get("/LPOP/l.txt", headers={"Range": "bytes=0-1"})
+    assert (reply.status, reply.body) == (200, b"long value")
 
 
 def test_gzip(web, proxy):
