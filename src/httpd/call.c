@@ -338,7 +338,12 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 	if (first.len == 0) {
 		return refuse(ret_fault, 400, "no command: a request looks like /GET/key");
 	}
-	trailing = has_body ? trailing_arguments(url.query) : (struct slice){0};
+	trailing = trailing_arguments(url.query);
+	if (trailing.len > 0 && !has_body) {
+		return refuse(ret_fault, 400,
+		    "args goes with the body of a PUT; here all arguments stand in the path, as in "
+		    "/SET/key/value/EX/60");
+	}
 	ret_call->argc = count_segments(source.path) + has_body + count_segments(trailing);
 	if (ret_call->argc > CALL_ARGS_MAX) {
 		return refuse(ret_fault, 400, "too many arguments");

@@ -183,6 +183,14 @@ def test_put_with_arguments_behind_the_body(web, proxy):
     assert web.request("PUT", "/SET/k?args=KEEPTTL/GET", value).json["SET"]
     assert proxy.get("k") == value and proxy.ttl("k") > 0
     assert web.request("PUT", "/SET/k?args=%zz", b"x").status == 400
+    # where there is no body they stand in the path: they are not ignored
+    for method, path, body in (("GET", "/SET/k/v?args=EX/60", None), ("POST", "/?args=EX/60", b"SET/k/v"), ("POST", "/SET/k/v?args=EX/60", None)):
+        reply = web.request(method, path, body)
+        assert reply.status == 400 and "PUT" in reply.json["error"], (method, path)
+    assert proxy.get("k") == value
+    # and what has no meaning is, as by Webdis: caches are got past with it
+    assert web.request("PUT", "/SET/k?ex=60&_=123", b"x").json == {"SET": [True, "OK"]} and proxy.ttl("k") == -1
+    assert web.get("/GET/k?_=124").json == {"GET": "x"}
 
 
 def test_ranges(web, proxy):
