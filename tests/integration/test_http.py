@@ -138,6 +138,19 @@ def test_methods(web):
     assert reply.status == 405 and "GET" in reply.headers["allow"]
 
 
+def test_clients_are_the_servers_connections(shared, web):
+    """CLIENT KILL does what Redis would do; what it has cut is made anew, and nobody's request fails afterwards."""
+    assert "user=" in web.get("/CLIENT/LIST").json["CLIENT"]
+    for name in ("ID", "INFO", "GETNAME", "SETNAME/x", "REPLY/OFF"):
+        reply = web.get(f"/CLIENT/{name}")
+        assert reply.status == 403 and "connect to the proxy" in reply.json["error"], name
+    with shared.wire() as direct:
+        before = direct("CLIENT", "ID")
+        assert web.get("/CLIENT/KILL/TYPE/normal/SKIPME/no").status in (200, 502)  # its own connection is among them
+        assert web.get("/SET/k/v").json == {"SET": [True, "OK"]}
+        assert direct("GET", "k") == b"v" and direct("CLIENT", "ID") == before
+
+
 def test_etag_and_304(web):
     web.get("/SET/k/v")
     tag = web.get("/GET/k").headers["etag"]
