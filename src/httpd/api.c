@@ -160,25 +160,35 @@ api_only(struct api *a, const char *names)
 	return true;
 }
 
-/* Which methods there are, for a path that is known. */
-static void
-refuse_method(struct api *a, struct slice path)
+const char *
+api_methods(struct slice path)
 {
-	static const char *const names[] = {
-	    [HTTP_VERB_GET] = "GET", [HTTP_VERB_POST] = "POST", [HTTP_VERB_DELETE] = "DELETE"};
+	/* which of GET without an end, GET, POST and DELETE there are, as bits */
+	static const char *const lists[16] = {[1] = "GET,OPTIONS",
+	    [2] = "GET,OPTIONS,HEAD",
+	    [4] = "POST,OPTIONS",
+	    [2 | 4] = "GET,POST,OPTIONS,HEAD",
+	    [2 | 4 | 8] = "GET,POST,DELETE,OPTIONS,HEAD"};
 	struct slice words[API_PATH_WORDS];
-	char list[40] = "";
+	unsigned found = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (fits(rows[i].path, path, words)) {
-			size_t used = strlen(list);
-
-			(void)snprintf(list + used, sizeof(list) - used, "%s%s",
-			    used > 0 ? ", " : "", names[rows[i].verb]);
+			found |= rows[i].verb == HTTP_VERB_DELETE ? 8U
+				 : rows[i].verb == HTTP_VERB_POST ? 4U
+				 : rows[i].streams                ? 1U
+								  : 2U;
 		}
 	}
-	if (list[0] != '\0') {
-		api_fail(a, 405, "this path takes %s", list);
+	assert(found == 0 || lists[found] != NULL); /* a row of another kind wants a list above */
+	return lists[found];
+}
+
+static void
+refuse_method(struct api *a)
+{
+	if (a->x->allow != NULL) {
+		api_fail(a, 405, "this path takes %s", a->x->allow);
 	} else {
 		api_fail(a, 404,
 		    "there is nothing at this path: GET /api/v1/openapi.json tells what there is");
@@ -198,7 +208,7 @@ find_row(struct api *a, enum http_verb verb, struct slice path)
 			return;
 		}
 	}
-	refuse_method(a, path);
+	refuse_method(a);
 }
 
 /* ---- who asks ---- */

@@ -87,6 +87,8 @@ struct api {
 
 /* Makes the exchange EXCHANGE_API. Slices of `req` are not needed afterwards. */
 void api_take(struct exchange *x, const struct http_request *req);
+/* Allow of a path: "GET,OPTIONS,HEAD". Static; NULL: there is nothing at it. */
+const char *api_methods(struct slice path);
 /* For the first of the queue: begins it, brings its answer out; true when all of it is. */
 bool api_pump(struct api *a);
 void api_free(struct api **a);

@@ -22,7 +22,9 @@
 #define GZIP_MIN   ((size_t)1024)       /* of a body: less is not worth it */
 #define PUMP_BYTES ((size_t)256 * 1024) /* queued to the client at a time */
 
-#define RETRY_AFTER "1" /* seconds: a failover takes about as long */
+/* Seconds, for Retry-After: what a failover takes, and how long wrong passwords count (identity.c). */
+#define RETRY_AFTER_FAILOVER "1"
+#define RETRY_AFTER_WRONG    "60"
 
 struct exchange *
 exchange_new(struct httpd *h, struct session *s)
@@ -217,8 +219,12 @@ exchange_respond(
 		    x->quiet_401 ? SLICE_LIT("Session realm=\"holdfast\"")
 				 : SLICE_LIT("Basic realm=\"redis\""));
 	}
-	if (err == 0 && status == 503) {
-		err = http_response_header(r, "Retry-After", SLICE_LIT(RETRY_AFTER));
+	if (err == 0 && status == 405 && x->allow != NULL) {
+		err = http_response_header(r, "Allow", slice_str(x->allow));
+	}
+	if (err == 0 && (status == 503 || status == 429)) {
+		err = http_response_header(r, "Retry-After",
+		    status == 503 ? SLICE_LIT(RETRY_AFTER_FAILOVER) : SLICE_LIT(RETRY_AFTER_WRONG));
 	}
 	if (err == 0 && x->wants_cors && x->httpd->rules.cors_origin != NULL) {
 		err = http_response_header(

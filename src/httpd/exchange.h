@@ -65,6 +65,7 @@ struct exchange {
 	enum http_verb verb;
 	bool old_keep_alive;        /* HTTP/1.0 that asked to stay: it wants to be told */
 	bool last;                  /* the connection ends after it */
+	const char *allow;          /* static: the methods of its path */
 	bool wants_cors;            /* its page is welcome by http.cors_origin */
 	struct slice if_none_match; /* in `text` */
 	struct buf text;            /* owned: what `call` and the slices above point into */

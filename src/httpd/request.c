@@ -5,8 +5,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "conf/conf.h"
-#include "httpd/access.h"
 #include "http/gzip.h"
+#include "http/uri.h"
+#include "httpd/access.h"
 #include "httpd/answer.h"
 #include "httpd/api.h"
 #include "httpd/assets.h"
@@ -34,6 +35,19 @@ static bool
 is_route(const struct route *route, const struct http_request *req)
 {
 	return route != NULL && !(route->answer == answer_root && req->verb == HTTP_VERB_POST);
+}
+
+/* The methods of a path, for Allow. NULL: there is nothing at it. */
+static const char *
+methods_of(const struct route *route, const struct http_request *req)
+{
+	if (route == NULL) {
+		return ANSWER_ALLOW;
+	}
+	if ((route->flags & ROUTE_API) != 0) {
+		return api_methods(uri_split(req->target).path);
+	}
+	return route->answer == answer_root ? "GET,POST,OPTIONS,HEAD" : "GET,OPTIONS,HEAD";
 }
 
 /* At "/" stands what default_root says. */
@@ -426,6 +440,7 @@ read_command(struct exchange *x, const struct http_request *req, struct http_fau
 		read_range(x, req);
 	}
 	if (err == 0 && x->call.way == CALL_STREAM && req->verb == HTTP_VERB_HEAD) {
+		x->allow = "GET,POST,PUT,OPTIONS";
 		*fault = (struct http_fault){
 		    .status = 405, .why = "a subscription has no end, and so no HEAD"};
 		err = -EBADMSG;
@@ -463,6 +478,7 @@ request_begin(struct exchange *x, struct http_request *req)
 	x->wants_events = accepts_events(req);
 	x->old_keep_alive = req->minor == 0 && req->keep_alive;
 	x->wants_cors = access_wants_cors(&h->rules, req);
+	x->allow = methods_of(route, req);
 	if (!check(x->session, req, route, &fault)) {
 		answer_locally(x, answer_fault, fault);
 		return;

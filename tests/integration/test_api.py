@@ -5,6 +5,7 @@ has, with their parameters and roles, is for tests/lint/check_api.py.
 """
 import base64
 import gzip
+import http.client
 import json
 import os
 import re
@@ -292,6 +293,21 @@ def test_roles(served):
         # with a cookie a change needs a header that no other site's page can send
         assert h.request("POST", "/api/v1/command", '{"commands":[["DBSIZE"]]}', {"Cookie": cookie}).status == 403
         assert h.request("POST", "/api/v1/command", '{"commands":[["DBSIZE"]]}', {"Cookie": cookie, "X-Holdfast": "1"}).status == 200
+
+
+def test_who_guesses_has_to_wait_and_is_told_how_long(served):
+    c = http.client.HTTPConnection("127.0.0.1", served.ports.http, timeout=20, source_address=("127.0.0.9", 0))  # others go on meanwhile
+
+    def guess(user, password):
+        c.request("GET", "/api/v1/status", headers={"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()})
+        reply = c.getresponse()
+        return reply.status, reply.getheader("Retry-After"), json.loads(reply.read())
+
+    assert [guess("ann", f"no-{n}")[0] for n in range(10)] == [401] * 10
+    status, wait, said = guess("ann", USERS["ann"])
+    assert (status, wait) == (429, "60") and "minute" in said["error"]
+    c.close()
+    assert ask(served, "GET", "/api/v1/status").status == 200
 
 
 def test_monitor_and_subscribe(served):

@@ -151,6 +151,22 @@ def test_clients_are_the_servers_connections(shared, web):
         assert direct("GET", "k") == b"v" and direct("CLIENT", "ID") == before
 
 
+def test_allow_is_what_the_path_takes(web):
+    """Of each path that OPTIONS and a 405 say something about, the methods that it has and no other (RFC 9110 section 15.5.6)."""
+    command, page, api = "GET,POST,PUT,OPTIONS,HEAD", "GET,OPTIONS,HEAD", "GET,POST,DELETE,OPTIONS,HEAD"
+    for path, allow in (("/GET/k", command), ("/", "GET,POST,OPTIONS,HEAD"), ("/healthz", page), ("/readyz", page), ("/ui/", page),
+                        ("/crossdomain.xml", page), ("/metrics", page), ("/api/v1/status", page), ("/api/v1/status?x=1", page), ("/api/v1/session", api),
+                        ("/api/v1/command", "POST,OPTIONS"), ("/api/v1/failover", "GET,POST,OPTIONS,HEAD"), ("/api/v1/live", "GET,OPTIONS")):
+        reply = web.request("OPTIONS", path)
+        assert (reply.status, reply.headers["allow"]) == (200, allow), path
+        for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"):
+            reply = None if method in allow.split(",") else web.request(method, path, None if method == "HEAD" else b"")
+            assert reply is None or (reply.status, reply.headers.get("allow")) == (405, allow), (method, path, reply.status, reply.headers)
+    reply = web.request("HEAD", "/SUBSCRIBE/c")
+    assert (reply.status, reply.headers["allow"]) == (405, "GET,POST,PUT,OPTIONS")
+    assert web.request("PUT", "/api/v1/nothing", b"").status == 404
+
+
 def test_etag_and_304(web):
     web.get("/SET/k/v")
     tag = web.get("/GET/k").headers["etag"]
