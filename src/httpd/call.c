@@ -333,6 +333,11 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 	if (err < 0) {
 		return err;
 	}
+	if (from_body && source.path.len > 0 && source.path.ptr[0] == '[') {
+		return refuse(ret_fault, 400,
+		    "a body that is JSON comes with the header Content-Type: application/json, to "
+		    "/, /N or /MULTI; without it the body is a path, such as GET/key");
+	}
 	rest = source.path;
 	(void)uri_next_segment(&rest, &first);
 	if (first.len == 0) {
@@ -472,6 +477,33 @@ is_session_command(const struct command *c)
 	}
 }
 
+/* Why a command about the state of a connection is refused, and what does here what it is for. */
+static const char *
+refusal_of(const struct command *c)
+{
+	switch (c->id) {
+	case CMD_MULTI:
+	case CMD_EXEC:
+	case CMD_DISCARD:
+	case CMD_WATCH:
+	case CMD_UNWATCH:
+		return "over HTTP each request stands alone, and a transaction is one: POST its "
+		       "commands to /MULTI as a JSON array with Content-Type: application/json; "
+		       "or use a WebSocket, which knows MULTI and WATCH";
+	case CMD_SELECT:
+		return "over HTTP each request stands alone: its database stands first in the "
+		       "path, as in /3/GET/key; a WebSocket knows SELECT";
+	case CMD_AUTH:
+	case CMD_HELLO:
+		return "over HTTP each request stands alone and brings its credentials as HTTP "
+		       "Basic: those of an access rule (acl-NAME) or, with http.redis_users, of a "
+		       "user of Redis";
+	default:
+		return "this command is about the state of a connection, and over HTTP each "
+		       "request stands alone; connect to the proxy to use it";
+	}
+}
+
 int
 call_admit(struct call *call, const char *const *allowed, size_t allowed_count, bool session,
     struct http_fault *ret_fault)
@@ -498,10 +530,7 @@ call_admit(struct call *call, const char *const *allowed, size_t allowed_count, 
 		return 0;
 	}
 	if ((c->flags & (CMD_SESSION | CMD_OWN)) != 0 && (c->flags & CMD_CLIENTS) == 0) {
-		*ret_fault = (struct http_fault){.status = 403,
-		    .why = "this command is about the state of a connection, and over HTTP each "
-			   "request "
-			   "stands alone; connect to the proxy to use it"};
+		*ret_fault = (struct http_fault){.status = 403, .why = refusal_of(c)};
 		return -EACCES;
 	}
 	if (!(c->flags & CMD_BLOCKING)) {

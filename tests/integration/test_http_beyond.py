@@ -118,6 +118,19 @@ def test_refused_commands_refuse_all_of_it(web, proxy):
     assert not proxy.exists("k")
 
 
+def test_refusals_say_what_to_do_instead(web, proxy):
+    for path, said in (("/MULTI", "POST its commands to /MULTI"), ("/EXEC", "/MULTI"), ("/WATCH/k", "WebSocket"), ("/SELECT/3", "/3/GET/key"),
+                       ("/AUTH/x", "http.redis_users"), ("/HELLO/3", "HTTP Basic"), ("/QUIT", "connect to the proxy")):
+        reply = web.get(path)
+        assert reply.status == 403 and said in reply.json["error"], path
+    # JSON without its type was taken for the name of a command
+    for path in ("/MULTI", "/", "/3"):
+        for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+            reply = web.request("POST", path, b'[["SET","k","v"],["GET","k"]]', headers=headers)
+            assert reply.status == 400 and "Content-Type: application/json" in reply.json["error"], (path, headers)
+    assert not proxy.exists("k")
+
+
 # --- statuses and timeouts ---
 
 def test_errors_as_statuses(web, proxy):
