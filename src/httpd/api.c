@@ -254,6 +254,8 @@ may(struct api *a, const struct http_request *req)
 static bool
 read_body(struct api *a, const struct http_request *req)
 {
+	int err;
+
 	if (a->row->verb != HTTP_VERB_POST) {
 		return true;
 	}
@@ -265,8 +267,10 @@ read_body(struct api *a, const struct http_request *req)
 		a->body = json_object();
 		return true;
 	}
-	if (jsonin_load(req->body, API_BODY_MAX, &a->body) < 0 || !json_is_object(a->body)) {
-		api_fail(a, 400, "the body must be a JSON object");
+	err = jsonin_load(req->body, API_BODY_MAX, &a->body);
+	if (err < 0 || !json_is_object(a->body)) {
+		api_fail(a, 400, "%s",
+		    err == -ERANGE ? JSONIN_BEYOND : "the body must be a JSON object");
 		return false;
 	}
 	return true;

@@ -396,8 +396,9 @@ read_json(struct exchange *x, const struct http_request *req, bool atomic, struc
 		return -EBADMSG;
 	}
 	if (err < 0) {
-		*fault = (struct http_fault){.status = 400, .why = "the body is no JSON"};
-		return err;
+		*fault = (struct http_fault){
+		    .status = 400, .why = err == -ERANGE ? JSONIN_BEYOND : "the body is no JSON"};
+		return -EBADMSG;
 	}
 	/* no name is longer than the body, so what is in `text` stays where it is */
 	err = call_read_json(

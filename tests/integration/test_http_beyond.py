@@ -40,6 +40,16 @@ def test_one_command_as_json(web):
     assert post(web, ["HSET", "h", "f", 1, "g", 2.5], headers={"Content-Type": "application/json; charset=utf-8"}).json == {"HSET": 2}
     assert post(web, ["HGETALL", "h"]).json == {"HGETALL": {"f": "1", "g": "2.5"}}
     assert post(web, ["GET", "k/ä"], "/7").json == {"GET": None}
+    # any bytes as {"base64":…}; numbers as they would be written
+    assert post(web, ["SET", {"base64": "AP8="}, {"base64": "//4A"}]).json == {"SET": [True, "OK"]}
+    assert web.get("/GET/%00%ff.bin").body == b"\xff\xfe\0"
+    numbers = (b"19.99", b"0.1", b"-1.5", b"3", b"-9223372036854775808", b"0.30000000000000004", b"1e+300")
+    assert post(web, b'["RPUSH","numbers",' + b",".join(numbers) + b"]").json == {"RPUSH": len(numbers)}
+    assert web.get("/LRANGE/numbers/0/-1").json["LRANGE"] == [n.decode() for n in numbers]
+    with WebSocket(web.port) as w:
+        assert w("ECHO", 19.99) == {"ECHO": "19.99"}
+        w.send_frame(w.TEXT, b'["ECHO",12345678901234567890]')
+        assert "64 bits" in w.next()["message"]
     assert post(web, ["GET", "k/ä"], "/?enc=base64").json == {"GET": base64.b64encode(b"v\0\n").decode()}
     # without the type it is Webdis' body
     assert web.request("POST", "/", "GET/k%2f%c3%a4").json == {"GET": "v\0\n"}
@@ -104,7 +114,7 @@ def test_nobody_comes_between(shared, proxy):
 @pytest.mark.parametrize("body, said", [
     (b"nonsense", "no JSON"), (b"{}", "array"), (b"[]", "array"), (b'"PING"', "no JSON"), (b"[[]]", "array"), (b'[["GET",null]]', "strings"),
     (b'[["GET","k"],"PING"]', "strings"), (b'["GET",{"a":1}]', "strings"), (b'["ECHO","\xff"]', "no JSON"), (b"[" * 5000, "no JSON"),
-    (json.dumps([["PING"]] * 1001).encode(), "1000"), (b'[["SUBSCRIBE","c"]]', "subscription"),
+    (json.dumps([["PING"]] * 1001).encode(), "1000"), (b'["ECHO",12345678901234567890]', "64 bits"), (b'[["SUBSCRIBE","c"]]', "subscription"),
 ])
 def test_bodies_that_are_none(web, body, said):
     reply = post(web, body)
