@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/gzip.h"
@@ -206,6 +207,10 @@ exchange_respond(
 
 	x->answered = status;
 	r->memo = x->httpd->tags;
+	if (err == 0) {
+		err =
+		    http_response_header(r, "Date", http_date_at(&x->httpd->date, clock_wall_ms()));
+	}
 	if (err == 0 && content_type.len > 0) {
 		err = http_response_header(r, "Content-Type", content_type);
 	}

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -149,6 +150,17 @@ def test_clients_are_the_servers_connections(shared, web):
         assert web.get("/CLIENT/KILL/TYPE/normal/SKIPME/no").status in (200, 502)  # its own connection is among them
         assert web.get("/SET/k/v").json == {"SET": [True, "OK"]}
         assert direct("GET", "k") == b"v" and direct("CLIENT", "ID") == before
+
+
+def test_answers_have_a_date(web):
+    """RFC 9110 section 6.6.1: all with 2xx, 3xx and 4xx."""
+    web.get("/SET/k/v")
+    tag = web.get("/GET/k").headers["etag"]
+    for method, path, headers, status in (("GET", "/GET/k", {}, 200), ("HEAD", "/GET/k.txt", {}, 200), ("GET", "/GET/k", {"If-None-Match": tag}, 304),
+                                          ("GET", "/GET/none.txt", {}, 404), ("DELETE", "/GET/k", {}, 405), ("OPTIONS", "/", {}, 200),
+                                          ("GET", "/ui", {}, 302), ("GET", "/healthz", {}, 200), ("GET", "/api/v1/status", {}, 200)):
+        reply = web.request(method, path, headers=headers)
+        assert reply.status == status and parsedate_to_datetime(reply.headers["date"]).tzname() == "UTC", (method, path)
 
 
 def test_allow_is_what_the_path_takes(web):
