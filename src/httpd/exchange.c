@@ -199,6 +199,19 @@ exchange_is_answered(const struct exchange *x)
 	       x->state == EXCHANGE_REPLIED;
 }
 
+/* An answer to who named no origin lacks the first header: a cache must not give it to a page that would need it. */
+static int
+add_cors(const struct exchange *x, struct http_response *r)
+{
+	int err = http_response_header(r, "Vary", SLICE_LIT("Origin"));
+
+	if (err == 0 && x->wants_cors) {
+		err = http_response_header(
+		    r, "Access-Control-Allow-Origin", slice_str(x->httpd->rules.cors_origin));
+	}
+	return err;
+}
+
 int
 exchange_respond(
     struct exchange *x, struct http_response *r, unsigned status, struct slice content_type)
@@ -231,12 +244,8 @@ exchange_respond(
 		err = http_response_header(r, "Retry-After",
 		    status == 503 ? SLICE_LIT(RETRY_AFTER_FAILOVER) : SLICE_LIT(RETRY_AFTER_WRONG));
 	}
-	if (err == 0 && x->wants_cors && x->httpd->rules.cors_origin != NULL) {
-		err = http_response_header(
-		    r, "Access-Control-Allow-Origin", slice_str(x->httpd->rules.cors_origin));
-		if (err == 0) {
-			err = http_response_header(r, "Vary", SLICE_LIT("Origin"));
-		}
+	if (err == 0 && x->httpd->rules.cors_origin != NULL && x->api == NULL) {
+		err = add_cors(x, r);
 	}
 	return err;
 }
