@@ -104,8 +104,13 @@ check(struct session *s, const struct http_request *req, const struct route *rou
 
 		if (v != ACCESS_OK) {
 			note_foreign(s, req);
-			*fault = (struct http_fault){
-			    .status = v == ACCESS_BAD_HOST ? 400 : 403, .why = access_text(v)};
+			*fault = (struct http_fault){.status = v == ACCESS_BAD_HOST ? 400 : 403,
+			    .why = v == ACCESS_FOREIGN_PAGE && rules.cors_origin == NULL &&
+					   h->rules.cors_origin != NULL
+				       ? "a page of another site made this request; the operator's "
+					 "interface is for its own page and for programs alone, "
+					 "whatever http.cors_origin says"
+				       : access_text(v)};
 			return false;
 		}
 	}
@@ -162,7 +167,13 @@ check_rules(struct exchange *x, struct slice authorization, struct http_fault *f
 	}
 	client.address = peer_of(x->session);
 	(void)acl_credentials(authorization, text, &client);
-	if (!acl_allows(h->acl, &client, x->call.wish.command, x->call.command)) {
+	if (h->conf->http_redis_users && authorization.len > 0 && client.user.len == 0) {
+		/* not as nobody in particular: the client takes itself for somebody */
+		*fault = (struct http_fault){.status = 401,
+		    .why = "the Authorization header names no user: Basic or Bearer takes "
+			   "user:password in base64"};
+		err = -EACCES;
+	} else if (!acl_allows(h->acl, &client, x->call.wish.command, x->call.command)) {
 		*fault = (struct http_fault){
 		    .status = 403, .why = "an access rule (acl-NAME) forbids this command to you"};
 		err = -EACCES;
@@ -478,7 +489,8 @@ request_begin(struct exchange *x, struct http_request *req)
 	x->old_version = req->minor == 0;
 	x->wants_events = accepts_events(req);
 	x->old_keep_alive = req->minor == 0 && req->keep_alive;
-	x->wants_cors = access_wants_cors(&h->rules, req);
+	x->wants_cors =
+	    (route == NULL || (route->flags & ROUTE_API) == 0) && access_wants_cors(&h->rules, req);
 	x->allow = methods_of(route, req);
 	if (!check(x->session, req, route, &fault)) {
 		answer_locally(x, answer_fault, fault);

@@ -394,6 +394,11 @@ def test_a_named_site_is_welcome(make_cluster):
         assert "Authorization" in reply.headers["access-control-allow-headers"]
         assert h.get("/GET/k", headers={"Origin": "https://app.example.evil"}).status == 403
         reply = h.get("/GET/k")
+        # the operator's interface is open to no other page, and says so
+        for method, path in (("GET", "/api/v1/session"), ("OPTIONS", "/api/v1/status"), ("GET", "/metrics")):
+            refused = h.request(method, path, headers=ours)
+            assert refused.status == 403 and "whatever http.cors_origin says" in refused.json["error"], path
+            assert "access-control-allow-origin" not in refused.headers
         # a cache may not give that answer to the page, which would not be let read it
         assert "access-control-allow-origin" not in reply.headers and reply.headers["vary"] == "Origin"
         reply = h.get("/")

@@ -360,6 +360,10 @@ def test_users_of_redis(make_cluster):
         reply = h.get("/GET/ann:k?status=1", headers=wrong)
         assert reply.status == 401 and reply.headers["www-authenticate"].startswith("Basic")
         assert h.get("/ACL/WHOAMI").json == {"ACL": "default"}
+        # who meant to be somebody is not taken for nobody
+        for odd in ("Bearer rubbish", "Basic " + base64.b64encode(b"nobody").decode(), "Basic " + base64.b64encode(b":secret").decode(), "Digest x", "ann"):
+            reply = h.get("/ACL/WHOAMI", headers={"Authorization": odd})
+            assert reply.status == 401 and "base64" in reply.json["error"] and "www-authenticate" in reply.headers, odd
         assert h.get("/ACL/WHOAMI", headers=login("own", "pw")).json == {"ACL": "default"}
         assert post(h, [["SET", "ann:k", "w"], ["GET", "other"]], "/MULTI", ann).json[1]["GET"][1].startswith("NOPERM")
         assert h.get("/2/ACL/WHOAMI", headers=ann).json == {"ACL": "ann"}
