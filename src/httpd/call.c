@@ -335,8 +335,10 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 	}
 	if (from_body && source.path.len > 0 && source.path.ptr[0] == '[') {
 		return refuse(ret_fault, 400,
-		    "a body that is JSON comes with the header Content-Type: application/json, to "
-		    "/, /N or /MULTI; without it the body is a path, such as GET/key");
+		    "a body that is JSON goes to /, /N, /MULTI or /N/MULTI, with the header "
+		    "Content-Type: "
+		    "application/json; elsewhere or without it the body is a path, such as "
+		    "GET/key");
 	}
 	rest = source.path;
 	(void)uri_next_segment(&rest, &first);
@@ -371,18 +373,35 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 			     trailing, resp, ret_fault);
 }
 
+/* "7/MULTI" → "MULTI" and "7"; "7" → nothing and "7". */
+static void
+cut_database(struct slice *path, struct slice *ret_digits)
+{
+	size_t n = 0;
+
+	*ret_digits = (struct slice){path->ptr, 0};
+	while (n < path->len && path->ptr[n] >= '0' && path->ptr[n] <= '9') {
+		n++;
+	}
+	if (n > 0 && (n == path->len || path->ptr[n] == '/')) {
+		ret_digits->len = n;
+		n += n < path->len;
+		path->ptr += n;
+		path->len -= n;
+	}
+}
+
 bool
 call_is_json(const struct http_request *req, bool *ret_atomic)
 {
 	static const char json[] = "application/json";
 	const struct http_header *type = http_header_find(req, "content-type");
-	struct slice path = uri_split(req->target).path;
+	struct slice path = uri_split(req->target).path, database;
 
+	cut_database(&path, &database);
 	*ret_atomic = slice_caseeq(path, "MULTI");
-	for (size_t i = 0; i < path.len && !*ret_atomic; i++) {
-		if (path.ptr[i] < '0' || path.ptr[i] > '9') {
-			return false;
-		}
+	if (path.len > 0 && !*ret_atomic) {
+		return false;
 	}
 	return req->verb == HTTP_VERB_POST && type != NULL && type->value.len >= sizeof(json) - 1 &&
 	       strncasecmp((const char *)type->value.ptr, json, sizeof(json) - 1) == 0 &&
@@ -395,13 +414,14 @@ call_read_json(const struct http_request *req, uint32_t default_database, size_t
     struct buf *text, struct call *ret_call, struct http_fault *ret_fault)
 {
 	struct uri url = uri_split(req->target);
+	struct slice digits;
 	uint64_t database = default_database;
 	int err;
 
 	*ret_call = (struct call){
 	    .content_type = format_default()->content_type, .wish.kind = format_default()->kind};
-	if (url.path.len > 0 && url.path.ptr[0] <= '9' &&
-	    (!slice_to_u64(url.path, &database) || database > UINT16_MAX)) {
+	cut_database(&url.path, &digits);
+	if (digits.len > 0 && (!slice_to_u64(digits, &database) || database > UINT16_MAX)) {
 		return refuse(ret_fault, 400, "a database is a number up to 65535");
 	}
 	ret_call->database = (uint32_t)database;

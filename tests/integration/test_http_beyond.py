@@ -77,7 +77,7 @@ def test_pipelined_with_others_in_order(web):
     assert replies == [[{"INCR": 1}, {"INCR": 2}], {"INCR": 3}, [{"INCR": 4}, {"INCR": 5}], {"INCR": 6}, [{"INCR": 7}, {"INCR": 8}]]
 
 
-@pytest.mark.parametrize("path", ["/MULTI", "/?atomic=1", "/3?atomic=1"])
+@pytest.mark.parametrize("path", ["/MULTI", "/?atomic=1", "/3?atomic=1", "/3/MULTI", "/3/multi?status=0"])
 def test_transactions(web, proxy, path):
     docs = post(web, [["SET", "a", "x"], ["LPUSH", "a", "y"], ["HSET", "h", "f", "v"], ["HGETALL", "h"], ["GET", "a"]], path).json
     assert [docs[i] for i in (0, 2, 3, 4)] == [{"SET": "OK"}, {"HSET": 1}, {"HGETALL": {"f": "v"}}, {"GET": "x"}] or \
@@ -138,6 +138,8 @@ def test_refusals_say_what_to_do_instead(web, proxy):
         for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
             reply = web.request("POST", path, b'[["SET","k","v"],["GET","k"]]', headers=headers)
             assert reply.status == 400 and "Content-Type: application/json" in reply.json["error"], (path, headers)
+    assert post(web, ["GET", "k"], "/GET/k").status == 400 and "/N/MULTI" in post(web, ["GET", "k"], "/MULTI.msg").json["error"]
+    assert post(web, ["PING"], "/65536/MULTI").status == 400 and post(web, ["PING"], "/3x/MULTI").status == 400
     assert not proxy.exists("k")
 
 
