@@ -97,8 +97,10 @@ check_size(struct http_reader *r, size_t upto)
 	const struct http_limits *l = r->limits;
 
 	if (r->line_count == 0) {
-		return upto > l->line_bytes ? refuse_large(r, 400, "the request line is too long")
-					    : HTTP_GOT_NOTHING;
+		return upto > l->line_bytes
+			   ? refuse_large(
+				 r, 400, "the request line is longer than http.max_request_bytes")
+			   : HTTP_GOT_NOTHING;
 	}
 	return upto - r->first_bytes > l->head_bytes
 		   ? refuse_large(r, 431, "the headers are too long")

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 #include "http/md5.h"
 #include "http/tagmemo.h"
@@ -66,6 +67,20 @@ http_response_header(struct http_response *r, const char *name, struct slice val
 	*p++ = '\n';
 	buf_commit(r->out, (size_t)(p - buf_tail(r->out)));
 	return 0;
+}
+
+struct slice
+http_date_at(struct http_date *date, uint64_t wall_ms)
+{
+	const time_t now = (time_t)(wall_ms / 1000);
+	struct tm tm;
+
+	if (date->second != wall_ms / 1000) {
+		date->second = wall_ms / 1000;
+		(void)gmtime_r(&now, &tm);
+		(void)strftime(date->text, sizeof(date->text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	}
+	return slice_str(date->text);
 }
 
 static size_t

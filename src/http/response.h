@@ -20,6 +20,13 @@
 
 struct tagmemo;
 
+/* The value of Date, made once a second. Plain data, all zero to begin with. */
+struct http_date {
+	uint64_t second;
+	char text[sizeof("Sun, 06 Nov 1994 08:49:37 GMT")];
+};
+struct slice http_date_at(struct http_date *date, uint64_t wall_ms);
+
 /* Plain data; lives on the caller's stack. */
 struct http_response {
 	struct buf *out; /* borrowed */

@@ -13,8 +13,6 @@
 #include "httpd/session.h"
 #include "httpd/ws.h"
 
-#define ALLOW "GET,POST,PUT,OPTIONS,HEAD"
-
 static const struct slice json_type = {(const uint8_t *)"application/json", 16};
 static const struct slice text_type = {(const uint8_t *)"text/plain; charset=utf-8", 25};
 
@@ -25,8 +23,11 @@ respond(struct exchange *x, unsigned status, struct slice type, struct slice bod
 	struct http_response r;
 	int err = exchange_respond(x, &r, status, type);
 
-	if (err == 0 && status == 405) {
-		err = http_response_header(&r, "Allow", SLICE_LIT(ALLOW));
+	if (err == 0 && status == 426) {
+		err = http_response_header(&r, "Upgrade", SLICE_LIT("websocket"));
+	}
+	if (err == 0 && status == 426) {
+		err = http_response_header(&r, "Connection", SLICE_LIT("Upgrade"));
 	}
 	if (err == 0 && status == 426) {
 		err = http_response_header(&r, "Sec-WebSocket-Version", SLICE_LIT("13"));
@@ -91,13 +92,14 @@ void
 answer_options(struct exchange *x)
 {
 	struct http_response r;
+	const char *allow = x->allow != NULL ? x->allow : ANSWER_ALLOW;
 	int err = exchange_respond(x, &r, 200, (struct slice){0});
 
 	if (err == 0) {
-		err = http_response_header(&r, "Allow", SLICE_LIT(ALLOW));
+		err = http_response_header(&r, "Allow", slice_str(allow));
 	}
 	if (err == 0 && x->wants_cors) {
-		err = http_response_header(&r, "Access-Control-Allow-Methods", SLICE_LIT(ALLOW));
+		err = http_response_header(&r, "Access-Control-Allow-Methods", slice_str(allow));
 	}
 	if (err == 0 && x->wants_cors) {
 		err = http_response_header(&r, "Access-Control-Allow-Headers",

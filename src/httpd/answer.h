@@ -2,6 +2,8 @@
 #ifndef HTTPD_ANSWER_H
 #define HTTPD_ANSWER_H
 
+#define ANSWER_ALLOW "GET,POST,PUT,OPTIONS,HEAD" /* of a command, as Webdis says it */
+
 struct exchange;
 
 /* {"error":"…","status":N} from the exchange's fault. */

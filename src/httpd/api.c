@@ -10,6 +10,7 @@
 #include "base/jsontext.h"
 #include "base/mem.h"
 #include "ctl/place.h"
+#include "http/gzip.h"
 #include "http/response.h"
 #include "http/uri.h"
 #include "httpd/exchange.h"
@@ -159,25 +160,35 @@ api_only(struct api *a, const char *names)
 	return true;
 }
 
-/* Which methods there are, for a path that is known. */
-static void
-refuse_method(struct api *a, struct slice path)
+const char *
+api_methods(struct slice path)
 {
-	static const char *const names[] = {
-	    [HTTP_VERB_GET] = "GET", [HTTP_VERB_POST] = "POST", [HTTP_VERB_DELETE] = "DELETE"};
+	/* which of GET without an end, GET, POST and DELETE there are, as bits */
+	static const char *const lists[16] = {[1] = "GET,OPTIONS",
+	    [2] = "GET,OPTIONS,HEAD",
+	    [4] = "POST,OPTIONS",
+	    [2 | 4] = "GET,POST,OPTIONS,HEAD",
+	    [2 | 4 | 8] = "GET,POST,DELETE,OPTIONS,HEAD"};
 	struct slice words[API_PATH_WORDS];
-	char list[40] = "";
+	unsigned found = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (fits(rows[i].path, path, words)) {
-			size_t used = strlen(list);
-
-			(void)snprintf(list + used, sizeof(list) - used, "%s%s",
-			    used > 0 ? ", " : "", names[rows[i].verb]);
+			found |= rows[i].verb == HTTP_VERB_DELETE ? 8U
+				 : rows[i].verb == HTTP_VERB_POST ? 4U
+				 : rows[i].streams                ? 1U
+								  : 2U;
 		}
 	}
-	if (list[0] != '\0') {
-		api_fail(a, 405, "this path takes %s", list);
+	assert(found == 0 || lists[found] != NULL); /* a row of another kind wants a list above */
+	return lists[found];
+}
+
+static void
+refuse_method(struct api *a)
+{
+	if (a->x->allow != NULL) {
+		api_fail(a, 405, "this path takes %s", a->x->allow);
 	} else {
 		api_fail(a, 404,
 		    "there is nothing at this path: GET /api/v1/openapi.json tells what there is");
@@ -197,7 +208,7 @@ find_row(struct api *a, enum http_verb verb, struct slice path)
 			return;
 		}
 	}
-	refuse_method(a, path);
+	refuse_method(a);
 }
 
 /* ---- who asks ---- */
@@ -243,6 +254,8 @@ may(struct api *a, const struct http_request *req)
 static bool
 read_body(struct api *a, const struct http_request *req)
 {
+	int err;
+
 	if (a->row->verb != HTTP_VERB_POST) {
 		return true;
 	}
@@ -254,8 +267,10 @@ read_body(struct api *a, const struct http_request *req)
 		a->body = json_object();
 		return true;
 	}
-	if (jsonin_load(req->body, API_BODY_MAX, &a->body) < 0 || !json_is_object(a->body)) {
-		api_fail(a, 400, "the body must be a JSON object");
+	err = jsonin_load(req->body, API_BODY_MAX, &a->body);
+	if (err < 0 || !json_is_object(a->body)) {
+		api_fail(a, 400, "%s",
+		    err == -ERANGE ? JSONIN_BEYOND : "the body must be a JSON object");
 		return false;
 	}
 	return true;
@@ -281,6 +296,7 @@ api_take(struct exchange *x, const struct http_request *req)
 {
 	struct api *a = xcalloc(1, sizeof(*a));
 	const struct http_header *dest = http_header_find(req, "sec-fetch-dest");
+	const struct http_header *accept = http_header_find(req, "accept-encoding");
 	struct uri uri = uri_split(req->target);
 
 	*a = (struct api){.magic = API_MAGIC, .x = x, .type = SLICE_LIT("application/json")};
@@ -292,6 +308,7 @@ api_take(struct exchange *x, const struct http_request *req)
 	a->in_begin = true;
 	a->quiet_401 = (dest != NULL && slice_eq(dest->value, "empty")) ||
 		       http_header_find(req, "x-holdfast") != NULL;
+	a->takes_gzip = accept != NULL && gzip_is_accepted(accept->value);
 	buf_init(&a->out, API_ANSWER_MAX);
 	buf_init(&a->text, API_PARAM_MAX);
 	read_last_id(a, req);
@@ -324,6 +341,12 @@ add_headers(const struct api *a, struct http_response *r)
 
 	if (err == 0) {
 		err = http_response_header(r, "X-Content-Type-Options", SLICE_LIT("nosniff"));
+	}
+	if (err == 0 && a->varies) {
+		err = http_response_header(r, "Vary", SLICE_LIT("Accept-Encoding"));
+	}
+	if (err == 0 && a->is_zipped) {
+		err = http_response_header(r, "Content-Encoding", SLICE_LIT("gzip"));
 	}
 	if (err == 0 && a->cookie[0] != '\0') {
 		err = http_response_header(r, "Set-Cookie", slice_str(a->cookie));
@@ -413,6 +436,25 @@ api_done(struct api *a, unsigned status)
 	a->done = true;
 	if (!a->in_begin) {
 		session_go_on(a->x->session);
+	}
+}
+
+void
+api_zip(struct api *a)
+{
+	struct buf zipped;
+
+	a->varies = true;
+	if (!a->takes_gzip) {
+		return;
+	}
+	buf_init(&zipped, API_ANSWER_MAX);
+	if (gzip_add(&zipped, buf_slice(&a->out)) == 0 && buf_len(&zipped) < buf_len(&a->out)) {
+		buf_fini(&a->out);
+		a->out = zipped;
+		a->is_zipped = true;
+	} else {
+		buf_fini(&zipped);
 	}
 }
 

@@ -69,9 +69,11 @@ struct api {
 	bool
 	    quiet_401; /* a script asks: its browser is not to open a window for name and password */
 	unsigned status;
-	struct slice type; /* static: Content-Type of `out` */
-	struct buf out;    /* owned: the body of the answer */
-	char cookie[400];  /* Set-Cookie; "": none */
+	bool takes_gzip;        /* the client */
+	bool varies, is_zipped; /* `out` (api_zip) */
+	struct slice type;      /* static: Content-Type of `out` */
+	struct buf out;         /* owned: the body of the answer */
+	char cookie[400];       /* Set-Cookie; "": none */
 	/* commands of Redis (api_command.h) */
 	char target[65]; /* master, or the instance's name */
 	uint32_t database;
@@ -85,6 +87,8 @@ struct api {
 
 /* Makes the exchange EXCHANGE_API. Slices of `req` are not needed afterwards. */
 void api_take(struct exchange *x, const struct http_request *req);
+/* Allow of a path: "GET,OPTIONS,HEAD". Static; NULL: there is nothing at it. */
+const char *api_methods(struct slice path);
 /* For the first of the queue: begins it, brings its answer out; true when all of it is. */
 bool api_pump(struct api *a);
 void api_free(struct api **a);
@@ -108,6 +112,8 @@ bool api_only(struct api *a, const char *names);
 void api_done(struct api *a, unsigned status);
 /* The same with a document; takes over the reference. */
 void api_done_json(struct api *a, unsigned status, json_t *doc);
+/* What stands in a->out is compressed where the client takes that, and it gains something. Before api_done. */
+void api_zip(struct api *a);
 /* {"error","status"} */
 void api_fail(struct api *a, unsigned status, const char *fmt, ...) ATTR_PRINTF(3, 4);
 /* The work is over, or is dropped with the request. */

@@ -333,12 +333,24 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 	if (err < 0) {
 		return err;
 	}
+	if (from_body && source.path.len > 0 && source.path.ptr[0] == '[') {
+		return refuse(ret_fault, 400,
+		    "a body that is JSON goes to /, /N, /MULTI or /N/MULTI, with the header "
+		    "Content-Type: "
+		    "application/json; elsewhere or without it the body is a path, such as "
+		    "GET/key");
+	}
 	rest = source.path;
 	(void)uri_next_segment(&rest, &first);
 	if (first.len == 0) {
 		return refuse(ret_fault, 400, "no command: a request looks like /GET/key");
 	}
-	trailing = has_body ? trailing_arguments(url.query) : (struct slice){0};
+	trailing = trailing_arguments(url.query);
+	if (trailing.len > 0 && !has_body) {
+		return refuse(ret_fault, 400,
+		    "args goes with the body of a PUT; here all arguments stand in the path, as in "
+		    "/SET/key/value/EX/60");
+	}
 	ret_call->argc = count_segments(source.path) + has_body + count_segments(trailing);
 	if (ret_call->argc > CALL_ARGS_MAX) {
 		return refuse(ret_fault, 400, "too many arguments");
@@ -361,18 +373,35 @@ call_read(const struct http_request *req, uint32_t default_database, struct buf 
 			     trailing, resp, ret_fault);
 }
 
+/* "7/MULTI" → "MULTI" and "7"; "7" → nothing and "7". */
+static void
+cut_database(struct slice *path, struct slice *ret_digits)
+{
+	size_t n = 0;
+
+	*ret_digits = (struct slice){path->ptr, 0};
+	while (n < path->len && path->ptr[n] >= '0' && path->ptr[n] <= '9') {
+		n++;
+	}
+	if (n > 0 && (n == path->len || path->ptr[n] == '/')) {
+		ret_digits->len = n;
+		n += n < path->len;
+		path->ptr += n;
+		path->len -= n;
+	}
+}
+
 bool
 call_is_json(const struct http_request *req, bool *ret_atomic)
 {
 	static const char json[] = "application/json";
 	const struct http_header *type = http_header_find(req, "content-type");
-	struct slice path = uri_split(req->target).path;
+	struct slice path = uri_split(req->target).path, database;
 
+	cut_database(&path, &database);
 	*ret_atomic = slice_caseeq(path, "MULTI");
-	for (size_t i = 0; i < path.len && !*ret_atomic; i++) {
-		if (path.ptr[i] < '0' || path.ptr[i] > '9') {
-			return false;
-		}
+	if (path.len > 0 && !*ret_atomic) {
+		return false;
 	}
 	return req->verb == HTTP_VERB_POST && type != NULL && type->value.len >= sizeof(json) - 1 &&
 	       strncasecmp((const char *)type->value.ptr, json, sizeof(json) - 1) == 0 &&
@@ -385,13 +414,14 @@ call_read_json(const struct http_request *req, uint32_t default_database, size_t
     struct buf *text, struct call *ret_call, struct http_fault *ret_fault)
 {
 	struct uri url = uri_split(req->target);
+	struct slice digits;
 	uint64_t database = default_database;
 	int err;
 
 	*ret_call = (struct call){
 	    .content_type = format_default()->content_type, .wish.kind = format_default()->kind};
-	if (url.path.len > 0 && url.path.ptr[0] <= '9' &&
-	    (!slice_to_u64(url.path, &database) || database > UINT16_MAX)) {
+	cut_database(&url.path, &digits);
+	if (digits.len > 0 && (!slice_to_u64(digits, &database) || database > UINT16_MAX)) {
 		return refuse(ret_fault, 400, "a database is a number up to 65535");
 	}
 	ret_call->database = (uint32_t)database;
@@ -467,6 +497,33 @@ is_session_command(const struct command *c)
 	}
 }
 
+/* Why a command about the state of a connection is refused, and what does here what it is for. */
+static const char *
+refusal_of(const struct command *c)
+{
+	switch (c->id) {
+	case CMD_MULTI:
+	case CMD_EXEC:
+	case CMD_DISCARD:
+	case CMD_WATCH:
+	case CMD_UNWATCH:
+		return "over HTTP each request stands alone, and a transaction is one: POST its "
+		       "commands to /MULTI as a JSON array with Content-Type: application/json; "
+		       "or use a WebSocket, which knows MULTI and WATCH";
+	case CMD_SELECT:
+		return "over HTTP each request stands alone: its database stands first in the "
+		       "path, as in /3/GET/key; a WebSocket knows SELECT";
+	case CMD_AUTH:
+	case CMD_HELLO:
+		return "over HTTP each request stands alone and brings its credentials as HTTP "
+		       "Basic: those of an access rule (acl-NAME) or, with http.redis_users, of a "
+		       "user of Redis";
+	default:
+		return "this command is about the state of a connection, and over HTTP each "
+		       "request stands alone; connect to the proxy to use it";
+	}
+}
+
 int
 call_admit(struct call *call, const char *const *allowed, size_t allowed_count, bool session,
     struct http_fault *ret_fault)
@@ -493,10 +550,7 @@ call_admit(struct call *call, const char *const *allowed, size_t allowed_count, 
 		return 0;
 	}
 	if ((c->flags & (CMD_SESSION | CMD_OWN)) != 0 && (c->flags & CMD_CLIENTS) == 0) {
-		*ret_fault = (struct http_fault){.status = 403,
-		    .why = "this command is about the state of a connection, and over HTTP each "
-			   "request "
-			   "stands alone; connect to the proxy to use it"};
+		*ret_fault = (struct http_fault){.status = 403, .why = refusal_of(c)};
 		return -EACCES;
 	}
 	if (!(c->flags & CMD_BLOCKING)) {

@@ -60,7 +60,7 @@ int call_read(const struct http_request *req, uint32_t default_database, struct 
 /* For a JSON body: the database of the path and the query alone. `room` is how much will be added to `text`. */
 int call_read_json(const struct http_request *req, uint32_t default_database, size_t room,
     struct buf *text, struct call *ret_call, struct http_fault *ret_fault) ATTR_WARN_UNUSED;
-/* Is it one: POST to "/", "/N" or "/MULTI" with Content-Type: application/json? The last is atomic. */
+/* Is it one: POST to "/", "/N", "/MULTI" or "/N/MULTI" with Content-Type: application/json? The last two are atomic. */
 bool call_is_json(const struct http_request *req, bool *ret_atomic);
 
 /* The same for a command that stands in `resp` already, alone; `kind` is the form of its answer. */

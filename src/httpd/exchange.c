@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/gzip.h"
@@ -22,7 +23,9 @@
 #define GZIP_MIN   ((size_t)1024)       /* of a body: less is not worth it */
 #define PUMP_BYTES ((size_t)256 * 1024) /* queued to the client at a time */
 
-#define RETRY_AFTER "1" /* seconds: a failover takes about as long */
+/* Seconds, for Retry-After: what a failover takes, and how long wrong passwords count (identity.c). */
+#define RETRY_AFTER_FAILOVER "1"
+#define RETRY_AFTER_WRONG    "60"
 
 struct exchange *
 exchange_new(struct httpd *h, struct session *s)
@@ -144,6 +147,15 @@ exchange_kept(const struct exchange *x)
 	return x->kept != NULL ? x->kept->body.cap : 0;
 }
 
+bool
+exchange_only_reads(const struct exchange *x)
+{
+	const struct command *c = x->call.command;
+
+	return (x->verb == HTTP_VERB_GET || x->verb == HTTP_VERB_HEAD) &&
+	       (c == NULL || (c->flags & CMD_WRITE) == 0);
+}
+
 int
 exchange_take(struct exchange *x, const struct http_request *req)
 {
@@ -151,7 +163,8 @@ exchange_take(struct exchange *x, const struct http_request *req)
 	size_t at = buf_len(&x->text);
 	int err;
 
-	if (tag == NULL || tag->value.len == 0) {
+	/* 304 says that nothing was done */
+	if (tag == NULL || tag->value.len == 0 || !exchange_only_reads(x)) {
 		return 0;
 	}
 	/* `text` may move: what points into it moves along */
@@ -186,6 +199,19 @@ exchange_is_answered(const struct exchange *x)
 	       x->state == EXCHANGE_REPLIED;
 }
 
+/* An answer to who named no origin lacks the first header: a cache must not give it to a page that would need it. */
+static int
+add_cors(const struct exchange *x, struct http_response *r)
+{
+	int err = http_response_header(r, "Vary", SLICE_LIT("Origin"));
+
+	if (err == 0 && x->wants_cors) {
+		err = http_response_header(
+		    r, "Access-Control-Allow-Origin", slice_str(x->httpd->rules.cors_origin));
+	}
+	return err;
+}
+
 int
 exchange_respond(
     struct exchange *x, struct http_response *r, unsigned status, struct slice content_type)
@@ -194,6 +220,10 @@ exchange_respond(
 
 	x->answered = status;
 	r->memo = x->httpd->tags;
+	if (err == 0) {
+		err =
+		    http_response_header(r, "Date", http_date_at(&x->httpd->date, clock_wall_ms()));
+	}
 	if (err == 0 && content_type.len > 0) {
 		err = http_response_header(r, "Content-Type", content_type);
 	}
@@ -207,15 +237,15 @@ exchange_respond(
 		    x->quiet_401 ? SLICE_LIT("Session realm=\"holdfast\"")
 				 : SLICE_LIT("Basic realm=\"redis\""));
 	}
-	if (err == 0 && status == 503) {
-		err = http_response_header(r, "Retry-After", SLICE_LIT(RETRY_AFTER));
+	if (err == 0 && status == 405 && x->allow != NULL) {
+		err = http_response_header(r, "Allow", slice_str(x->allow));
 	}
-	if (err == 0 && x->wants_cors && x->httpd->rules.cors_origin != NULL) {
-		err = http_response_header(
-		    r, "Access-Control-Allow-Origin", slice_str(x->httpd->rules.cors_origin));
-		if (err == 0) {
-			err = http_response_header(r, "Vary", SLICE_LIT("Origin"));
-		}
+	if (err == 0 && (status == 503 || status == 429)) {
+		err = http_response_header(r, "Retry-After",
+		    status == 503 ? SLICE_LIT(RETRY_AFTER_FAILOVER) : SLICE_LIT(RETRY_AFTER_WRONG));
+	}
+	if (err == 0 && x->httpd->rules.cors_origin != NULL && x->api == NULL) {
+		err = add_cors(x, r);
 	}
 	return err;
 }
@@ -237,6 +267,14 @@ exchange_respond_whole(struct exchange *x, struct http_response *r, int err, str
 		http_response_abort(r);
 		x->session->broken = true;
 	}
+}
+
+static int
+add_accept_ranges(const struct exchange *x, struct http_response *r, unsigned status)
+{
+	return x->has_ranges && (status == 200 || status == 206 || status == 416)
+		   ? http_response_header(r, "Accept-Ranges", SLICE_LIT("bytes"))
+		   : 0;
 }
 
 /* A whole reply, and it is our turn: a WebSocket's message. */
@@ -265,6 +303,9 @@ render_now(struct exchange *x, struct slice raw, unsigned status)
 	bool nil = false;
 	int err = exchange_respond(x, &r, status, x->call.content_type);
 
+	if (err == 0) {
+		err = add_accept_ranges(x, &r, status);
+	}
 	if (err == 0) {
 		err = http_response_body(&r, status == 200, raw.len + x->call.wish.command.len + 1);
 	}
@@ -495,7 +536,8 @@ begin_kept(struct exchange *x)
 	known = x->status == 200 && http_tag_is_known(x->if_none_match, tag);
 	none = known || x->verb == HTTP_VERB_HEAD;
 	tagged = x->status == 200;
-	ranged = tagged && !known && x->wants_range;
+	ranged = tagged && !known && x->wants_range &&
+		 (!x->range_has_tag || memcmp(x->range_tag, tag, sizeof(tag)) == 0);
 	if (ranged) {
 		x->status = find_range(x, buf_len(&k->body), &from, &len) ? 206 : 416;
 	}
@@ -504,8 +546,10 @@ begin_kept(struct exchange *x)
 	if (err == 0 && x->wants_gzip) {
 		err = http_response_header(&r, "Vary", SLICE_LIT("Accept-Encoding"));
 	}
-	if (err == 0 && zipped) {
-		err = http_response_header(&r, "Content-Encoding", SLICE_LIT("gzip"));
+	/* of what is compressed a part would be no part of the value */
+	if (err == 0) {
+		err = zipped ? http_response_header(&r, "Content-Encoding", SLICE_LIT("gzip"))
+			     : add_accept_ranges(x, &r, x->status);
 	}
 	if (err == 0 && ranged) {
 		err = begin_range(x, &r, from, len);

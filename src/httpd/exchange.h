@@ -65,6 +65,7 @@ struct exchange {
 	enum http_verb verb;
 	bool old_keep_alive;        /* HTTP/1.0 that asked to stay: it wants to be told */
 	bool last;                  /* the connection ends after it */
+	const char *allow;          /* static: the methods of its path */
 	bool wants_cors;            /* its page is welcome by http.cors_origin */
 	struct slice if_none_match; /* in `text` */
 	struct buf text;            /* owned: what `call` and the slices above point into */
@@ -94,10 +95,12 @@ struct exchange {
 	uint64_t began_us, bytes; /* for log and counters: since when, how large its body is … */
 	unsigned answered;        /* … and the status of the response; 0: there was none */
 	bool wants_gzip;          /* and it is text */
-	bool
-	    wants_range; /* GET of a value alone: bytes `range_from` to `range_to` of it; or, with */
-	bool range_is_tail; /* this, the last `range_to` bytes */
+	bool has_ranges;          /* GET or HEAD of what reads a value, which is given alone */
+	bool wants_range;         /* … by GET: bytes `range_from` to `range_to` of it; or, with */
+	bool range_is_tail;       /* this, the last `range_to` bytes */
 	uint64_t range_from, range_to;
+	bool range_has_tag; /* If-Range: only while it is the value that has `range_tag` */
+	char range_tag[MD5_HEX_BYTES];
 	uint64_t limit_ms;       /* ?timeout_ms: when it is over; 0: never */
 	struct stream *stream;   /* owned; NULL: none, or not begun */
 	struct events *events;   /* owned: XREAD as events; NULL: none */
@@ -121,6 +124,8 @@ size_t exchange_kept(const struct exchange *x);
 /* Keeps what of a request is needed for its answer. 0 or buf.h's errors. Called after call_read, which
  * clears `text`. */
 int exchange_take(struct exchange *x, const struct http_request *req) ATTR_WARN_UNUSED;
+/* GET or HEAD of a command that is not known to change anything: 304 and parts of its answer are true answers (RFC 9110 section 13.1.2). */
+bool exchange_only_reads(const struct exchange *x);
 
 /* ---- the way out (send.c) ---- */
 

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "http/reader.h"
+#include "http/response.h"
 #include "httpd/access.h"
 #include "httpd/acl.h"
 #include "httpd/render.h"
@@ -54,13 +55,14 @@ struct httpd {
 	struct accesslog *access_log; /* owned; NULL: none */
 	struct counts *counts;        /* owned */
 	struct tagmemo *tags;         /* owned */
-	struct acl *acl;              /* owned; NULL: everybody may all */
-	struct access_rules rules;    /* its names are in `hosts` */
-	const char **hosts;           /* owned array */
-	struct endpoint *announced;   /* owned array: http.announce */
-	char *own_name;               /* owned: this host's */
-	struct home_lane *home;       /* owned */
-	struct list sessions;         /* struct session.link */
+	struct http_date date;
+	struct acl *acl;            /* owned; NULL: everybody may all */
+	struct access_rules rules;  /* its names are in `hosts` */
+	const char **hosts;         /* owned array */
+	struct endpoint *announced; /* owned array: http.announce */
+	char *own_name;             /* owned: this host's */
+	struct home_lane *home;     /* owned */
+	struct list sessions;       /* struct session.link */
 	size_t session_count;
 	struct list spares; /* struct exchange.link: ready for use */
 	size_t spare_count;

@@ -43,12 +43,16 @@ int
 jsonin_load(struct slice text, size_t body_max, json_t **ret_doc)
 {
 	size_t most = MIN(MAX(body_max / VALUE_BYTES, VALUES_MIN), CALL_ARGS_MAX);
+	json_error_t why;
 
 	if (count_values(text) > most) {
 		return -E2BIG;
 	}
-	*ret_doc = json_loadb((const char *)text.ptr, text.len, JSON_ALLOW_NUL, NULL);
-	return *ret_doc != NULL ? 0 : -EBADMSG;
+	*ret_doc = json_loadb((const char *)text.ptr, text.len, JSON_ALLOW_NUL, &why);
+	if (*ret_doc != NULL) {
+		return 0;
+	}
+	return json_error_code(&why) == json_error_numeric_overflow ? -ERANGE : -EBADMSG;
 }
 
 /* Bytes that are no text. */
@@ -73,6 +77,18 @@ add_base64(struct buf *resp, const json_t *text)
 	return err;
 }
 
+/* With no more digits than it takes: 19.99 is to be kept as 19.99, not as 19.989999999999998. */
+static void
+print_real(double value, char text[static 64])
+{
+	for (int digits = 15; digits <= 17; digits++) {
+		(void)snprintf(text, 64, "%.*g", digits, value);
+		if (strtod(text, NULL) == value) {
+			return;
+		}
+	}
+}
+
 static int
 add_argument(struct buf *resp, const json_t *item)
 {
@@ -89,7 +105,7 @@ add_argument(struct buf *resp, const json_t *item)
 		(void)snprintf(
 		    text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(item));
 	} else if (json_is_real(item)) {
-		(void)snprintf(text, sizeof(text), "%.17g", json_real_value(item));
+		print_real(json_real_value(item), text);
 	} else {
 		return -EINVAL;
 	}

@@ -4,10 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/command.h"
 #include "httpd/api.h"
 #include "httpd/api_ask.h"
 
-#define ASK_MS 10000
+#define ASK_MS     10000
+#define BOUNDS_MAX 64
+#define BOUNDS_STEP                                                                                \
+	2 /* every second of the workers' bounds, so that each is four times the one before it */
 
 /* What is written, and the first fault; nothing more is written then. */
 struct prom {
@@ -155,36 +159,137 @@ add_states(struct prom *p, json_t *instances)
 
 /* ---- histograms, and what is counted by a name ---- */
 
-/* `record` has calls, us and latency; the bounds are in µs. `label`: of the name that is counted; NULL: none. */
+/* Records summed up. Plain data, all zero to begin with. */
+struct latency {
+	double us, counts[BOUNDS_MAX + 1];
+};
+
 static void
-add_histogram(struct prom *p, const char *name, const json_t *instance, const json_t *bounds,
-    const char *label, const char *value, const json_t *record)
+sum_up(struct latency *sum, const json_t *record)
 {
 	const json_t *counts = json_object_get(record, "latency");
+
+	sum->us += json_number_value(json_object_get(record, "us"));
+	for (size_t i = 0; i < json_array_size(counts) && i <= BOUNDS_MAX; i++) {
+		sum->counts[i] += json_number_value(json_array_get(counts, i));
+	}
+}
+
+/* name_suffix{labels,label="value" and no brace yet; `label` NULL: of the instance as a whole. */
+static void
+put_series(struct prom *p, const char *name, const char *suffix, const json_t *instance,
+    const char *label, const char *value)
+{
+	put(p, "%s%s{", name, suffix);
+	put_labels(p, instance);
+	if (label != NULL) {
+		put_label(p, ",", label, value);
+	}
+}
+
+static void
+put_histogram(struct prom *p, const char *name, const json_t *instance, const char *label,
+    const char *value, const struct latency *sum)
+{
+	const json_t *bounds = find(instance, "stats.latency_le_us");
+	size_t count = MIN(json_array_size(bounds), (size_t)BOUNDS_MAX);
 	double all = 0;
 
-	for (size_t i = 0; i <= json_array_size(bounds); i++) {
-		all += json_number_value(json_array_get(counts, i));
-		put(p, "%s_bucket{", name);
-		put_labels(p, instance);
-		put_label(p, ",", label, value);
-		if (i < json_array_size(bounds)) {
+	for (size_t i = 0; i <= count; i++) {
+		all += sum->counts[i];
+		if (i < count && i % BOUNDS_STEP == 0) {
+			put_series(p, name, "_bucket", instance, label, value);
 			put(p, ",le=\"%.9g\"} %.15g\n",
 			    json_number_value(json_array_get(bounds, i)) / 1e6, all);
-		} else {
-			put(p, ",le=\"+Inf\"} %.15g\n", all);
 		}
 	}
-	put(p, "%s_sum{", name);
-	put_labels(p, instance);
-	put_label(p, ",", label, value);
-	put(p, "} %.15g\n%s_count{", json_number_value(json_object_get(record, "us")) / 1e6, name);
-	put_labels(p, instance);
-	put_label(p, ",", label, value);
+	put_series(p, name, "_bucket", instance, label, value);
+	put(p, ",le=\"+Inf\"} %.15g\n", all);
+	put_series(p, name, "_sum", instance, label, value);
+	put(p, "} %.15g\n", sum->us / 1e6);
+	put_series(p, name, "_count", instance, label, value);
 	put(p, "} %.15g\n", all);
 }
 
-/* Each of a group of records, e.g. stats.commands; `member` NULL: as a histogram, else that number of it. */
+/* May it wait on the server because its client wants it to? Then its time says nothing about us. */
+static bool
+may_wait(const char *name)
+{
+	const struct slice argv = slice_str(name);
+	const struct command *c = command_find(&argv, 1);
+
+	return c != NULL && (c->flags & CMD_BLOCKING) != 0;
+}
+
+/*
+ * A histogram of each worker, not of each of its commands: a hundred commands of some workers would be 20000 series. Which
+ * of them is slow say calls and seconds of each.
+ */
+static void
+add_command_latency(struct prom *p, json_t *instances)
+{
+	static const char name[] = "holdfast_command_duration_seconds";
+	json_t *one, *record;
+	bool begun = false;
+	const char *key;
+	size_t i;
+
+	json_array_foreach(instances, i, one)
+	{
+		json_t *commands = (json_t *)(uintptr_t)find(one, "stats.commands");
+		struct latency sum = {0};
+
+		if (!is_kind(one, "PH") || commands == NULL) {
+			continue;
+		}
+		if (!begun) {
+			put_head(p, name, "histogram",
+			    "from when a command arrived to its reply, those aside that may wait "
+			    "on the server, such as BLPOP and XREAD");
+			begun = true;
+		}
+		json_object_foreach(commands, key, record)
+		{
+			if (!may_wait(key)) {
+				sum_up(&sum, record);
+			}
+		}
+		put_histogram(p, name, one, NULL, NULL, &sum);
+	}
+}
+
+static void
+add_route_latency(struct prom *p, json_t *instances)
+{
+	static const char name[] = "holdfast_http_request_duration_seconds";
+	json_t *one, *record;
+	bool begun = false;
+	const char *key;
+	size_t i;
+
+	json_array_foreach(instances, i, one)
+	{
+		json_t *routes = (json_t *)(uintptr_t)find(one, "stats.requests.routes");
+
+		json_object_foreach(is_kind(one, "H") ? routes : NULL, key, record)
+		{
+			struct latency sum = {0};
+
+			if (json_array_size(json_object_get(record, "latency")) == 0) {
+				continue;
+			}
+			if (!begun) {
+				put_head(p, name, "histogram",
+				    "from when a request was read to its response");
+				begun = true;
+			}
+			sum_up(&sum, record);
+			put_histogram(p, name, one, "route", key, &sum);
+		}
+	}
+}
+
+/* Each of a group of records, e.g. stats.commands; `member`: of a record, "": it is the number itself. */
 static void
 add_group(struct prom *p, json_t *instances, const char *kinds, const char *path, const char *label,
     const char *name, const char *help, const char *member, double scale)
@@ -200,24 +305,15 @@ add_group(struct prom *p, json_t *instances, const char *kinds, const char *path
 
 		json_object_foreach(group, key, record)
 		{
-			const json_t *number = member == NULL || member[0] == '\0'
-						   ? record
-						   : json_object_get(record, member);
+			const json_t *number =
+			    member[0] == '\0' ? record : json_object_get(record, member);
 
 			if (!begun) {
-				put_head(p, name, member == NULL ? "histogram" : "counter", help);
+				put_head(p, name, "counter", help);
 				begun = true;
 			}
-			if (member == NULL &&
-			    json_array_size(json_object_get(record, "latency")) > 0) {
-				add_histogram(p, name, one, find(one, "stats.latency_le_us"), label,
-				    key, record);
-			} else if (member != NULL) {
-				put(p, "%s{", name);
-				put_labels(p, one);
-				put_label(p, ",", label, key);
-				put(p, "} %.15g\n", json_number_value(number) * scale);
-			}
+			put_series(p, name, "", one, label, key);
+			put(p, "} %.15g\n", json_number_value(number) * scale);
 		}
 	}
 }
@@ -229,20 +325,18 @@ add_groups(struct prom *p, json_t *instances)
 	    "commands that clients sent", "calls", 1);
 	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_command_errors_total",
 	    "commands that were answered with an error", "errors", 1);
+	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_command_seconds_total",
+	    "time from when commands arrived to their replies", "us", 1e-6);
 	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_commands_held_total",
 	    "commands that waited for a master", "held", 1);
 	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_hold_seconds_total",
 	    "time that commands waited for a master", "held_us", 1e-6);
-	add_group(p, instances, "PH", "stats.commands", "command",
-	    "holdfast_command_duration_seconds", "from when a command arrived to its reply", NULL,
-	    1);
+	add_command_latency(p, instances);
 	add_group(p, instances, "H", "stats.requests.statuses", "status",
 	    "holdfast_http_responses_total", "responses by status", "", 1);
 	add_group(p, instances, "H", "stats.requests.routes", "route",
 	    "holdfast_http_route_requests_total", "requests by what they are for", "calls", 1);
-	add_group(p, instances, "H", "stats.requests.routes", "route",
-	    "holdfast_http_request_duration_seconds",
-	    "from when a request was read to its response", NULL, 1);
+	add_route_latency(p, instances);
 }
 
 /* ---- the cluster ---- */
@@ -358,6 +452,7 @@ answer(struct api *a, json_t *lines, json_t *reply)
 	if (prom_add(&a->out, reply) < 0) {
 		api_fail(a, 507, "the figures are too large for one answer");
 	} else {
+		api_zip(a);
 		api_done(a, 200);
 	}
 }

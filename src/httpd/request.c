@@ -5,8 +5,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "conf/conf.h"
-#include "httpd/access.h"
 #include "http/gzip.h"
+#include "http/uri.h"
+#include "httpd/access.h"
 #include "httpd/answer.h"
 #include "httpd/api.h"
 #include "httpd/assets.h"
@@ -34,6 +35,19 @@ static bool
 is_route(const struct route *route, const struct http_request *req)
 {
 	return route != NULL && !(route->answer == answer_root && req->verb == HTTP_VERB_POST);
+}
+
+/* The methods of a path, for Allow. NULL: there is nothing at it. */
+static const char *
+methods_of(const struct route *route, const struct http_request *req)
+{
+	if (route == NULL) {
+		return ANSWER_ALLOW;
+	}
+	if ((route->flags & ROUTE_API) != 0) {
+		return api_methods(uri_split(req->target).path);
+	}
+	return route->answer == answer_root ? "GET,POST,OPTIONS,HEAD" : "GET,OPTIONS,HEAD";
 }
 
 /* At "/" stands what default_root says. */
@@ -90,8 +104,13 @@ check(struct session *s, const struct http_request *req, const struct route *rou
 
 		if (v != ACCESS_OK) {
 			note_foreign(s, req);
-			*fault = (struct http_fault){
-			    .status = v == ACCESS_BAD_HOST ? 400 : 403, .why = access_text(v)};
+			*fault = (struct http_fault){.status = v == ACCESS_BAD_HOST ? 400 : 403,
+			    .why = v == ACCESS_FOREIGN_PAGE && rules.cors_origin == NULL &&
+					   h->rules.cors_origin != NULL
+				       ? "a page of another site made this request; the operator's "
+					 "interface is for its own page and for programs alone, "
+					 "whatever http.cors_origin says"
+				       : access_text(v)};
 			return false;
 		}
 	}
@@ -148,7 +167,13 @@ check_rules(struct exchange *x, struct slice authorization, struct http_fault *f
 	}
 	client.address = peer_of(x->session);
 	(void)acl_credentials(authorization, text, &client);
-	if (!acl_allows(h->acl, &client, x->call.wish.command, x->call.command)) {
+	if (h->conf->http_redis_users && authorization.len > 0 && client.user.len == 0) {
+		/* not as nobody in particular: the client takes itself for somebody */
+		*fault = (struct http_fault){.status = 401,
+		    .why = "the Authorization header names no user: Basic or Bearer takes "
+			   "user:password in base64"};
+		err = -EACCES;
+	} else if (!acl_allows(h->acl, &client, x->call.wish.command, x->call.command)) {
 		*fault = (struct http_fault){
 		    .status = 403, .why = "an access rule (acl-NAME) forbids this command to you"};
 		err = -EACCES;
@@ -302,9 +327,26 @@ check_item(struct exchange *x, struct http_fault *fault)
 	return err < 0 ? err : admit(x, fault);
 }
 
+/* If-Range: our tag. False: a date, or a weak one, which is no condition for a part (RFC 9110 section 13.1.5). */
+static bool
+read_range_condition(struct exchange *x, const struct http_request *req)
+{
+	const struct http_header *tag = http_header_find(req, "if-range");
+
+	if (tag == NULL) {
+		return true;
+	}
+	if (tag->value.len != sizeof(x->range_tag) + 2 || tag->value.ptr[0] != '"') {
+		return false;
+	}
+	memcpy(x->range_tag, tag->value.ptr + 1, sizeof(x->range_tag));
+	x->range_has_tag = true;
+	return true;
+}
+
 /*
- * "bytes=5-9", "bytes=5-" and "bytes=-5". Several at once, other units, and a condition (If-Range) are answered with the
- * whole, which is always right.
+ * "bytes=5-9", "bytes=5-" and "bytes=-5". Several at once and other units are answered with the whole, which is always
+ * right.
  */
 static void
 read_range(struct exchange *x, const struct http_request *req)
@@ -314,9 +356,8 @@ read_range(struct exchange *x, const struct http_request *req)
 	const uint8_t *dash;
 	struct slice from, to;
 
-	if (range == NULL || http_header_find(req, "if-range") != NULL ||
-	    range->value.len < sizeof(unit) ||
-	    memcmp(range->value.ptr, unit, sizeof(unit) - 1) != 0) {
+	if (range == NULL || !read_range_condition(x, req) || range->value.len < sizeof(unit) ||
+	    strncasecmp((const char *)range->value.ptr, unit, sizeof(unit) - 1) != 0) {
 		return;
 	}
 	from = (struct slice){
@@ -366,8 +407,9 @@ read_json(struct exchange *x, const struct http_request *req, bool atomic, struc
 		return -EBADMSG;
 	}
 	if (err < 0) {
-		*fault = (struct http_fault){.status = 400, .why = "the body is no JSON"};
-		return err;
+		*fault = (struct http_fault){
+		    .status = 400, .why = err == -ERANGE ? JSONIN_BEYOND : "the body is no JSON"};
+		return -EBADMSG;
 	}
 	/* no name is longer than the body, so what is in `text` stays where it is */
 	err = call_read_json(
@@ -403,10 +445,14 @@ read_command(struct exchange *x, const struct http_request *req, struct http_fau
 	    events_are_asked(x, buf_slice(&h->resp), req)) {
 		x->call.way = CALL_STREAM;
 	}
-	if (err == 0 && req->verb == HTTP_VERB_GET && x->call.wish.kind == RENDER_BARE) {
+	/* of what a command takes away (RPOP) the rest would be lost */
+	x->has_ranges = err == 0 && x->call.wish.kind == RENDER_BARE &&
+			x->call.way != CALL_STREAM && exchange_only_reads(x);
+	if (x->has_ranges && req->verb == HTTP_VERB_GET) {
 		read_range(x, req);
 	}
 	if (err == 0 && x->call.way == CALL_STREAM && req->verb == HTTP_VERB_HEAD) {
+		x->allow = "GET,POST,PUT,OPTIONS";
 		*fault = (struct http_fault){
 		    .status = 405, .why = "a subscription has no end, and so no HEAD"};
 		err = -EBADMSG;
@@ -443,7 +489,9 @@ request_begin(struct exchange *x, struct http_request *req)
 	x->old_version = req->minor == 0;
 	x->wants_events = accepts_events(req);
 	x->old_keep_alive = req->minor == 0 && req->keep_alive;
-	x->wants_cors = access_wants_cors(&h->rules, req);
+	x->wants_cors =
+	    (route == NULL || (route->flags & ROUTE_API) == 0) && access_wants_cors(&h->rules, req);
+	x->allow = methods_of(route, req);
 	if (!check(x->session, req, route, &fault)) {
 		answer_locally(x, answer_fault, fault);
 		return;

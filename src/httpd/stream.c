@@ -14,8 +14,12 @@
 #include "httpd/session.h"
 #include "resp/reader.h"
 
+#define PING_S                                                                                     \
+	15. /* a comment then shows that the connection lives: what lies between cuts silent ones */
+
 struct stream {
 	struct exchange *exchange; /* borrowed (its owner) */
+	ev_timer ping;             /* while events are told */
 	struct subscriber subscriber;
 	bool began;
 	bool chunked; /* HTTP/1.1 */
@@ -47,6 +51,9 @@ begin_response(struct stream *s)
 	}
 	s->began = true;
 	x->session->streams = true;
+	if (s->events) {
+		ev_timer_start(loop_ev(x->httpd->loop), &s->ping);
+	}
 	session_renew(x->session);
 	return 0;
 }
@@ -108,20 +115,12 @@ write_message(struct stream *s, struct slice body)
 	return err;
 }
 
+/* Bytes of a message are in the output, unless `err`. May end the session. */
 static void
-on_message(void *owner, enum hub_kind kind, struct slice raw)
+send_out(struct stream *s, int err)
 {
-	struct stream *s = owner;
 	struct session *session = s->exchange->session;
-	int err = s->began ? 0 : begin_response(s);
 
-	(void)kind;
-	if (err == 0) {
-		err = render_message(s->exchange->httpd, &s->exchange->call.wish, raw);
-	}
-	if (err == 0 && buf_len(&s->exchange->httpd->rendered) > 0) {
-		err = write_message(s, buf_slice(&s->exchange->httpd->rendered));
-	}
 	if (err < 0) {
 		s->exchange->httpd->said_rendered = 0; /* its wish goes with it */
 		session_kill(session);
@@ -139,6 +138,34 @@ on_message(void *owner, enum hub_kind kind, struct slice raw)
 		s->exchange->httpd->slow++;
 		session_abort(session);
 	}
+}
+
+static void
+on_message(void *owner, enum hub_kind kind, struct slice raw)
+{
+	struct stream *s = owner;
+	struct httpd *h = s->exchange->httpd;
+	int err = s->began ? 0 : begin_response(s);
+
+	(void)kind;
+	if (err == 0) {
+		err = render_message(h, &s->exchange->call.wish, raw);
+	}
+	if (err == 0 && buf_len(&h->rendered) > 0) {
+		err = write_message(s, buf_slice(&h->rendered));
+	}
+	send_out(s, err);
+}
+
+static void
+on_ping(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct stream *s = timer->data;
+
+	(void)ev;
+	(void)revents;
+	send_out(s, buf_add_str(conn_out(s->exchange->session->conn),
+			s->chunked ? "3\r\n:\n\n\r\n" : ":\n\n"));
 }
 
 /* ---- beginning and end ---- */
@@ -197,6 +224,8 @@ stream_begin(struct exchange *x)
 	s->chunked = !x->old_version;
 	s->events =
 	    x->wants_events && x->call.wish.kind == RENDER_JSON && x->call.wish.jsonp.len == 0;
+	ev_timer_init(&s->ping, on_ping, PING_S, PING_S);
+	s->ping.data = s;
 	subscriber_init(&s->subscriber, x->httpd, &subscriber_ops, s);
 	x->stream = s;
 	x->give_up_ms = clock_mono_ms() + x->httpd->conf->proxy_hold_ms;
@@ -249,6 +278,7 @@ stream_free(struct stream **sp)
 
 	*sp = NULL;
 	if (s != NULL) {
+		ev_timer_stop(loop_ev(s->exchange->httpd->loop), &s->ping);
 		subscriber_fini(&s->subscriber);
 		free(s);
 	}

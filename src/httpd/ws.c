@@ -376,7 +376,9 @@ take_json(struct session *s, struct slice message)
 	json_decref(doc);
 	if (err < 0) {
 		refuse_message(
-		    s, "a message is a JSON array of strings and numbers: [\"GET\",\"key\"]");
+		    s, err == -ERANGE
+			   ? JSONIN_BEYOND
+			   : "a message is a JSON array of strings and numbers: [\"GET\",\"key\"]");
 		return;
 	}
 	run_command(s);

@@ -4,6 +4,8 @@ operator, a viewer and nobody; what goes on (server-sent events) event by event;
 has, with their parameters and roles, is for tests/lint/check_api.py.
 """
 import base64
+import gzip
+import http.client
 import json
 import os
 import re
@@ -14,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
-from harness import Http, wait_until
+from harness import Http, WireError, wait_until
 
 jsonschema = pytest.importorskip("jsonschema") if os.environ.get("HF_STRICT") != "1" else __import__("jsonschema")
 
@@ -293,6 +295,21 @@ def test_roles(served):
         assert h.request("POST", "/api/v1/command", '{"commands":[["DBSIZE"]]}', {"Cookie": cookie, "X-Holdfast": "1"}).status == 200
 
 
+def test_who_guesses_has_to_wait_and_is_told_how_long(served):
+    c = http.client.HTTPConnection("127.0.0.1", served.ports.http, timeout=20, source_address=("127.0.0.9", 0))  # others go on meanwhile
+
+    def guess(user, password):
+        c.request("GET", "/api/v1/status", headers={"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()})
+        reply = c.getresponse()
+        return reply.status, reply.getheader("Retry-After"), json.loads(reply.read())
+
+    assert [guess("ann", f"no-{n}")[0] for n in range(10)] == [401] * 10
+    status, wait, said = guess("ann", USERS["ann"])
+    assert (status, wait) == (429, "60") and "minute" in said["error"]
+    c.close()
+    assert ask(served, "GET", "/api/v1/status").status == 200
+
+
 def test_monitor_and_subscribe(served):
     odd = b"a \"b\" \\ \n\r\t\a\b\x00\xff [x]"
     with Events(served, "/api/v1/monitor", f"/api/v1/monitor?target={served.master()}&seconds=60&max=100000") as e:
@@ -333,8 +350,58 @@ def test_prometheus_takes_the_figures(served):
         if os.environ.get("HF_STRICT") == "1" and shutil.which("apt-get"):
             pytest.fail("promtool is not installed (Debian: prometheus), so nobody but us has read /metrics", pytrace=False)
         pytest.skip("promtool is not installed (Debian: prometheus): /metrics was not given to it")
+    with served.http() as h:
+        reply = h.get("/metrics", headers={**basic("vic"), "Accept-Encoding": "gzip"})  # as Prometheus asks
+        assert (reply.headers["content-encoding"], reply.headers["vary"]) == ("gzip", "Accept-Encoding") and len(reply.body) < len(text) / 5
+        assert b"\nholdfast_commands_total{" in gzip.decompress(reply.body)
+        head = h.request("HEAD", "/metrics", headers={**basic("vic"), "Accept-Encoding": "gzip"})
+        assert head.headers["content-encoding"] == "gzip" and head.body == b""
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60)
     assert done.returncode == 0 and done.stderr == b"" and done.stdout == b"", (done.stdout + done.stderr).decode()
+
+
+def test_figures_do_not_grow_with_each_command_that_is_used(served):
+    """A hundred commands are a hundred lines more for each counter of a worker, but no histogram more: Prometheus keeps each line for weeks."""
+    def samples(text, name):
+        return [line for line in text.split("\n") if line.startswith(name + "{")]
+
+    def ask_metrics():
+        return ask(served, "GET", "/metrics").body.decode()
+
+    served.proxy().echo("x")
+    with served.http() as h:
+        assert h.get("/ECHO/x").status == 200
+    wait_until(lambda: any('command="ECHO"' in line for line in samples(ask_metrics(), "holdfast_commands_total")), "figures of the proxy")
+    wait_until(lambda: len({line.split(",")[0] for line in samples(ask_metrics(), "holdfast_command_duration_seconds_sum")}) == 2, "and of http-1")
+    before = ask_metrics()
+    names = [str(r["name"]) for r in served.proxy().command().values() if "." not in str(r["name"]) and "blocking" not in str(r["flags"])]
+    left_out = ("MULTI SHUTDOWN MONITOR DEBUG QUIT RESET SYNC PSYNC FAILOVER REPLICAOF SLAVEOF CLIENT FLUSHALL FLUSHDB SUBSCRIBE PSUBSCRIBE SSUBSCRIBE SAVE BGSAVE"
+                " BGREWRITEAOF SWAPDB")
+    used = sorted({n.upper() for n in names} - set(left_out.split()))[:100]
+    with served.wire() as w:
+        for name in used:
+            try:
+                w(name)  # most are answered with an error, and counted
+            except WireError:
+                pass
+    with served.wire() as w:
+        w("BLPOP", "nothing", "0.3")
+    wait_until(lambda: {f'command="{n}"' for n in (used[0], "BLPOP")} <= set(re.findall(r'command="\w+"', ask_metrics())), "they are counted")
+    text = ask_metrics()
+    counted = [line for line in samples(text, "holdfast_commands_total") if 'instance_name="proxy-1"' in line]
+    assert len(counted) > 80
+    for name in ("holdfast_command_errors_total", "holdfast_command_seconds_total", "holdfast_commands_held_total", "holdfast_hold_seconds_total"):
+        assert len([line for line in samples(text, name) if 'instance_name="proxy-1"' in line]) == len(counted), name
+    buckets = samples(text, "holdfast_command_duration_seconds_bucket")
+    assert len(buckets) == len(samples(before, "holdfast_command_duration_seconds_bucket")) and not any("command=" in line for line in buckets)
+    of_proxy = [line for line in buckets if 'instance_name="proxy-1"' in line]
+    assert 10 <= len(of_proxy) <= 16 and 'le="+Inf"' in of_proxy[-1]
+    assert len(text) - len(before) < 100 * 5 * 160
+    # it waited because its client wanted it to: of all others none took so long
+    seconds = {line.split('command="')[1].split('"')[0]: float(line.split()[-1]) for line in samples(text, "holdfast_command_seconds_total")
+               if 'instance_name="proxy-1"' in line}
+    duration = [float(line.split()[-1]) for line in samples(text, "holdfast_command_duration_seconds_sum") if 'instance_name="proxy-1"' in line]
+    assert seconds["BLPOP"] >= 0.3 and duration == [pytest.approx(sum(v for k, v in seconds.items() if k != "BLPOP"), rel=0.01, abs=0.01)]
 
 
 def test_live_and_a_supervisor_that_is_away(served):

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -138,6 +139,46 @@ def test_methods(web):
     assert reply.status == 405 and "GET" in reply.headers["allow"]
 
 
+def test_clients_are_the_servers_connections(shared, web):
+    """CLIENT KILL does what Redis would do; what it has cut is made anew, and nobody's request fails afterwards."""
+    assert "user=" in web.get("/CLIENT/LIST").json["CLIENT"]
+    for name in ("ID", "INFO", "GETNAME", "SETNAME/x", "REPLY/OFF"):
+        reply = web.get(f"/CLIENT/{name}")
+        assert reply.status == 403 and "connect to the proxy" in reply.json["error"], name
+    with shared.wire() as direct:
+        before = direct("CLIENT", "ID")
+        assert web.get("/CLIENT/KILL/TYPE/normal/SKIPME/no").status in (200, 502)  # its own connection is among them
+        assert web.get("/SET/k/v").json == {"SET": [True, "OK"]}
+        assert direct("GET", "k") == b"v" and direct("CLIENT", "ID") == before
+
+
+def test_answers_have_a_date(web):
+    """RFC 9110 section 6.6.1: all with 2xx, 3xx and 4xx."""
+    web.get("/SET/k/v")
+    tag = web.get("/GET/k").headers["etag"]
+    for method, path, headers, status in (("GET", "/GET/k", {}, 200), ("HEAD", "/GET/k.txt", {}, 200), ("GET", "/GET/k", {"If-None-Match": tag}, 304),
+                                          ("GET", "/GET/none.txt", {}, 404), ("DELETE", "/GET/k", {}, 405), ("OPTIONS", "/", {}, 200),
+                                          ("GET", "/ui", {}, 302), ("GET", "/healthz", {}, 200), ("GET", "/api/v1/status", {}, 200)):
+        reply = web.request(method, path, headers=headers)
+        assert reply.status == status and parsedate_to_datetime(reply.headers["date"]).tzname() == "UTC", (method, path)
+
+
+def test_allow_is_what_the_path_takes(web):
+    """Of each path that OPTIONS and a 405 say something about, the methods that it has and no other (RFC 9110 section 15.5.6)."""
+    command, page, api = "GET,POST,PUT,OPTIONS,HEAD", "GET,OPTIONS,HEAD", "GET,POST,DELETE,OPTIONS,HEAD"
+    for path, allow in (("/GET/k", command), ("/", "GET,POST,OPTIONS,HEAD"), ("/healthz", page), ("/readyz", page), ("/ui/", page),
+                        ("/crossdomain.xml", page), ("/metrics", page), ("/api/v1/status", page), ("/api/v1/status?x=1", page), ("/api/v1/session", api),
+                        ("/api/v1/command", "POST,OPTIONS"), ("/api/v1/failover", "GET,POST,OPTIONS,HEAD"), ("/api/v1/live", "GET,OPTIONS")):
+        reply = web.request("OPTIONS", path)
+        assert (reply.status, reply.headers["allow"]) == (200, allow), path
+        for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"):
+            reply = None if method in allow.split(",") else web.request(method, path, None if method == "HEAD" else b"")
+            assert reply is None or (reply.status, reply.headers.get("allow")) == (405, allow), (method, path, reply.status, reply.headers)
+    reply = web.request("HEAD", "/SUBSCRIBE/c")
+    assert (reply.status, reply.headers["allow"]) == (405, "GET,POST,PUT,OPTIONS")
+    assert web.request("PUT", "/api/v1/nothing", b"").status == 404
+
+
 def test_etag_and_304(web):
     web.get("/SET/k/v")
     tag = web.get("/GET/k").headers["etag"]
@@ -145,6 +186,23 @@ def test_etag_and_304(web):
     assert (reply.status, reply.body, reply.headers["etag"]) == (304, b"", tag)
     web.get("/SET/k/w")
     assert web.get("/GET/k", headers={"If-None-Match": tag}).status == 200
+
+
+def test_what_was_written_is_not_answered_304(web):
+    """304 is for GET and HEAD, and says that nothing has happened (RFC 9110 section 13.1.2)."""
+    def again(method, path, body=None, headers=None):
+        tag = web.request(method, path, body, headers=headers).headers["etag"]
+        return [web.request(method, path, body, headers={**(headers or {}), "If-None-Match": t}).status for t in (tag, "*")]
+
+    big = b"x" * 200_000
+    assert again("PUT", "/SET/k", b"v") == again("PUT", "/SET/k", big) == again("POST", "/", b"SET/k/v") == [200, 200]
+    assert again("GET", "/SET/k/v") == again("GET", "/SET/k/v.txt") == [200, 200]
+    assert again("POST", "/", b'[["SET","k","v"],["GET","k"]]', {"Content-Type": "application/json"}) == [200, 200]
+    assert again("POST", "/", b"GET/k") == [200, 200]
+    assert again("GET", "/GET/k") == again("GET", "/GET/k.txt") == again("GET", "/EVAL_RO/return 1/0".replace(" ", "%20")) == [304, 304]
+    tag = web.get("/GET/k").headers["etag"]
+    assert web.request("HEAD", "/GET/k", headers={"If-None-Match": tag}).status == 304
+
 
 
 def test_any_byte_in_keys_values_and_json(shared, web):
@@ -335,7 +393,14 @@ def test_a_named_site_is_welcome(make_cluster):
         assert reply.status == 200 and "PUT" in reply.headers["access-control-allow-methods"]
         assert "Authorization" in reply.headers["access-control-allow-headers"]
         assert h.get("/GET/k", headers={"Origin": "https://app.example.evil"}).status == 403
-        assert "access-control-allow-origin" not in h.get("/GET/k").headers
+        reply = h.get("/GET/k")
+        # the operator's interface is open to no other page, and says so
+        for method, path in (("GET", "/api/v1/session"), ("OPTIONS", "/api/v1/status"), ("GET", "/metrics")):
+            refused = h.request(method, path, headers=ours)
+            assert refused.status == 403 and "whatever http.cors_origin says" in refused.json["error"], path
+            assert "access-control-allow-origin" not in refused.headers
+        # a cache may not give that answer to the page, which would not be let read it
+        assert "access-control-allow-origin" not in reply.headers and reply.headers["vary"] == "Origin"
         reply = h.get("/")
         assert (reply.status, reply.headers["content-type"], reply.body) == (200, "text/html", b"<p>hello")
         assert h.request("POST", "/", "PING").status == 200

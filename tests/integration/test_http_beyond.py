@@ -40,6 +40,16 @@ def test_one_command_as_json(web):
     assert post(web, ["HSET", "h", "f", 1, "g", 2.5], headers={"Content-Type": "application/json; charset=utf-8"}).json == {"HSET": 2}
     assert post(web, ["HGETALL", "h"]).json == {"HGETALL": {"f": "1", "g": "2.5"}}
     assert post(web, ["GET", "k/ä"], "/7").json == {"GET": None}
+    # any bytes as {"base64":…}; numbers as they would be written
+    assert post(web, ["SET", {"base64": "AP8="}, {"base64": "//4A"}]).json == {"SET": [True, "OK"]}
+    assert web.get("/GET/%00%ff.bin").body == b"\xff\xfe\0"
+    numbers = (b"19.99", b"0.1", b"-1.5", b"3", b"-9223372036854775808", b"0.30000000000000004", b"1e+300")
+    assert post(web, b'["RPUSH","numbers",' + b",".join(numbers) + b"]").json == {"RPUSH": len(numbers)}
+    assert web.get("/LRANGE/numbers/0/-1").json["LRANGE"] == [n.decode() for n in numbers]
+    with WebSocket(web.port) as w:
+        assert w("ECHO", 19.99) == {"ECHO": "19.99"}
+        w.send_frame(w.TEXT, b'["ECHO",12345678901234567890]')
+        assert "64 bits" in w.next()["message"]
     assert post(web, ["GET", "k/ä"], "/?enc=base64").json == {"GET": base64.b64encode(b"v\0\n").decode()}
     # without the type it is Webdis' body
     assert web.request("POST", "/", "GET/k%2f%c3%a4").json == {"GET": "v\0\n"}
@@ -67,7 +77,7 @@ def test_pipelined_with_others_in_order(web):
     assert replies == [[{"INCR": 1}, {"INCR": 2}], {"INCR": 3}, [{"INCR": 4}, {"INCR": 5}], {"INCR": 6}, [{"INCR": 7}, {"INCR": 8}]]
 
 
-@pytest.mark.parametrize("path", ["/MULTI", "/?atomic=1", "/3?atomic=1"])
+@pytest.mark.parametrize("path", ["/MULTI", "/?atomic=1", "/3?atomic=1", "/3/MULTI", "/3/multi?status=0"])
 def test_transactions(web, proxy, path):
     docs = post(web, [["SET", "a", "x"], ["LPUSH", "a", "y"], ["HSET", "h", "f", "v"], ["HGETALL", "h"], ["GET", "a"]], path).json
     assert [docs[i] for i in (0, 2, 3, 4)] == [{"SET": "OK"}, {"HSET": 1}, {"HGETALL": {"f": "v"}}, {"GET": "x"}] or \
@@ -104,7 +114,7 @@ def test_nobody_comes_between(shared, proxy):
 @pytest.mark.parametrize("body, said", [
     (b"nonsense", "no JSON"), (b"{}", "array"), (b"[]", "array"), (b'"PING"', "no JSON"), (b"[[]]", "array"), (b'[["GET",null]]', "strings"),
     (b'[["GET","k"],"PING"]', "strings"), (b'["GET",{"a":1}]', "strings"), (b'["ECHO","\xff"]', "no JSON"), (b"[" * 5000, "no JSON"),
-    (json.dumps([["PING"]] * 1001).encode(), "1000"), (b'[["SUBSCRIBE","c"]]', "subscription"),
+    (json.dumps([["PING"]] * 1001).encode(), "1000"), (b'["ECHO",12345678901234567890]', "64 bits"), (b'[["SUBSCRIBE","c"]]', "subscription"),
 ])
 def test_bodies_that_are_none(web, body, said):
     reply = post(web, body)
@@ -115,6 +125,21 @@ def test_bodies_that_are_none(web, body, said):
 def test_refused_commands_refuse_all_of_it(web, proxy):
     assert post(web, [["SET", "k", "v"], ["SHUTDOWN"]]).status == 403
     assert post(web, [["SET", "k", "v"], ["MULTI"]]).status == 403
+    assert not proxy.exists("k")
+
+
+def test_refusals_say_what_to_do_instead(web, proxy):
+    for path, said in (("/MULTI", "POST its commands to /MULTI"), ("/EXEC", "/MULTI"), ("/WATCH/k", "WebSocket"), ("/SELECT/3", "/3/GET/key"),
+                       ("/AUTH/x", "http.redis_users"), ("/HELLO/3", "HTTP Basic"), ("/QUIT", "connect to the proxy")):
+        reply = web.get(path)
+        assert reply.status == 403 and said in reply.json["error"], path
+    # JSON without its type was taken for the name of a command
+    for path in ("/MULTI", "/", "/3"):
+        for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+            reply = web.request("POST", path, b'[["SET","k","v"],["GET","k"]]', headers=headers)
+            assert reply.status == 400 and "Content-Type: application/json" in reply.json["error"], (path, headers)
+    assert post(web, ["GET", "k"], "/GET/k").status == 400 and "/N/MULTI" in post(web, ["GET", "k"], "/MULTI.msg").json["error"]
+    assert post(web, ["PING"], "/65536/MULTI").status == 400 and post(web, ["PING"], "/3x/MULTI").status == 400
     assert not proxy.exists("k")
 
 
@@ -183,6 +208,14 @@ def test_put_with_arguments_behind_the_body(web, proxy):
     assert web.request("PUT", "/SET/k?args=KEEPTTL/GET", value).json["SET"]
     assert proxy.get("k") == value and proxy.ttl("k") > 0
     assert web.request("PUT", "/SET/k?args=%zz", b"x").status == 400
+    # where there is no body they stand in the path: they are not ignored
+    for method, path, body in (("GET", "/SET/k/v?args=EX/60", None), ("POST", "/?args=EX/60", b"SET/k/v"), ("POST", "/SET/k/v?args=EX/60", None)):
+        reply = web.request(method, path, body)
+        assert reply.status == 400 and "PUT" in reply.json["error"], (method, path)
+    assert proxy.get("k") == value
+    # and what has no meaning is, as by Webdis: caches are got past with it
+    assert web.request("PUT", "/SET/k?ex=60&_=123", b"x").json == {"SET": [True, "OK"]} and proxy.ttl("k") == -1
+    assert web.get("/GET/k?_=124").json == {"GET": "x"}
 
 
 def test_ranges(web, proxy):
@@ -193,19 +226,37 @@ def test_ranges(web, proxy):
                              ("-5", value[-5:], "2555-2559"), ("-9999", value, "0-2559"), ("5-99999", value[5:], "5-2559")):
         reply = web.get("/GET/k.bin", headers={"Range": f"bytes={asked}"})
         assert (reply.status, reply.body, reply.headers["content-range"]) == (206, got, f"bytes {said}/2560"), asked
-        assert reply.headers["etag"] == tag
+        assert (reply.headers["etag"], reply.headers["accept-ranges"]) == (tag, "bytes")
     for asked in ("2560-", "9-5", "-0"):
         reply = web.get("/GET/k.bin", headers={"Range": f"bytes={asked}"})
-        assert (reply.status, reply.headers["content-range"]) == (416, "bytes */2560"), asked
+        assert (reply.status, reply.headers["content-range"], reply.headers["accept-ranges"]) == (416, "bytes */2560", "bytes"), asked
     for asked in ("bytes=0-1,5-6", "lines=0-1", "bytes=x-1", "bytes=", "bytes=-"):
         assert web.get("/GET/k.bin", headers={"Range": asked}).status == 200
-    assert web.get("/GET/k.bin", headers={"Range": "bytes=0-1", "If-Range": tag}).body == value
+    # part of the value that a client has begun with; of another one it gets the whole
+    assert web.get("/GET/k.bin", headers={"Range": "bytes=0-1", "If-Range": tag}).body == value[:2]
+    for other in ('"%s"' % ("0" * 32), "W/" + tag, '"x"', "Sun, 06 Nov 1994 08:49:37 GMT"):
+        reply = web.get("/GET/k.bin", headers={"Range": "bytes=0-1", "If-Range": other})
+        assert (reply.status, reply.body) == (200, value), other
     assert web.get("/GET/k.bin", headers={"Range": "bytes=0-1", "If-None-Match": tag}).status == 304
     assert web.get("/GET/k", headers={"Range": "bytes=0-1"}).status == 200
     assert web.get("/GET/none.bin", headers={"Range": "bytes=0-1"}).status == 404
     big = os.urandom(3 << 20)
     web.request("PUT", "/SET/k", big)
     assert web.get("/GET/k.bin", headers={"Range": "bytes=2000000-2999999"}).body == big[2000000:3000000]
+
+
+def test_whose_parts_can_be_asked_for(web, proxy):
+    """Accept-Ranges stands where a Range would be heeded (RFC 9110 section 14.3)."""
+    proxy.set("k", "text " * 1000)
+    proxy.rpush("l", "long value", "b")
+    for method, path in (("GET", "/GET/k.txt"), ("HEAD", "/GET/k.bin"), ("GET", "/GET/k?type=video/mp4"), ("GET", "/LRANGE/l/0/-1.txt")):
+        assert web.request(method, path).headers.get("accept-ranges") == "bytes", (method, path)
+    for method, path, headers in (("GET", "/GET/k", {}), ("GET", "/GET/k.raw", {}), ("GET", "/GET/none.txt", {}), ("GET", "/SET/x/y.txt", {}),
+                                  ("GET", "/GET/k.txt", {"Accept-Encoding": "gzip"}), ("GET", "/healthz", {})):
+        assert "accept-ranges" not in web.request(method, path, headers=headers).headers, (method, path)
+    # what a command takes away comes whole
+    reply = web.get("/LPOP/l.txt", headers={"Range": "bytes=0-1"})
+    assert (reply.status, reply.body) == (200, b"long value")
 
 
 def test_gzip(web, proxy):
@@ -311,6 +362,10 @@ def test_users_of_redis(make_cluster):
         reply = h.get("/GET/ann:k?status=1", headers=wrong)
         assert reply.status == 401 and reply.headers["www-authenticate"].startswith("Basic")
         assert h.get("/ACL/WHOAMI").json == {"ACL": "default"}
+        # who meant to be somebody is not taken for nobody
+        for odd in ("Bearer rubbish", "Basic " + base64.b64encode(b"nobody").decode(), "Basic " + base64.b64encode(b":secret").decode(), "Digest x", "ann"):
+            reply = h.get("/ACL/WHOAMI", headers={"Authorization": odd})
+            assert reply.status == 401 and "base64" in reply.json["error"] and "www-authenticate" in reply.headers, odd
         assert h.get("/ACL/WHOAMI", headers=login("own", "pw")).json == {"ACL": "default"}
         assert post(h, [["SET", "ann:k", "w"], ["GET", "other"]], "/MULTI", ann).json[1]["GET"][1].startswith("NOPERM")
         assert h.get("/2/ACL/WHOAMI", headers=ann).json == {"ACL": "ann"}

@@ -70,6 +70,19 @@ def test_server_sent_events(shared, proxy):
     h.close()
 
 
+def test_silent_events_show_that_they_live(shared, proxy):
+    """What lies between and cuts silent connections sees a comment each 15 s; no other form has a place for one."""
+    plain, _ = listen(shared, "/SUBSCRIBE/news")
+    h, _ = listen(shared, "/SUBSCRIBE/news", {"Accept": "text/event-stream"})
+    assert plain.next_chunk() and h.next_chunk()
+    assert h.next_chunk() == b":\n\n"
+    proxy.publish("news", "c")
+    assert h.next_chunk() == b'data: {"SUBSCRIBE":["message","news","c"]}\n\n'
+    assert plain.next_chunk() == b'{"SUBSCRIBE":["message","news","c"]}'
+    plain.close()
+    h.close()
+
+
 def test_old_clients_get_no_chunks(shared, proxy):
     with socket.create_connection(("127.0.0.1", shared.ports.http), timeout=20) as s:
         s.sendall(b"GET /SUBSCRIBE/news HTTP/1.0\r\n\r\n")

@@ -193,6 +193,8 @@ def test_handshakes(shared, make_cluster):
                             ({"Origin": "http://evil.example"}, 403), ({"Upgrade": "h2c"}, 404)):
         w = WebSocket(shared.ports.http, headers=headers)
         assert w.reply.status == status, headers
+        if status == 426:
+            assert (w.reply.headers["upgrade"], w.reply.headers["connection"], w.reply.headers["sec-websocket-version"]) == ("websocket", "Upgrade", "13")
         w.close()
     with WebSocket(shared.ports.http, headers={"Origin": f"http://127.0.0.1:{shared.ports.http}"}) as w:
         assert w("PING") == {"PING": [True, "PONG"]}

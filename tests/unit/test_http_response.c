@@ -188,6 +188,21 @@ control_characters_are_not_safe_in_a_header(void **state)
 	assert_false(http_value_is_safe(SLICE_LIT("\x7f")));
 }
 
+static void
+date_is_made_once_a_second(void **state)
+{
+	struct http_date date = {0};
+	struct slice text;
+
+	(void)state;
+	text = http_date_at(&date, 784111777000);
+	assert_true(slice_eq(text, "Sun, 06 Nov 1994 08:49:37 GMT"));
+	date.text[0] = 's';
+	assert_true(slice_eq(http_date_at(&date, 784111777999), "sun, 06 Nov 1994 08:49:37 GMT"));
+	/* a clock that is set back, too */
+	assert_true(slice_eq(http_date_at(&date, 784111776999), "Sun, 06 Nov 1994 08:49:36 GMT"));
+}
+
 int
 main(void)
 {
@@ -195,6 +210,7 @@ main(void)
 	    cmocka_unit_test(writes_a_response),
 	    cmocka_unit_test(corrects_a_wrong_guess_of_the_length),
 	    cmocka_unit_test(tags_the_body),
+	    cmocka_unit_test(date_is_made_once_a_second),
 	    cmocka_unit_test(answers_304_when_the_tag_is_known),
 	    cmocka_unit_test(head_has_the_length_but_no_body),
 	    cmocka_unit_test(abort_takes_everything_back),
