@@ -159,6 +159,11 @@ def test_values_are_changed_byte_for_byte_and_never_taken_for_markup(scripts, wa
     watched.redis(watched.master()).execute_command("ACL", "DELUSER", EVIL_LOG.replace(" ", "/"))
 
 
+def test_what_modules_and_later_servers_answer(scripts, watched):
+    """JSON, time series, fields that expire: no server here has them, so their answers are canned."""
+    scenario(scripts, "canned", watched, {})
+
+
 @pytest.mark.long
 def test_a_million_keys(scripts, watched, measured):
     master = watched.redis(watched.master())

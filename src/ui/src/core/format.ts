@@ -118,6 +118,8 @@ export function plural(n: number, one: string, many = `${one}s`): string {
 	return `${whole(n)} ${n === 1 ? one : many}`;
 }
 
+export const NO_TIME = 'A time is a number above 0 with s, m, h, d or w behind it: 90s, 2h';
+
 // '5', '90s', '15m', '2h', '1d' in seconds; null: not understood.
 export function parseDuration(text: string): number | null {
 	const m = /^\s*(\d{1,12})\s*(s|sec|m|min|h|d|w)?\s*$/i.exec(text);
