@@ -2,6 +2,7 @@
 import gzip
 import os
 import re
+import signal
 import struct
 import time
 import zlib
@@ -208,6 +209,17 @@ def test_a_failover_while_watching(scripts, watched, measured):
 
     figures = scenario(scripts, "failover", watched, {"kill-master": kill, "state": lambda _: state_of(watched)})
     measured(f"kill -9 of the master until the picture turned: {figures['picture_turned_ms']:.0f} ms")
+
+
+def test_a_worker_that_hangs_while_watching(scripts, watched):
+    pid = watched.instance("http-1")["pid"]
+    try:
+        scenario(scripts, "silence", watched, {
+            "hang": lambda _: os.kill(pid, signal.SIGSTOP),
+            "go-on": lambda _: os.kill(pid, signal.SIGCONT),
+        })
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_login_and_roles(scripts, make_cluster):
