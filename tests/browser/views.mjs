@@ -119,6 +119,17 @@ scenario(async browser => {
 	await page.getByRole('button', { name: 'Look' }).click();
 	await page.waitForSelector('.treemap rect');
 	await page.shot('light-memory-drawn');
+	// the clients of the proxy, and closing one of them
+	await page.go('#/tools/clients');
+	await ask('client');
+	await page.getByLabel('Filter').fill('an-application');
+	await becomes(() => page.locator('.tbl tbody tr').count(), 1, 'the client of the proxy in the list');
+	await page.getByRole('button', { name: /^Close connection/ }).click();
+	await page.locator('dialog').getByRole('button', { name: 'Close it' }).click();
+	await ask('client-closed');
+	await becomes(() => page.locator('.tbl tbody tr').count(), 0, 'clients of that name');
+	await page.getByLabel('Server').selectOption('master');
+	await page.waitForFunction(() => location.hash.includes('target=master') && document.querySelector('.panel-body.soft').textContent.includes('choose the proxy'));
 	await page.go('#/tools/slowlog');
 	await page.getByLabel('Threshold in microseconds').fill('0');
 	await page.getByRole('button', { name: 'Set threshold' }).click();

@@ -97,8 +97,16 @@ def test_every_view(scripts, watched, measured):
     for i in range(1, 40):
         client.hset(f"user:{i}", mapping={"name": f"Zoë {i}", "visits": i})
     load = watched.load(writers=2, pace_s=0.02)
+    application = watched.proxy()
+
+    def closed(_):
+        # redis-py connects anew by itself, without the name
+        wait_until(lambda: application.client_getname() is None, "the connection was closed")
+
     try:
         figures = scenario(scripts, "views", watched, {
+            "client": lambda _: application.client_setname("an-application") and None,
+            "client-closed": closed,
             "state": lambda _: state_of(watched),
             "load": lambda _: load.start() and None,
             "subscribed": lambda _: wait_until(lambda: client.execute_command("PUBSUB", "NUMPAT"), "the page listens") and None,

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { one, run, stream } from '../api/client';
 import type { MonitorLine } from '../api/types';
 import { type Bin, escape } from '../core/bin';
-import { clock, duration, micros, plural, whole } from '../core/format';
+import { bytes, clock, duration, micros, plural, whole } from '../core/format';
 import { binOf, errorOf, fieldsOf, listOf, numberOf, pairsOf, textOf, wordsOf } from '../core/reply';
 import { Button, Choice, Empty, Fault, Field, Input, Mark, Panel, Select, Table, useEvery, useLoad } from '../parts/parts';
 import { ask, complain, go, linkTo, note, operator, route, say, status } from '../state';
@@ -32,11 +32,18 @@ export function targets(): string[] {
 	return ['master', ...(status.value?.instances.filter(i => i.kind === 'redis' && i.wanted === 'up').map(i => i.name) ?? [])];
 }
 
-export function useTarget(): [string, JSX.Element] {
+// `first` is asked unless another one is chosen; `more` can be asked beside the servers.
+export function useTarget(first = 'master', more: [string, string][] = []): [string, JSX.Element] {
 	const q = route.value.query;
-	const target = q.target ?? 'master';
-	const list = targets();
-	return [target, <Select key="target" label="Server" value={target} onChange={v => go(linkTo('tools', route.value.path, { ...q, target: v === 'master' ? '' : v }), true)} options={list.includes(target) ? list : [...list, target]} />];
+	const target = q.target ?? first;
+	const list: (string | [string, string])[] = [...more, ...targets()];
+	const known = list.some(x => (Array.isArray(x) ? x[0] : x) === target);
+	return [target, <Select key="target" label="Server" value={target} onChange={v => go(linkTo('tools', route.value.path, { ...q, target: v === first ? '' : v }), true)} options={known ? list : [...list, target]} />];
+}
+
+// The proxy that tells of its clients; one of its workers tells of all. Not behind TLS or the PROXY protocol: the page cannot ask there.
+function proxyToAsk(): string | null {
+	return status.value?.instances.find(i => i.kind === 'proxy' && i.state === 'ready' && i.listen?.some(l => !/^(proxied:|tls:)/.test(l)))?.name ?? null;
 }
 
 interface Slow {
@@ -228,12 +235,14 @@ function PubSub(): JSX.Element {
 }
 
 function Clients(): JSX.Element {
-	const [target, choose] = useTarget();
+	const proxy = proxyToAsk();
+	const [target, choose] = useTarget(proxy ?? 'master', proxy === null ? [] : [[proxy, 'proxy']]);
+	const ofProxy = target.startsWith('proxy');
 	const [filter, setFilter] = useState('');
 	const d = useLoad(async () => textOf(await one(['CLIENT', 'LIST'], { target })).split('\n').filter(l => l !== '').map(wordsOf), [target]);
 	useEvery(d.reload, 3000);
 	const kill = async (c: Record<string, string>) => {
-		if (await ask({ title: 'Close this connection?', text: `Client ${c.id} at ${c.addr}${c.name ? ` (${c.name})` : ''}. Many connect again at once. A connection of the proxy carries the requests of many clients.`, yes: 'Close it', grave: true })) {
+		if (await ask({ title: 'Close this connection?', text: `Client ${c.id} at ${c.addr}${c.name ? ` (${c.name})` : ''}. Many connect again at once.${ofProxy ? '' : ' A connection of the proxy carries the requests of many clients.'}`, yes: 'Close it', grave: true })) {
 			const r = await one(['CLIENT', 'KILL', 'ID', c.id ?? ''], { target });
 			note(numberOf(r) === 0 ? 'It was gone already' : 'Connection closed');
 			d.reload();
@@ -245,6 +254,7 @@ function Clients(): JSX.Element {
 	const n = (c: C, k: string) => Number(c[k] ?? 0);
 	return (
 		<Panel title={<>Clients <span class="dim">{d.data ? whole(d.data.length) : ''}</span></>} tools={<><Input label="Filter" placeholder="Filter" value={filter} onInput={setFilter} />{choose}</>}>
+			<p class="panel-body soft">{ofProxy ? 'Who is connected to the proxy; the page itself is among them while it asks. The connections of a server are those of proxy, sentinels and replicas, and of clients that speak to it directly.' : `Who is connected to ${target}. Clients of the proxy share its few connections: choose the proxy to see them.`}</p>
 			{d.error !== null && <Fault error={d.error} again={d.reload} />}
 			<Table<C> label="Clients" rows={rows} id={c => c.id ?? ''} sorted={[5, 1]} columns={[
 				{ head: 'ID', num: true, cell: c => c.id, sort: c => n(c, 'id') },
@@ -255,7 +265,7 @@ function Clients(): JSX.Element {
 				{ head: 'Idle', num: true, cell: c => duration(n(c, 'idle') * 1000), sort: c => n(c, 'idle') },
 				{ head: 'Age', num: true, thin: true, cell: c => duration(n(c, 'age') * 1000), sort: c => n(c, 'age') },
 				{ head: 'Flags', thin: true, cell: c => <span class="mono" title={flagText(c.flags ?? '')}>{c.flags}</span>, sort: c => c.flags ?? '' },
-				{ head: 'Memory', num: true, thin: true, cell: c => whole(n(c, 'tot-mem')), sort: c => n(c, 'tot-mem') },
+				{ head: 'Memory', num: true, thin: true, cell: c => bytes(n(c, 'tot-mem')), sort: c => n(c, 'tot-mem') },
 				...(operator.value ? [{ head: '', cell: (c: C) => <Button icon="close" label={`Close connection ${c.id}`} kind="quiet" onClick={() => { kill(c).catch(complain); }} /> }] : []),
 			]} />
 		</Panel>
