@@ -1,5 +1,5 @@
 // Every view under load, by link and by key, light, dark and narrow; the way back; names for all controls.
-import { ask, BASE, becomes, check, LONG, nameless, open, same, scenario, seesTab, tooWide } from './lib.mjs';
+import { ask, BASE, becomes, check, faint, LONG, nameless, open, same, scenario, seesTab, tooWide } from './lib.mjs';
 
 const VIEWS = {
 	'#/cluster': '.map .is-master', '#/cluster/redis-2': '.log', '#/metrics': '.chart canvas', '#/browser': '.v-row', '#/browser/0/k/user%3A1': '.value .tbl', '#/console': '.cli textarea',
@@ -38,6 +38,7 @@ scenario(async browser => {
 			await p.waitForSelector(sight);
 			same(await nameless(p), [], `controls without a name in ${hash}, ${name}`);
 			same(await tooWide(p), null, `width of ${hash}, ${name}`);
+			same(await faint(p), [], `faint text in ${hash}, ${name}`);
 			await seesTab(p);
 			await p.shot(`${name}-${hash.replace(/\W+/g, '-')}`);
 			p.quiet(`${hash}, ${name}`);

@@ -110,6 +110,12 @@ export function day(t: Date, now: Date): string {
 	return t.toDateString() === y.toDateString() ? 'yesterday' : t.toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: t.getFullYear() === now.getFullYear() ? undefined : 'numeric' });
 }
 
+// A time of the day, with the day unless that is today.
+export function dated(t: Date, now: Date): string {
+	const d = day(t, now);
+	return d === 'today' ? clock(t) : `${d}, ${clock(t)}`;
+}
+
 export function ago(ms: number): string {
 	return ms < 2000 ? 'now' : `${duration(ms < 60000 ? Math.floor(ms / 1000) * 1000 : Math.floor(ms / 60000) * 60000)} ago`;
 }

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { one, run, stream } from '../api/client';
 import type { MonitorLine } from '../api/types';
 import { type Bin, escape } from '../core/bin';
-import { bytes, clock, duration, micros, plural, whole } from '../core/format';
+import { bytes, clock, dated, duration, micros, plural, whole } from '../core/format';
 import { binOf, errorOf, fieldsOf, listOf, numberOf, pairsOf, textOf, wordsOf } from '../core/reply';
 import { Button, Choice, Empty, Fault, Field, Input, Mark, Panel, Select, Table, useEvery, useLoad } from '../parts/parts';
 import { ask, complain, go, linkTo, note, operator, route, say, status } from '../state';
@@ -76,7 +76,7 @@ function SlowLog(): JSX.Element {
 			throw new Error('A threshold is a number of microseconds; -1 switches the slow log off, 0 logs everything');
 		}
 		await one(['CONFIG', 'SET', 'slowlog-log-slower-than', n], { target });
-		note(`${target} logs what takes ${micros(n)} or more, until it restarts`);
+		note(n < 0 ? `${target} logs nothing, until it restarts` : `${target} logs what takes ${micros(n)} or more, until it restarts`);
 		setText(null);
 		d.reload();
 	};
@@ -90,8 +90,8 @@ function SlowLog(): JSX.Element {
 	return (
 		<Panel title="Slow log" tools={<>{choose}{operator.value && <><Input label="Threshold in microseconds" mono type="number" value={text ?? String(d.data?.threshold ?? '')} onInput={setText} onEnter={() => { set().catch(complain); }} /><span class="hint">µs</span><Button disabled={text === null} onClick={() => { set().catch(complain); }}>Set threshold</Button><Button icon="trash" label="Empty the slow log" kind="quiet" onClick={() => { reset().catch(complain); }} /></>}</>}>
 			{d.error !== null && <Fault error={d.error} again={d.reload} />}
-			{d.data && (d.data.list.length === 0 ? <Empty>Nothing has taken {micros(d.data.threshold)} or more.</Empty> : <Table<Slow> label="Slow log" rows={d.data.list} id={s => s.id} sorted={[0, -1]} columns={[
-				{ head: 'When', cell: s => <time dateTime={new Date(s.time * 1000).toISOString()}>{clock(new Date(s.time * 1000))}</time>, sort: s => s.time * 1e6 + (s.id % 1e6) },
+			{d.data && (d.data.list.length === 0 ? <Empty>{d.data.threshold === null ? 'The slow log is empty.' : d.data.threshold < 0 ? 'The slow log is switched off (a threshold of -1).' : `Nothing has taken ${micros(d.data.threshold)} or more.`}</Empty> : <Table<Slow> label="Slow log" rows={d.data.list} id={s => s.id} sorted={[0, -1]} columns={[
+				{ head: 'When', cell: s => <time dateTime={new Date(s.time * 1000).toISOString()}>{dated(new Date(s.time * 1000), new Date())}</time>, sort: s => s.time * 1e6 + (s.id % 1e6) },
 				{ head: 'Took', num: true, cell: s => <span class="bar-cell">{micros(s.us)}<i class="meter" style={{ width: `${(s.us / top) * 100}%` }} /></span>, sort: s => s.us },
 				{ head: 'Command', grow: true, cell: s => <span class="mono bytes">{s.command.map(escape).join(' ').slice(0, 600)}</span> },
 				{ head: 'Client', thin: true, cell: s => <span class="mono">{s.client}{s.name !== '' && ` ${s.name}`}</span>, sort: s => s.client },
@@ -100,6 +100,7 @@ function SlowLog(): JSX.Element {
 	);
 }
 
+const FOR_OPERATORS = 'This is for operators: a user whose section of the configuration has role = operator.';
 const KEEP_LINES = 2000;
 const DRAWN = 300;
 
@@ -155,10 +156,10 @@ function Monitor(): JSX.Element {
 	return (
 		<>
 			<p class="warnbox"><Mark grade="warn" /><span>MONITOR makes the server send every command to this page. On a busy server that costs half of its throughput or more; use a replica or a short time. It stops by itself.</span></p>
-			<Panel title="Monitor" tools={<>{choose}<Choice label="For" value={seconds} onChange={setSeconds} options={[{ value: '5', text: '5 s' }, { value: '10', text: '10 s' }, { value: '30', text: '30 s' }, { value: '60', text: '1 min' }]} />{on ? <Button icon="stop" onClick={() => { setWhy('stopped here'); stop(); }}>Stop</Button> : <Button icon="play" kind="main" disabled={!operator.value} title={operator.value ? undefined : 'For operators'} onClick={() => { start().catch(complain); }}>Start</Button>}</>}>
+			<Panel title="Monitor" tools={<>{choose}<Choice label="For" value={seconds} onChange={setSeconds} options={[{ value: '5', text: '5 s' }, { value: '10', text: '10 s' }, { value: '30', text: '30 s' }, { value: '60', text: '1 min' }]} />{on ? <Button icon="stop" onClick={() => { setWhy('stopped here'); stop(); }}>Stop</Button> : <Button icon="play" kind="main" disabled={!operator.value} onClick={() => { start().catch(complain); }}>Start</Button>}</>}>
 				<div class="panel-body row"><Input label="Filter" placeholder="Filter: a client, a command, a key" value={filter} onInput={setFilter} /><span role="status" class="soft">{on ? 'watching, ' : ''}{plural(count, 'command')}{why !== '' ? `; ended: ${why}` : ''}</span></div>
 				{kinds.length > 0 && <div class="panel-body row">{kinds.map(([k, n]) => <span key={k} class="tag">{k} {whole(n)}</span>)}</div>}
-				{shown.length > 0 ? <div class="feed" tabIndex={0} role="log" aria-label="Commands, newest first" aria-live="off">{shown.map((l, i) => <div key={`${l.time}${i}`}><span class="t">{clock(new Date(l.time * 1000), true)}</span><span class="c">{l.client}{l.db > 0 ? ` [${l.db}]` : ''}</span><span>{l.command.map(escape).join(' ').slice(0, 500)}</span></div>)}</div> : <Empty>{on ? 'Waiting for the first command…' : 'Nothing watched yet.'}</Empty>}
+				{shown.length > 0 ? <div class="feed" tabIndex={0} role="log" aria-label="Commands, newest first" aria-live="off">{shown.map((l, i) => <div key={`${l.time}${i}`}><span class="t">{clock(new Date(l.time * 1000), true)}</span><span class="c">{l.client}{l.db > 0 ? ` [${l.db}]` : ''}</span><span>{l.command.map(escape).join(' ').slice(0, 500)}</span></div>)}</div> : <Empty>{on ? 'Waiting for the first command…' : operator.value ? 'Nothing watched yet.' : FOR_OPERATORS}</Empty>}
 			</Panel>
 		</>
 	);
@@ -293,6 +294,9 @@ function Users(): JSX.Element {
 		run([['ACL', 'DRYRUN', open ?? '', ...command.split(/\s+/).filter(w => w !== '')]]).then(([r]) => setVerdict(textOf(r) === 'OK' ? 'allowed' : textOf(r)), e => setVerdict(say(e)));
 	};
 	const u = d.data?.users.find(x => x.name === open);
+	if (!operator.value) {
+		return <Panel title="Users of Redis"><Empty>{FOR_OPERATORS}</Empty></Panel>;
+	}
 	return (
 		<>
 			<Panel title="Users of Redis" tools={<Button icon="refresh" label="Load again" kind="quiet" onClick={d.reload} />}>
