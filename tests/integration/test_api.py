@@ -50,6 +50,7 @@ GOOD = [
     ("POST", "/api/v1/command", None, {"commands": REPLIES}, 200),
     ("POST", "/api/v1/command", None, {"commands": [["DBSIZE"]], "target": "redis-2", "db": 1, "timeout_ms": 5000}, 200),
     ("POST", "/api/v1/command", None, {"commands": [["SENTINEL", "MASTERS"], ["INFO"]], "target": "sentinel-1"}, 200),
+    ("POST", "/api/v1/command", None, {"commands": [["CLIENT", "LIST"], ["DBSIZE"]], "target": "proxy-1", "db": 1}, 200),
     ("GET", "/api/v1/keys", None, None, 200),
     ("GET", "/api/v1/keys", "/api/v1/keys?cursor=0&match=*&type=string&count=100&memory=1&db=0&target=redis-2", None, 200),
     ("GET", "/api/v1/openapi.json", None, None, 200),
@@ -100,7 +101,7 @@ BAD = [
     ("POST", "/api/v1/command", None, {"commands": [["PING"]], "db": -1}, 400),
     ("POST", "/api/v1/command", None, {"commands": [["PING"]], "timeout_ms": 60001}, 400),
     ("POST", "/api/v1/command", None, {"commands": [["PING"]], "target": "nobody"}, 404),
-    ("POST", "/api/v1/command", None, {"commands": [["PING"]], "target": "proxy-1"}, 400),
+    ("POST", "/api/v1/command", None, {"commands": [["PING"]], "target": "http-1"}, 400),
     ("POST", "/api/v1/command", None, {"commands": [["PING"]] * 1001}, 413),
     ("POST", "/api/v1/command", None, {"commands": [["BLPOP", "nothing", 5]], "timeout_ms": 50}, 504),
     ("POST", "/api/v1/command", None, b"[1]", 400),
@@ -115,6 +116,7 @@ BAD = [
     ("GET", "/api/v1/live", "/api/v1/live?topics=weather", None, 400),
     ("GET", "/api/v1/monitor", "/api/v1/monitor?target=nobody", None, 404),
     ("GET", "/api/v1/monitor", "/api/v1/monitor?target=sentinel-1", None, 400),
+    ("GET", "/api/v1/monitor", "/api/v1/monitor?target=proxy-1", None, 400),
     ("GET", "/api/v1/monitor", "/api/v1/monitor?seconds=0", None, 400),
     ("GET", "/api/v1/subscribe", None, None, 400),
     ("GET", "/api/v1/subscribe", "/api/v1/subscribe?channel=c&seconds=3601", None, 400),
@@ -275,7 +277,7 @@ def test_roles(served):
             assert ask(served, method, path, None, None, user="vic").status == (404 if "{name}" in path and method == "POST" else 200)
     assert served.events("operator.asked", after=before) == [] and served.events("operator.changed", after=before) == []
     words = [["GET", "text"], ["SET", "by-vic", 1], ["CONFIG", "GET", "requirepass"], ["NOSUCH"], ["KEYS", "*"], ["EVAL_RO", "return 1", 0], ["DBSIZE"]]
-    for target in ("master", "redis-1"):
+    for target in ("master", "redis-1", "proxy-1"):
         replies = ask(served, "POST", "/api/v1/command", None, {"commands": words, "target": target}, "vic").json["replies"]
         assert ["NOPERM" in str(r) for r in replies] == [False, True, True, True, True, True, False], replies
     assert served.proxy().exists("by-vic") == 0
@@ -308,6 +310,24 @@ def test_who_guesses_has_to_wait_and_is_told_how_long(served):
     assert (status, wait) == (429, "60") and "minute" in said["error"]
     c.close()
     assert ask(served, "GET", "/api/v1/status").status == 200
+
+
+def test_clients_of_the_proxy(served):
+    """A proxy is asked as its clients ask it, in the database that was named, as an operator or viewer may."""
+    def said(user, *commands, **more):
+        return ask(served, "POST", "/api/v1/command", None, {"commands": [list(c) for c in commands], "target": "proxy-1", **more}, user).json["replies"]
+
+    with served.wire() as w:
+        w("CLIENT", "SETNAME", "an-application")
+        listed, size, there = said("ann", ["CLIENT", "LIST"], ["DBSIZE"], ["SET", "in-three", 1], db=3)
+        line, = [x for x in str(listed).split("\\n") if "name=an-application" in x]
+        assert "cmd=client|setname" in line and isinstance(size, int) and there == {"status": "OK"}
+        assert said("ann", ["EXISTS", "in-three"], db=3) == [1] and said("ann", ["EXISTS", "in-three"]) == [0]
+        said("ann", ["DEL", "in-three"], db=3)
+        number = re.search(r"\bid=(\d+)", line).group(1)
+        assert "NOPERM" in str(said("vic", ["CLIENT", "KILL", "ID", number]))
+        assert said("ann", ["CLIENT", "KILL", "ID", number]) == [1]
+        wait_until(w.is_closed, "the connection is closed")
 
 
 def test_monitor_and_subscribe(served):
