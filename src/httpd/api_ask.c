@@ -140,11 +140,12 @@ find_instance(const json_t *instances, struct slice name)
 }
 
 json_t *
-api_pick_instance(struct api *a, json_t *reply, struct slice name)
+api_pick_instance(struct api *a, json_t *reply, struct slice name, bool *ret_remote)
 {
 	json_t *status = json_object_get(reply, "status"), *host, *one;
 	size_t i;
 
+	*ret_remote = false;
 	one = find_instance(json_object_get(status, "instances"), name);
 	json_array_foreach(json_object_get(status, "hosts"), i, host)
 	{
@@ -153,11 +154,10 @@ api_pick_instance(struct api *a, json_t *reply, struct slice name)
 
 		if (len > 0 && slice_begins(name, its) && name.len > len + 1 &&
 		    name.ptr[len] == '/') {
-			one = find_instance(
-			    json_object_get(
-				json_is_true(json_object_get(host, "self")) ? status : host,
-				"instances"),
-			    (struct slice){name.ptr + len + 1, name.len - len - 1});
+			*ret_remote = !json_is_true(json_object_get(host, "self"));
+			one =
+			    find_instance(json_object_get(*ret_remote ? host : status, "instances"),
+				(struct slice){name.ptr + len + 1, name.len - len - 1});
 		}
 	}
 	if (one == NULL) {
@@ -170,7 +170,8 @@ api_pick_instance(struct api *a, json_t *reply, struct slice name)
 static void
 answer_instance(struct api *a, json_t *lines, json_t *reply)
 {
-	json_t *one = api_pick_instance(a, reply, a->words[0]);
+	bool remote;
+	json_t *one = api_pick_instance(a, reply, a->words[0], &remote);
 
 	(void)lines;
 	if (one != NULL) {

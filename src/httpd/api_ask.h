@@ -18,7 +18,7 @@ void api_ask(struct api *a, const char *cmd, json_t *args, uint64_t timeout_ms, 
 
 #define API_CALLS_MAX 16
 
-/* The instance of that name in the answer to `status`, borrowed; NULL: there is none, and the request was failed. */
-json_t *api_pick_instance(struct api *a, json_t *reply, struct slice name);
+/* The instance of that name in the answer to `status`, borrowed, and whether it is on another host; NULL: there is none, and the request was failed. */
+json_t *api_pick_instance(struct api *a, json_t *reply, struct slice name, bool *ret_remote);
 
 #endif

@@ -193,7 +193,8 @@ find_door(const json_t *proxy, struct endpoint *ret_at)
 static void
 answer_where(struct api *a, json_t *lines, json_t *reply)
 {
-	json_t *one = api_pick_instance(a, reply, slice_str(a->target));
+	bool remote;
+	json_t *one = api_pick_instance(a, reply, slice_str(a->target), &remote);
 	const char *kind = json_string_value(json_object_get(one, "kind"));
 	const char *host = json_string_value(json_object_get(one, "host"));
 	json_int_t port = json_integer_value(json_object_get(one, "port"));
@@ -208,6 +209,14 @@ answer_where(struct api *a, json_t *lines, json_t *reply)
 		/* as one of its clients */
 		target.as_us = false;
 		target.database = a->database;
+		if (remote) {
+			api_fail(a, 400,
+			    "%s is on another host: ask the interface at an HTTP address of that "
+			    "one "
+			    "for its proxy",
+			    a->target);
+			return;
+		}
 		if (!find_door(one, &target.at)) {
 			api_fail(a, 400,
 			    "%s has no door on this host that can be asked without TLS or the "

@@ -170,7 +170,7 @@ scenario(async browser => {
 	await ask('say', { text: evil, heard: true });
 	await page.waitForFunction(() => document.querySelector('.feed')?.textContent.includes('onerror'));
 	await clean('a message');
-	await page.go('#/tools/clients');
+	await page.go('#/tools/clients?target=master');
 	await page.waitForFunction(() => document.querySelector('.tbl tbody').textContent.includes('<script>'));
 	await page.go('#/console');
 	await page.fill('.cli textarea', `hgetall "${evil.replaceAll('"', '\\"')}"`);

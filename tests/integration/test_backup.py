@@ -242,6 +242,7 @@ def test_schedule_rotation_and_failure(make_cluster):
     replica = c.replicas()[0]
     c.redis(replica).config_set("rdb-key-save-delay", 1000000)
     c.proxy().mset({f"k{n}": n for n in range(60)})
+    c.wait_replicated()
     waits = c.spawn(*c.command("backup", "-d", c.dir), label="backup")
     saver = wait_until(lambda: procs.descendants(c.instance(replica)["pid"]), "the save under way")
     done = c.cli("backup", check=False)
@@ -282,6 +283,7 @@ def test_a_full_disk(make_cluster, small_disk):
     c.cli("backup")
     good = sorted(folder.iterdir())
     c.proxy().set("big", os.urandom(1_200_000))  # does not become shorter
+    c.wait_replicated()
     done = c.cli("backup", check=False)
     assert done.returncode == 1 and "No space left on device: make room" in done.stderr, done.stderr
     assert "make room" in c.wait_event("backup.failed")["text"]

@@ -90,6 +90,9 @@ def test_each_host_shows_all_instances(hosts):
         for other in hosts.all:
             code, one = api(h, "GET", f"/api/v1/instances/{other.name}%2Fproxy-1")
             assert (code, one["pid"]) == (200, other.instance("proxy-1")["pid"])
+            # where that one listens says nothing here: failed before, this host's own proxy was asked
+            code, said = api(h, "POST", "/api/v1/command", {"commands": [["CLIENT", "LIST"]], "target": f"{other.name}/proxy-1"})
+            assert code == 200 if other is h else code == 400 and "on another host" in said["error"], said
         text = h.cli("status").stdout
         assert all(f"{o.name}/{i}" in text for o in hosts.but(h) for _, i in KINDS), text
     # replicas lag by what the master has and they have not, and an idle master's have everything
