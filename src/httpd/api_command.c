@@ -170,6 +170,26 @@ note_command(struct api *a, struct slice resp, const char *target)
 
 /* ---- whom ---- */
 
+/* A door of a proxy of this host that takes commands as they are, and not after TLS or the PROXY protocol. */
+static bool
+find_door(const json_t *proxy, struct endpoint *ret_at)
+{
+	const json_t *listen = json_object_get(proxy, "listen");
+
+	for (size_t i = 0; i < json_array_size(listen); i++) {
+		const char *text = json_string_value(json_array_get(listen, i));
+		struct errmsg err = ERRMSG_NONE;
+		struct endpoint at;
+
+		if (text != NULL && endpoint_parse(text, 0, &at, &err) == 0 && !at.tls &&
+		    !at.proxied) {
+			*ret_at = at;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void
 answer_where(struct api *a, json_t *lines, json_t *reply)
 {
@@ -184,10 +204,26 @@ answer_where(struct api *a, json_t *lines, json_t *reply)
 		return; /* it is answered, and `a` may be gone */
 	}
 	target.as_us = a->who.role == API_OPERATOR;
+	target.is_proxy = kind != NULL && strcmp(kind, "proxy") == 0;
+	if (target.is_proxy) {
+		/* as one of its clients */
+		target.as_us = false;
+		target.database = a->database;
+		if (!find_door(one, &target.at)) {
+			api_fail(a, 400,
+			    "%s has no door on this host that can be asked without TLS or the "
+			    "PROXY protocol",
+			    a->target);
+			return;
+		}
+		a->on_target(a, &target);
+		return;
+	}
 	target.is_sentinel = kind != NULL && strcmp(kind, "sentinel") == 0;
 	if ((!target.is_sentinel && (kind == NULL || strcmp(kind, "redis") != 0)) || host == NULL ||
 	    port <= 0 || port > UINT16_MAX) {
-		api_fail(a, 400, "%s takes no commands of Redis: a redis or sentinel instance does",
+		api_fail(a, 400,
+		    "%s takes no commands of Redis: a redis, sentinel or proxy instance does",
 		    a->target);
 		return;
 	}

@@ -149,8 +149,9 @@ begin(struct api *a, const struct run_target *target)
 		api_fail(a, 503, "there is no master at the moment; try again");
 		return;
 	}
-	if (target->is_sentinel) {
-		api_fail(a, 400, "a sentinel has no MONITOR: name a redis instance");
+	if (target->is_sentinel || target->is_proxy) {
+		api_fail(a, 400, "a %s has no MONITOR here: name a redis instance",
+		    target->is_proxy ? "proxy" : "sentinel");
 		return;
 	}
 	m = xcalloc(1, sizeof(*m));

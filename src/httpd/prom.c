@@ -4,14 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/command.h"
 #include "httpd/api.h"
 #include "httpd/api_ask.h"
 
-#define ASK_MS     10000
-#define BOUNDS_MAX 64
-#define BOUNDS_STEP                                                                                \
-	2 /* every second of the workers' bounds, so that each is four times the one before it */
+#define ASK_MS 10000
+/* Every second of the workers' bounds: each is four times the one before it. */
+#define BOUNDS_STEP 2
 
 /* What is written, and the first fault; nothing more is written then. */
 struct prom {
@@ -159,44 +157,28 @@ add_states(struct prom *p, json_t *instances)
 
 /* ---- histograms, and what is counted by a name ---- */
 
-/* Records summed up. Plain data, all zero to begin with. */
-struct latency {
-	double us, counts[BOUNDS_MAX + 1];
-};
-
-static void
-sum_up(struct latency *sum, const json_t *record)
-{
-	const json_t *counts = json_object_get(record, "latency");
-
-	sum->us += json_number_value(json_object_get(record, "us"));
-	for (size_t i = 0; i < json_array_size(counts) && i <= BOUNDS_MAX; i++) {
-		sum->counts[i] += json_number_value(json_array_get(counts, i));
-	}
-}
-
-/* name_suffix{labels,label="value" and no brace yet; `label` NULL: of the instance as a whole. */
+/* name_suffix{labels,label="value" and no brace yet. */
 static void
 put_series(struct prom *p, const char *name, const char *suffix, const json_t *instance,
     const char *label, const char *value)
 {
 	put(p, "%s%s{", name, suffix);
 	put_labels(p, instance);
-	if (label != NULL) {
-		put_label(p, ",", label, value);
-	}
+	put_label(p, ",", label, value);
 }
 
+/* `record` has us and latency; the bounds are in µs. */
 static void
 put_histogram(struct prom *p, const char *name, const json_t *instance, const char *label,
-    const char *value, const struct latency *sum)
+    const char *value, const json_t *record)
 {
 	const json_t *bounds = find(instance, "stats.latency_le_us");
-	size_t count = MIN(json_array_size(bounds), (size_t)BOUNDS_MAX);
+	const json_t *counts = json_object_get(record, "latency");
+	size_t count = json_array_size(bounds);
 	double all = 0;
 
 	for (size_t i = 0; i <= count; i++) {
-		all += sum->counts[i];
+		all += json_number_value(json_array_get(counts, i));
 		if (i < count && i % BOUNDS_STEP == 0) {
 			put_series(p, name, "_bucket", instance, label, value);
 			put(p, ",le=\"%.9g\"} %.15g\n",
@@ -206,29 +188,16 @@ put_histogram(struct prom *p, const char *name, const json_t *instance, const ch
 	put_series(p, name, "_bucket", instance, label, value);
 	put(p, ",le=\"+Inf\"} %.15g\n", all);
 	put_series(p, name, "_sum", instance, label, value);
-	put(p, "} %.15g\n", sum->us / 1e6);
+	put(p, "} %.15g\n", json_number_value(json_object_get(record, "us")) / 1e6);
 	put_series(p, name, "_count", instance, label, value);
 	put(p, "} %.15g\n", all);
 }
 
-/* May it wait on the server because its client wants it to? Then its time says nothing about us. */
-static bool
-may_wait(const char *name)
-{
-	const struct slice argv = slice_str(name);
-	const struct command *c = command_find(&argv, 1);
-
-	return c != NULL && (c->flags & CMD_BLOCKING) != 0;
-}
-
-/*
- * A histogram of each worker, not of each of its commands: a hundred commands of some workers would be 20000 series. Which
- * of them is slow say calls and seconds of each.
- */
+/* Of each of a group of records, e.g. stats.commands. One without a reply yet has none. */
 static void
-add_command_latency(struct prom *p, json_t *instances)
+add_histograms(struct prom *p, json_t *instances, const char *kinds, const char *path,
+    const char *label, const char *name, const char *help)
 {
-	static const char name[] = "holdfast_command_duration_seconds";
 	json_t *one, *record;
 	bool begun = false;
 	const char *key;
@@ -236,55 +205,18 @@ add_command_latency(struct prom *p, json_t *instances)
 
 	json_array_foreach(instances, i, one)
 	{
-		json_t *commands = (json_t *)(uintptr_t)find(one, "stats.commands");
-		struct latency sum = {0};
+		json_t *group = is_kind(one, kinds) ? (json_t *)(uintptr_t)find(one, path) : NULL;
 
-		if (!is_kind(one, "PH") || commands == NULL) {
-			continue;
-		}
-		if (!begun) {
-			put_head(p, name, "histogram",
-			    "from when a command arrived to its reply, those aside that may wait "
-			    "on the server, such as BLPOP and XREAD");
-			begun = true;
-		}
-		json_object_foreach(commands, key, record)
+		json_object_foreach(group, key, record)
 		{
-			if (!may_wait(key)) {
-				sum_up(&sum, record);
-			}
-		}
-		put_histogram(p, name, one, NULL, NULL, &sum);
-	}
-}
-
-static void
-add_route_latency(struct prom *p, json_t *instances)
-{
-	static const char name[] = "holdfast_http_request_duration_seconds";
-	json_t *one, *record;
-	bool begun = false;
-	const char *key;
-	size_t i;
-
-	json_array_foreach(instances, i, one)
-	{
-		json_t *routes = (json_t *)(uintptr_t)find(one, "stats.requests.routes");
-
-		json_object_foreach(is_kind(one, "H") ? routes : NULL, key, record)
-		{
-			struct latency sum = {0};
-
 			if (json_array_size(json_object_get(record, "latency")) == 0) {
 				continue;
 			}
 			if (!begun) {
-				put_head(p, name, "histogram",
-				    "from when a request was read to its response");
+				put_head(p, name, "histogram", help);
 				begun = true;
 			}
-			sum_up(&sum, record);
-			put_histogram(p, name, one, "route", key, &sum);
+			put_histogram(p, name, one, label, key, record);
 		}
 	}
 }
@@ -325,18 +257,19 @@ add_groups(struct prom *p, json_t *instances)
 	    "commands that clients sent", "calls", 1);
 	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_command_errors_total",
 	    "commands that were answered with an error", "errors", 1);
-	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_command_seconds_total",
-	    "time from when commands arrived to their replies", "us", 1e-6);
 	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_commands_held_total",
 	    "commands that waited for a master", "held", 1);
 	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_hold_seconds_total",
 	    "time that commands waited for a master", "held_us", 1e-6);
-	add_command_latency(p, instances);
+	add_histograms(p, instances, "PH", "stats.commands", "command",
+	    "holdfast_command_duration_seconds", "from when a command arrived to its reply");
 	add_group(p, instances, "H", "stats.requests.statuses", "status",
 	    "holdfast_http_responses_total", "responses by status", "", 1);
 	add_group(p, instances, "H", "stats.requests.routes", "route",
 	    "holdfast_http_route_requests_total", "requests by what they are for", "calls", 1);
-	add_route_latency(p, instances);
+	add_histograms(p, instances, "H", "stats.requests.routes", "route",
+	    "holdfast_http_request_duration_seconds",
+	    "from when a request was read to its response");
 }
 
 /* ---- the cluster ---- */

@@ -22,6 +22,7 @@ struct run;
 struct run_target {
 	bool is_instance; /* else the master */
 	bool is_sentinel;
+	bool is_proxy;
 	bool as_us; /* instance: as our own user, which may everything; else as the user default */
 	struct endpoint at; /* instance */
 	uint32_t database;

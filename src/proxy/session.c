@@ -286,8 +286,11 @@ take_reply(struct session *s, const struct lane_reply *reply)
 		}
 		return;
 	}
-	if (s->info_asked) {
-		session_wait_info(s, reply);
+	if (s->info_asked || s->id_asked) {
+		if (s->info_asked) {
+			session_wait_info(s, reply);
+		}
+		s->id_asked = s->id_asked && !reply->last;
 		if (reply->last) {
 			after_reply(s, reply);
 		}

@@ -397,7 +397,11 @@ on_look(struct ev_loop *ev, ev_timer *timer, int revents)
 static void
 look_closely(struct supervisor *s)
 {
-	ev_timer_start(loop_ev(s->loop), &s->suspect);
+	if (!ev_is_active(&s->suspect)) {
+		s->looked_ms =
+		    clock_mono_ms(); /* the first look is not late for an earlier doubt */
+		ev_timer_start(loop_ev(s->loop), &s->suspect);
+	}
 }
 
 void

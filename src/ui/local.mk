@@ -22,6 +22,7 @@ ui_sources = \
 	src/ui/src/core/msgpack.ts \
 	src/ui/src/core/reply.ts \
 	src/ui/src/core/series.ts \
+	src/ui/src/core/timeseries.ts \
 	src/ui/src/core/tree.ts \
 	src/ui/src/core/vlist.ts \
 	src/ui/src/core/words.ts \
@@ -49,6 +50,7 @@ ui_sources = \
 	src/ui/test/figures.test.ts \
 	src/ui/test/hosts.test.ts \
 	src/ui/test/lists.test.ts \
+	src/ui/test/modules.test.ts \
 	src/ui/test/node.d.ts \
 	src/ui/test/reply.test.ts \
 	src/ui/test/text.test.ts \

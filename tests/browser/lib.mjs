@@ -102,6 +102,37 @@ export async function nameless(page) {
 	});
 }
 
+// Text that is too faint before its background (WCAG: 4.5, large text 3). What is drawn or switched off is not looked at.
+export async function faint(page) {
+	return page.evaluate(() => {
+		const parse = text => { const m = text.match(/[\d.]+/g)?.map(Number) ?? [0, 0, 0, 0]; return [m[0], m[1], m[2], m[3] ?? 1]; };
+		const light = c => { const [r, g, b] = c.map(x => { const v = x / 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+		const behind = e => {
+			const layers = [];
+			for (let n = e; n; n = n.parentElement) {
+				const c = parse(getComputedStyle(n).backgroundColor);
+				if (c[3] > 0) { layers.push(c); }
+				if (c[3] === 1) { break; }
+			}
+			return layers.reverse().reduce((under, c) => under.map((u, i) => u * (1 - c[3]) + c[i] * c[3]), [255, 255, 255]);
+		};
+		const out = new Set();
+		for (const e of document.querySelectorAll('body *')) {
+			const own = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim() !== '');
+			if (!own || e.closest('svg, :disabled, .unseen') || !e.checkVisibility({ visibilityProperty: true, opacityProperty: true })) { continue; }
+			const s = getComputedStyle(e);
+			const c = parse(s.color);
+			const b = behind(e);
+			const f = b.map((u, i) => u * (1 - c[3]) + c[i] * c[3]);
+			const [hi, lo] = [light(f), light(b)].sort((x, y) => y - x);
+			const size = parseFloat(s.fontSize);
+			const large = size >= 24 || (size >= 18.66 && Number(s.fontWeight) >= 700);
+			if ((hi + 0.05) / (lo + 0.05) < (large ? 3 : 4.5)) { out.add(`${e.tagName}.${e.className}: ${((hi + 0.05) / (lo + 0.05)).toFixed(2)}`); }
+		}
+		return [...out];
+	});
+}
+
 export async function tooWide(page) {
 	return page.evaluate(() => document.scrollingElement.scrollWidth > innerWidth ? `${document.scrollingElement.scrollWidth} px of ${innerWidth}` : null);
 }

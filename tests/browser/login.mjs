@@ -21,6 +21,14 @@ scenario(async browser => {
 	check(page.url().endsWith('#/cluster/redis-2'), 'the link is still where we are');
 	check((await page.textContent('.who')).includes('viewer'), 'the role is shown');
 	same(await page.getByRole('button', { name: /Switch over|Stop|Restart/ }).count(), 0, 'a viewer has no such buttons');
+	// what is not for a viewer is said, and is no fault
+	for (const tool of ['users', 'monitor']) {
+		await page.goto(`${BASE}#/tools/${tool}`);
+		await page.waitForFunction(() => /for operators: .*role = operator/.test(document.querySelector('.tool')?.textContent));
+		same(await page.locator('.fault').count(), 0, `faults in ${tool}`);
+	}
+	await page.goto(`${BASE}#/tools/slowlog`);
+	await page.waitForFunction(() => document.querySelector('.tool')?.textContent.includes('The slow log is empty.'));
 	await page.goto(`${BASE}#/console`);
 	await page.fill('.cli textarea', 'set not-allowed 1');
 	await page.keyboard.press('Enter');
@@ -40,4 +48,21 @@ scenario(async browser => {
 	await page.goto(`${BASE}#/cluster`);
 	await page.getByRole('button', { name: 'Switch over…' }).waitFor();
 	page.quiet('logging in');
+	// a narrow window has the way out, too
+	for (const [width, through] of [[900, false], [390, true]]) {
+		const p = await open(browser, { viewport: { width, height: 844 }, expect: /status of 40[13]/ });
+		await p.goto(BASE);
+		await signIn(p, 'vic', 'looks-only');
+		await p.waitForSelector('.map .is-master');
+		if (through) {
+			await p.getByRole('button', { name: 'You and this page' }).click();
+			check((await p.textContent('dialog')).includes('Signed in as vic, viewer'), 'who is signed in');
+			await p.locator('dialog').getByLabel('Dark', { exact: true }).check({ force: true });
+			same(await p.evaluate(() => document.documentElement.dataset.theme), 'dark', 'the colours');
+			await p.shot('phone-menu');
+		}
+		await p.getByRole('button', { name: 'Sign out' }).click();
+		await p.getByRole('button', { name: 'Sign in' }).waitFor();
+		p.quiet(`a window of ${width} px`);
+	}
 });

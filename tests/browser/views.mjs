@@ -1,5 +1,5 @@
 // Every view under load, by link and by key, light, dark and narrow; the way back; names for all controls.
-import { ask, BASE, becomes, check, LONG, nameless, open, same, scenario, seesTab, tooWide } from './lib.mjs';
+import { ask, BASE, becomes, check, faint, LONG, nameless, open, same, scenario, seesTab, tooWide } from './lib.mjs';
 
 const VIEWS = {
 	'#/cluster': '.map .is-master', '#/cluster/redis-2': '.log', '#/metrics': '.chart canvas', '#/browser': '.v-row', '#/browser/0/k/user%3A1': '.value .tbl', '#/console': '.cli textarea',
@@ -38,6 +38,7 @@ scenario(async browser => {
 			await p.waitForSelector(sight);
 			same(await nameless(p), [], `controls without a name in ${hash}, ${name}`);
 			same(await tooWide(p), null, `width of ${hash}, ${name}`);
+			same(await faint(p), [], `faint text in ${hash}, ${name}`);
 			await seesTab(p);
 			await p.shot(`${name}-${hash.replace(/\W+/g, '-')}`);
 			p.quiet(`${hash}, ${name}`);
@@ -119,6 +120,17 @@ scenario(async browser => {
 	await page.getByRole('button', { name: 'Look' }).click();
 	await page.waitForSelector('.treemap rect');
 	await page.shot('light-memory-drawn');
+	// the clients of the proxy, and closing one of them
+	await page.go('#/tools/clients');
+	await ask('client');
+	await page.getByLabel('Filter').fill('an-application');
+	await becomes(() => page.locator('.tbl tbody tr').count(), 1, 'the client of the proxy in the list');
+	await page.getByRole('button', { name: /^Close connection/ }).click();
+	await page.locator('dialog').getByRole('button', { name: 'Close it' }).click();
+	await ask('client-closed');
+	await becomes(() => page.locator('.tbl tbody tr').count(), 0, 'clients of that name');
+	await page.getByLabel('Server').selectOption('master');
+	await page.waitForFunction(() => location.hash.includes('target=master') && document.querySelector('.panel-body.soft').textContent.includes('choose the proxy'));
 	await page.go('#/tools/slowlog');
 	await page.getByLabel('Threshold in microseconds').fill('0');
 	await page.getByRole('button', { name: 'Set threshold' }).click();

@@ -373,6 +373,13 @@ class Cluster:
         parts = sorted(self.dir.glob(f"log/{name}.log*"), key=lambda p: p.stat().st_mtime)
         return "".join(p.read_text(errors="replace") for p in parts)
 
+    def wait_said(self, name, *words, doing=lambda: None):
+        """A line with all of `words` is in log/NAME.log. `doing` leads to it, and is done again: of lines about peers, many in one second are left out."""
+        def is_said():
+            doing()
+            return any(all(w in line for w in words) for line in self.log(name).splitlines())
+        wait_until(is_said, f"in {name}'s log: {' … '.join(words)}", timeout=60)
+
     def secret(self):
         return (self.dir / "secret").read_text().strip()
 

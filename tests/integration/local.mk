@@ -59,8 +59,8 @@ EXTRA_DIST += \
 	tests/integration/test_tls.py \
 	tests/integration/test_upgrade.py
 EXTRA_DIST += tests/integration/test_page.py \
-	tests/browser/edit.mjs tests/browser/failover.mjs tests/browser/hosts.mjs tests/browser/lib.mjs tests/browser/login.mjs \
-	tests/browser/million.mjs tests/browser/modules.mjs tests/browser/pages.mjs tests/browser/views.mjs
+	tests/browser/canned.mjs tests/browser/edit.mjs tests/browser/failover.mjs tests/browser/hosts.mjs tests/browser/lib.mjs tests/browser/login.mjs \
+	tests/browser/million.mjs tests/browser/modules.mjs tests/browser/pages.mjs tests/browser/silence.mjs tests/browser/views.mjs
 
 # Those that are too long for every run.
 check-long: holdfast$(EXEEXT)

@@ -155,6 +155,87 @@ def test_several_workers_are_one_proxy(make_cluster):
         closed(w)
 
 
+def test_who_waits_can_be_unblocked(make_cluster):
+    """Whichever worker it is at, and whichever server it has come to wait at. Failed before: no client of the proxy was reached."""
+    c = make_cluster(options={"proxy.workers": 2, "redis.password": "s3cret", "redis.config.timeout": 0}).start()
+    wires = [c.wire() for _ in range(8)]
+    for w in wires:
+        assert w("AUTH", "s3cret") == "OK"
+    wires[5].send("HELLO", 3)  # the number of its link is known before it waits
+    for w in wires:
+        if w is wires[5]:
+            assert w._line() == b"%7"
+            while w._line() != b"*0":
+                pass
+    asks, waits = wires[0], wires[1:]
+    ids = [w("CLIENT", "ID") for w in wires]
+
+    def unblocked(n, *reason):
+        """It may not wait yet."""
+        return wait_until(lambda: asks("CLIENT", "UNBLOCK", ids[n], *reason), f"number {n} to be unblocked")
+
+    for n, w in enumerate(waits, 1):
+        w.send("BLPOP", f"nothing-{n}", 0)
+    # over a connection that was never used, over the same, waiting on at the next master, and waiting anew at the one after that
+    for turn in range(4):
+        if turn == 2:
+            c.cli("failover")
+        elif turn == 3:
+            old = c.master()
+            c.kill(old)
+            for n, w in enumerate(waits, 1):
+                assert str(w.reply()).startswith("UNCERTAIN")
+                w.send("BLPOP", f"nothing-{n}", 0)
+            c.wait_master_is_not(old)
+        for n, w in enumerate(waits, 1):
+            reason = ((), ("TIMEOUT",), ("ERROR",))[n % 3]
+            assert unblocked(n, *reason) == 1
+            if reason == ("ERROR",):
+                assert str(w.reply()) == "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+            else:
+                assert w._line() in (b"*-1", b"_")
+            w.send("BLPOP", f"nothing-{n}", 0)
+    assert asks("CLIENT", "UNBLOCK", ids[0]) == 0 and asks("CLIENT", "UNBLOCK", 10**9) == 0
+    # nobody else has lost or got anything
+    for n, w in enumerate(waits, 1):
+        assert asks("RPUSH", f"nothing-{n}", n) == 1
+        assert w._line() in (b"*2",) and w._line() and w._line() == b"nothing-%d" % n and w._line() and w._line() == b"%d" % n
+    for w in waits:
+        wait_until(lambda w=w: asks("CLIENT", "UNBLOCK", ids[wires.index(w)]) == 0, "who waits for nothing is not unblocked")
+    with pytest.raises(WireError, match="^ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR$"):
+        asks("CLIENT", "UNBLOCK", ids[1], "LATER")
+    with pytest.raises(WireError, match="^ERR value is not an integer or out of range$"):
+        asks("CLIENT", "UNBLOCK", "x")
+
+
+def test_who_may_not_unblock(make_cluster):
+    c = make_cluster().start()
+    with c.wire() as admin, c.wire() as user, c.wire() as waits:
+        admin("ACL", "SETUSER", "limited", "on", "nopass", "~*", "+@all", "-client|unblock", "-client|id")
+        for w in (user, waits):
+            assert w("AUTH", "limited", "x") == "OK"
+        number = {one["flags"]: one["id"] for one in listed(admin)}
+        waits.send("BLPOP", "nothing", 0)
+        wait_until(lambda: "b" in {one["flags"] for one in listed(admin)}, "it waits")
+        number = next(one["id"] for one in listed(admin) if one["flags"] == "b")
+        with pytest.raises(WireError, match="^NOPERM"):
+            user("CLIENT", "UNBLOCK", number)
+        assert admin("CLIENT", "UNBLOCK", number) == 1 and waits.reply() is None
+        assert admin("ACL", "LOG") == [] or all(b"client|id" not in str(one).encode() for one in admin("ACL", "LOG")), "what we ask is no fault of the user"
+
+
+def test_other_clients_are_not_meant_within_a_transaction(shared):
+    """The numbers there are the server's: CLIENT KILL hit whoever had them. Failed before."""
+    with shared.wire() as w:
+        for words in (("KILL", "ID", 1), ("KILL", "TYPE", "normal"), ("UNBLOCK", 1)):
+            w("MULTI")
+            with pytest.raises(WireError, match="^ERR CLIENT (KILL|UNBLOCK) inside a transaction is not possible here$"):
+                w("CLIENT", *words)
+            with pytest.raises(WireError, match="^EXECABORT"):
+                w("EXEC")
+        assert w("PING") == "PONG"
+
+
 def test_who_does_not_read_is_closed(make_cluster):
     c = make_cluster(options={"proxy.output_timeout_s": 1}).start()
     with c.wire() as w, c.wire() as slow:

@@ -290,7 +290,7 @@ def test_a_start_without_the_last_master(hosts):
     wait_until(lambda: all(h.instance("redis-1")["pid"] and h.role("redis-1")[0] == b"slave" for h in rest), "two replicas",
                ignore=(AssertionError, redis.RedisError))
     # Sentinel would like to promote one, and finds none that it may.
-    wait_until(lambda: "failover-abort-no-good-slave" in "".join(h.log("sentinel-1") for h in rest), "Sentinel's attempt")
+    wait_until(lambda: "failover-abort-no-good-slave" in "".join(h.log("sentinel-1") for h in rest), "Sentinel's attempt", 90)
     assert all(h.role("redis-1")[0] == b"slave" for h in rest)
     rest[0].cli("cli", "redis-1", "config", "set", "replica-priority", "100")
     assert hosts.wait_agreed(rest, "degraded") is rest[0]

@@ -622,24 +622,28 @@ def test_all_clients_together_hold_no_more_than_four_times_the_limit(make_cluste
         return status_of(answer)
 
     # some are served (16 MB of "a" are no JSON), and who is too much is told
-    for web, served, refused in ((False, 200, 503), (True, 400, 1013)):
+    def flood(web, served, refused):
         socks = []
         assert_grown(growth(cluster, lambda: socks.extend(begin(web) for _ in range(8))), most + 8 * MB)
         told = [end(s, web) for s in socks]
         assert 1 <= told.count(served) <= 4 and told.count(served) + told.count(refused) == 8, told
-    for words in ("too many large requests at once", "websocket closed code=1013"):
-        wait_until(lambda words=words: words in cluster.log("http-1"), "a line in the log")
+
+    cluster.wait_said("http-1", "too many large requests at once", doing=lambda: flood(False, 200, 503))
+    cluster.wait_said("http-1", "websocket closed code=1013", doing=lambda: flood(True, 400, 1013))
     with cluster.http() as h:
         assert h.get("/STRLEN/k").json == {"STRLEN": 16 * MB}
 
 
 def test_slow_and_idle_clients(hasty):
     port = hasty.ports.http
-    with ThreadPoolExecutor(3) as pool:
-        slow, idle, half = pool.map(lambda data: exchange(port, data), (
-            b"GET /PING HT", b"", b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\nab"))
-    assert (status_of(slow), idle, status_of(half)) == (408, b"", 408)
-    wait_until(lambda: hasty.log("http-1").count("took too long to arrive") >= 2, "two lines in the log")
+
+    def dawdle():
+        with ThreadPoolExecutor(3) as pool:
+            slow, idle, half = pool.map(lambda data: exchange(port, data), (
+                b"GET /PING HT", b"", b"PUT /SET/k HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\nab"))
+        assert (status_of(slow), idle, status_of(half)) == (408, b"", 408)
+
+    hasty.wait_said("http-1", "took too long to arrive", doing=dawdle)
     # a byte at a time does not help
     with dial(port) as s:
         s.sendall(b"GET /GET/")
@@ -658,10 +662,7 @@ def sends_no_more(s):
 def test_what_is_refused_is_in_the_log(strict):
     """Each with its reason; when there are many within a second, how many there were is."""
     def said(send, words):
-        def there():
-            send()
-            return words in strict.log("http-1")
-        wait_until(there, words)
+        strict.wait_said("http-1", words, doing=send)
 
     port = strict.ports.http
     for status, data in BAD + [(400, b"GET /GET/%zz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"),
@@ -687,10 +688,7 @@ def test_what_an_operator_must_know_is_in_the_log_by_default(make_cluster):
     port = cluster.ports.http
 
     def said(doing, *words):
-        def there():
-            doing()
-            return any(" warn " in line and all(w in line for w in words) for line in cluster.log("http-1").splitlines())
-        wait_until(there, " ".join(words), 60)
+        cluster.wait_said("http-1", " warn ", *words, doing=doing)
 
     def ask(headers):
         return lambda: exchange(port, b"GET /PING HTTP/1.1\r\nConnection: close\r\n" + headers + b"\r\n\r\n")

@@ -2,6 +2,7 @@
 import gzip
 import os
 import re
+import signal
 import struct
 import time
 import zlib
@@ -96,8 +97,16 @@ def test_every_view(scripts, watched, measured):
     for i in range(1, 40):
         client.hset(f"user:{i}", mapping={"name": f"Zoë {i}", "visits": i})
     load = watched.load(writers=2, pace_s=0.02)
+    application = watched.proxy()
+
+    def closed(_):
+        # redis-py connects anew by itself, without the name
+        wait_until(lambda: application.client_getname() is None, "the connection was closed")
+
     try:
         figures = scenario(scripts, "views", watched, {
+            "client": lambda _: application.client_setname("an-application") and None,
+            "client-closed": closed,
             "state": lambda _: state_of(watched),
             "load": lambda _: load.start() and None,
             "subscribed": lambda _: wait_until(lambda: client.execute_command("PUBSUB", "NUMPAT"), "the page listens") and None,
@@ -159,6 +168,11 @@ def test_values_are_changed_byte_for_byte_and_never_taken_for_markup(scripts, wa
     watched.redis(watched.master()).execute_command("ACL", "DELUSER", EVIL_LOG.replace(" ", "/"))
 
 
+def test_what_modules_and_later_servers_answer(scripts, watched):
+    """JSON, time series, fields that expire: no server here has them, so their answers are canned."""
+    scenario(scripts, "canned", watched, {})
+
+
 @pytest.mark.long
 def test_a_million_keys(scripts, watched, measured):
     master = watched.redis(watched.master())
@@ -203,6 +217,17 @@ def test_a_failover_while_watching(scripts, watched, measured):
 
     figures = scenario(scripts, "failover", watched, {"kill-master": kill, "state": lambda _: state_of(watched)})
     measured(f"kill -9 of the master until the picture turned: {figures['picture_turned_ms']:.0f} ms")
+
+
+def test_a_worker_that_hangs_while_watching(scripts, watched):
+    pid = watched.instance("http-1")["pid"]
+    try:
+        scenario(scripts, "silence", watched, {
+            "hang": lambda _: os.kill(pid, signal.SIGSTOP),
+            "go-on": lambda _: os.kill(pid, signal.SIGCONT),
+        })
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_login_and_roles(scripts, make_cluster):

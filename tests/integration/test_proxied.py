@@ -159,17 +159,19 @@ def test_access_rules_are_about_the_announced_address(make_cluster):
     b"PROXY " + b"x" * 200, V2 + b"\x31\x11\x00\x0c" + bytes(12), V2 + b"\x21\x11\x00\x04" + bytes(4), V2 + b"\x21\x11\xff\xff",
     b"\x16\x03\x01\x02\x00"])
 def test_whoever_does_not_begin_with_a_header_is_closed(behind, bad):
-    for port in (behind.proxied, behind.secure, behind.web):
-        with Through(port, bad) as wire:
-            try:
-                wire.send("SET", "smuggled", "1")
-            except OSError:
-                pass
-            wait_until(wire.is_closed, "closed")
-            assert wire.pending == b""
+    def begin():
+        for port in (behind.proxied, behind.secure, behind.web):
+            with Through(port, bad) as wire:
+                try:
+                    wire.send("SET", "smuggled", "1")
+                except OSError:
+                    pass
+                wait_until(wire.is_closed, "closed")
+                assert wire.pending == b""
+
+    behind.wait_said("proxy-1", "does not begin with a PROXY header", doing=begin)
     with behind.wire() as plain:
         assert plain("EXISTS", "smuggled") == 0
-    wait_until(lambda: "does not begin with a PROXY header" in behind.log("proxy-1"), "the line in the log")
 
 
 def test_a_second_header_is_no_header(behind):
@@ -195,10 +197,12 @@ def test_a_header_has_a_bound_in_time(behind):
 
 
 def test_plain_text_behind_a_header_where_tls_is_spoken(behind):
-    with Through(behind.secure, v1() + Wire.pack("PING")) as wire:
-        assert "TLS" in str(wire.reply())
-        wait_until(wire.is_closed, "closed")
-    wait_until(lambda: "peer=192.0.2.7:4711" in behind.log("proxy-1"), "the line in the log")
+    def ping():
+        with Through(behind.secure, v1() + Wire.pack("PING")) as wire:
+            assert "TLS" in str(wire.reply())
+            wait_until(wire.is_closed, "closed")
+
+    behind.wait_said("proxy-1", "plain text where TLS is spoken", "peer=192.0.2.7:4711", doing=ping)
 
 
 def test_only_trusted_proxies_announce(make_cluster):

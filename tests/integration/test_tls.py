@@ -184,17 +184,21 @@ def test_versions(secure):
 # --- who does not speak what is spoken there ---
 
 def test_plain_text_on_a_tls_listener_is_told_so(secure):
-    with Wire(secure.redis) as wire:
-        wire.send("PING")
-        answer = wire.reply()
-        assert isinstance(answer, WireError) and "TLS" in str(answer)
-        wait_until(wire.is_closed, "closed")
+    def ping():
+        with Wire(secure.redis) as wire:
+            wire.send("PING")
+            answer = wire.reply()
+            assert isinstance(answer, WireError) and "TLS" in str(answer)
+            wait_until(wire.is_closed, "closed")
+
+    def get():
+        reply = Http(secure.https).get("/GET/k")
+        assert reply.status == 400 and "https" in reply.json["error"]
+
+    secure.c.wait_said("proxy-1", "plain text where TLS is spoken", doing=ping)
+    secure.c.wait_said("http-1", "plain text where TLS is spoken", doing=get)
     done = subprocess.run(["redis-cli", "-p", str(secure.redis), "PING"], capture_output=True, text=True, timeout=30)
     assert "TLS" in done.stdout + done.stderr, done
-    reply = Http(secure.https).get("/GET/k")
-    assert reply.status == 400 and "https" in reply.json["error"]
-    wait_until(lambda: "plain text where TLS is spoken" in secure.c.log("proxy-1"), "the line in the log")
-    wait_until(lambda: "plain text where TLS is spoken" in secure.c.log("http-1"), "the line in the log")
 
 
 @pytest.mark.parametrize("kind", ["proxy", "http"])
@@ -224,21 +228,23 @@ def test_bytes_that_are_no_handshake(secure):
 
 
 def test_a_client_that_stops_in_the_middle_holds_nobody_up(secure):
-    slow = []
-    try:
-        for _ in range(ARRIVAL_MAX + 50):
-            s = socket.create_connection(("127.0.0.1", secure.redis), timeout=30)
-            s.sendall(b"\x16\x03\x01")
-            slow.append(s)
-        # all places are taken: those who hold them longest make room
-        with secure.wire() as wire:
-            assert wire("PING") == "PONG"
-        with secure.c.wire() as plain:
-            assert plain("PING") == "PONG"
-    finally:
-        for s in slow:
-            s.close()
-    wait_until(lambda: f"{ARRIVAL_MAX} clients are in the middle" in secure.c.log("proxy-1"), "the line in the log")
+    def crowd():
+        slow = []
+        try:
+            for _ in range(ARRIVAL_MAX + 50):
+                s = socket.create_connection(("127.0.0.1", secure.redis), timeout=30)
+                s.sendall(b"\x16\x03\x01")
+                slow.append(s)
+            # all places are taken: those who hold them longest make room
+            with secure.wire() as wire:
+                assert wire("PING") == "PONG"
+            with secure.c.wire() as plain:
+                assert plain("PING") == "PONG"
+        finally:
+            for s in slow:
+                s.close()
+
+    secure.c.wait_said("proxy-1", f"{ARRIVAL_MAX} clients are in the middle", doing=crowd)
 
 
 def test_a_handshake_has_a_bound_in_time(secure):
@@ -261,15 +267,17 @@ def test_client_certificates(make_cluster, certs):
     with secure.http(good) as http:
         assert http.get("/GET/k").json == {"GET": "v"}
     assert secure.redis_cli("GET", "k", own=good).stdout.strip() == "v"
-    for own in (None, stranger, certs.issue("old", days=-1)):
-        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-            with pytest.raises((ssl.SSLError, ConnectionError)):
-                with secure.wire(own, high=version) as wire:
-                    wire("PING")
+    for own, why in ((None, "peer did not return a certificate"), (stranger, "certificate verify failed"),
+                     (certs.issue("old", days=-1), "certificate verify failed")):
+        def ping(own=own):
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    with secure.wire(own, high=version) as wire:
+                        wire("PING")
+
+        secure.c.wait_said("proxy-1", why, doing=ping)
         with pytest.raises((ssl.SSLError, ConnectionError)):
             secure.http(own).get("/GET/k")
-    for words in ("peer did not return a certificate", "certificate verify failed"):
-        wait_until(lambda words=words: words in secure.c.log("proxy-1"), f"{words} in the log")
     # side by side: the plain listener asks nobody
     with secure.c.wire() as plain:
         assert plain("GET", "k") == b"v"

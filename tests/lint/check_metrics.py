@@ -17,8 +17,8 @@ LABELS = {"alertname", "cluster", "command", "instance_name", "kind", "le", "nod
 REDIS_1 = 'instance_name="redis-1",kind="redis",role="master"'
 REDIS_2 = 'instance_name="redis-2",kind="redis",role="replica"'
 PROXY = 'instance_name="proxy-1",kind="proxy"'
-GET = PROXY + ',command="GET"'
-# Twenty minutes of a cluster in which all is well, a value each 15 s: one restart, an instance that somebody stopped.
+GET, BLPOP = PROXY + ',command="GET"', PROXY + ',command="BLPOP"'
+# Twenty minutes of a cluster in which all is well, a value each 15 s: one restart, a command that waits, an instance that somebody stopped.
 WELL = {
     ("holdfast_build_info", 'version="1"'): "1x80",
     ("holdfast_state", 'state="ready"'): "1x80",
@@ -43,10 +43,12 @@ WELL = {
     ("holdfast_worker_clients_refused_total", PROXY): "7x80",
     ("holdfast_commands_total", GET): "0+1000x80",
     ("holdfast_command_errors_total", GET): "0+10x80",
-    ("holdfast_command_duration_seconds_bucket", PROXY + ',le="0.065536"'): "0+1000x80",
-    ("holdfast_command_duration_seconds_bucket", PROXY + ',le="0.262144"'): "0+1000x80",
-    ("holdfast_command_duration_seconds_bucket", PROXY + ',le="1.048576"'): "0+1000x80",
-    ("holdfast_command_duration_seconds_bucket", PROXY + ',le="+Inf"'): "0+1000x80",
+    ("holdfast_command_duration_seconds_bucket", GET + ',le="0.1"'): "0+1000x80",
+    ("holdfast_command_duration_seconds_bucket", GET + ',le="1"'): "0+1000x80",
+    ("holdfast_command_duration_seconds_bucket", GET + ',le="+Inf"'): "0+1000x80",
+    ("holdfast_command_duration_seconds_bucket", BLPOP + ',le="0.1"'): "0x80",
+    ("holdfast_command_duration_seconds_bucket", BLPOP + ',le="1"'): "0x80",
+    ("holdfast_command_duration_seconds_bucket", BLPOP + ',le="+Inf"'): "0+1000x80",
 }
 # What differs where an alert is to fire: None takes a series away.
 CASES = {
@@ -64,8 +66,7 @@ CASES = {
     "HoldfastWritesNotDurable": {("holdfast_worker_undurable_writes_total", PROXY): "7x70 8x10"},
     "HoldfastClientsRefused": {("holdfast_worker_clients_refused_total", PROXY): "7x70 8x10"},
     "HoldfastCommandErrors": {("holdfast_command_errors_total", GET): "0+100x80"},
-    "HoldfastSlow": {("holdfast_command_duration_seconds_bucket", PROXY + ',le="0.065536"'): "0+900x80",
-                     ("holdfast_command_duration_seconds_bucket", PROXY + ',le="0.262144"'): "0+900x80"},
+    "HoldfastSlow": {("holdfast_command_duration_seconds_bucket", GET + ',le="0.1"'): "0+900x80"},
 }
 
 

@@ -29,17 +29,40 @@ function Rail(): JSX.Element {
 	const s = session.value;
 	const here = route.value.view;
 	return (
-		<div class="rail">
-			<a class="brand" href={linkTo('cluster')} aria-label="Holdfast, cluster view"><Logo /><span>Holdfast<small>{s ? `${s.cluster} on ${s.node}` : ''}</small></span></a>
+		<aside class="rail" aria-label="Holdfast">
+			<a class="brand" href={linkTo('cluster')} aria-label={`Holdfast ${s ? `${s.cluster} on ${s.node}` : ''}, cluster view`}><Logo /><span>Holdfast<small>{s ? `${s.cluster} on ${s.node}` : ''}</small></span></a>
 			<nav class="nav" aria-label="Views">
 				{VIEWS.map((v, i) => <a key={v.id} href={linkTo(v.id)} aria-current={here === v.id ? 'page' : undefined} aria-label={v.name} title={`${v.name} (key ${i + 1})`}><Icon name={v.id} /><span>{v.name}</span><kbd>{i + 1}</kbd></a>)}
 			</nav>
 			<div class="rail-foot">
-				{s?.user && <div class="who"><span title={`signed in as ${s.user}`}>{s.user} · {s.role}</span><Button icon="out" label="Sign out" kind="quiet" onClick={() => { logOut().catch(complain); }} /></div>}
-				<Choice<Theme> label="Colours" value={theme.value} onChange={v => { theme.value = v; }} options={[{ value: 'auto', text: <Icon name="auto" />, title: 'Colours as the system' }, { value: 'light', text: <Icon name="sun" />, title: 'Light' }, { value: 'dark', text: <Icon name="moon" />, title: 'Dark' }]} />
+				{s?.user && <div class="who"><span title={`signed in as ${s.user}`}>{s.user} · {s.role}</span><Button icon="out" label="Sign out" title={`Sign out (${s.user}, ${s.role})`} kind="quiet" onClick={signOut} /></div>}
+				<Colours />
 				<span>{s ? `version ${s.version}` : ''}</span>
 			</div>
-		</div>
+		</aside>
+	);
+}
+
+function signOut(): void {
+	logOut().catch(complain);
+}
+
+function Colours(): JSX.Element {
+	return <Choice<Theme> label="Colours" value={theme.value} onChange={v => { theme.value = v; }} options={[{ value: 'auto', text: <Icon name="auto" />, title: 'Colours as the system' }, { value: 'light', text: <Icon name="sun" />, title: 'Light' }, { value: 'dark', text: <Icon name="moon" />, title: 'Dark' }]} />;
+}
+
+// What stands at the foot of the rail, which a phone has no room for.
+function PhoneMenu(): JSX.Element {
+	const [open, setOpen] = useState(false);
+	const s = session.value;
+	return (
+		<span class="only-phone"><Button icon="more" label="You and this page" kind="quiet" onClick={() => setOpen(true)} />
+			{open && <Dialog title="You and this page" onClose={() => setOpen(false)}>
+				{s && <p>{s.user ? <>Signed in as <b>{s.user}</b>, {s.role}. </> : ''}{s.cluster} on {s.node}, version {s.version}.</p>}
+				<div class="row">Colours <Colours /></div>
+				<div class="dialog-acts">{s?.user && <Button icon="out" onClick={signOut}>Sign out</Button>}<Button onClick={() => setOpen(false)}>Close</Button></div>
+			</Dialog>}
+		</span>
 	);
 }
 
@@ -52,9 +75,10 @@ function Health({ flush }: { flush: boolean }): JSX.Element {
 		<header class={`health health-${h.grade}${flush ? ' health-flush' : ''}`}>
 			<Mark grade={h.grade} big />
 			<div class="health-text" role="status" aria-live="polite"><h1><span class="unseen">{h.word}: </span>{h.sentence}</h1>{h.advice !== '' && <p>{h.advice}</p>}</div>
+			<PhoneMenu />
 			<dl class="pulse">
-				<div><dt>Operations/s</dt><dd>{short(f['cluster.ops'])}</dd><Spark label="operations a second over the last minute" values={last.map(s => s.figures['cluster.ops'] ?? null)} /></div>
-				<div><dt>99th percentile</dt><dd>{micros(f['cluster.p99_us'])}</dd><Spark label="99th percentile of latency over the last minute" values={last.map(s => s.figures['cluster.p99_us'] ?? null)} /></div>
+				<div><dt>Operations/s</dt><dd>{short(f['cluster.ops'])}</dd><dd class="spark-box"><Spark label="operations a second over the last minute" values={last.map(s => s.figures['cluster.ops'] ?? null)} /></dd></div>
+				<div><dt>99th percentile</dt><dd>{micros(f['cluster.p99_us'])}</dd><dd class="spark-box"><Spark label="99th percentile of latency over the last minute" values={last.map(s => s.figures['cluster.p99_us'] ?? null)} /></dd></div>
 				<div><dt>Clients</dt><dd>{whole(clients)}</dd></div>
 			</dl>
 		</header>

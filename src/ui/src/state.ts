@@ -19,6 +19,7 @@ export const operator = computed(() => session.value?.role === 'operator');
 
 const KEEP_EVENTS = 500;
 const KEEP_SAMPLES = 300;
+const SILENCE_MS = 5000; // figures come each second; a host without power, or a worker that hangs, ends no connection
 
 function takeEvents(list: Event[]): void {
 	const seen = new Set(events.value.map(keyOf));
@@ -41,17 +42,28 @@ function connect(): void {
 	if (document.hidden || loginNeeded.value || session.value === null) {
 		return;
 	}
+	let closed = false;
+	let watch: ReturnType<typeof setTimeout> | undefined;
+	const heard = () => {
+		clearTimeout(watch);
+		watch = setTimeout(() => {
+			offline.value ??= 'Nothing has come over the live connection for some seconds; trying again.';
+			connect();
+		}, SILENCE_MS);
+	};
 	const contact = () => {
 		offline.value = null;
 	};
-	let closed = false;
+	heard();
 	const end = stream('/live', {
 		status: (s: Status) => batch(() => {
+			heard();
 			contact();
 			status.value = s;
 		}),
 		event: (e: Event) => takeEvents([e]),
 		metrics: (s: Sample) => batch(() => {
+			heard();
 			sample.value = s;
 			status.value = status.value && renewed(status.value, s);
 			recent.value = [...recent.value.slice(-KEEP_SAMPLES), s];
@@ -60,6 +72,7 @@ function connect(): void {
 			}
 		}),
 		offline: (x: { error: string }) => {
+			heard();
 			offline.value = x.error;
 		},
 	}, () => {
@@ -92,7 +105,7 @@ function connect(): void {
 	};
 	look();
 	// Hosts come and go: whose events are missing is looked at again when one of them has.
-	const heard = effect(() => {
+	const hosts = effect(() => {
 		const now = (status.value?.hosts ?? []).map(h => `${h.name}${h.reachable}${h.supervised}`).join();
 		if (now !== hostsHeard) {
 			const first = hostsHeard === '';
@@ -105,8 +118,9 @@ function connect(): void {
 	stop = () => {
 		closed = true;
 		clearTimeout(again);
+		clearTimeout(watch);
 		end();
-		heard();
+		hosts();
 	};
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Instance, Status } from '../src/api/types';
+import { clock } from '../src/core/format';
 import { health, renewed } from '../src/core/health';
 import { mapOf } from '../src/core/map';
 import { advise, byTtl, byType, prefixTree, type Sampled } from '../src/core/memory';
@@ -32,7 +33,10 @@ test('a status goes on with the samples', () => {
 test('health is one sentence', () => {
 	assert.deepEqual([health(good, null).grade, health(good, null).sentence], ['good', 'All writes safe on 3 servers']);
 	assert.equal(health(null, null).grade, 'unknown');
-	assert.equal(health(good, 'gone').grade, 'unknown');
+	const gone = health(good, 'gone');
+	assert.deepEqual([gone.grade, gone.sentence], ['unknown', `No contact with Holdfast: what you see is of ${clock(new Date(100000))}`]);
+	assert.match(gone.advice, /^gone\. Servers and clients may well go on/);
+	assert.equal(health(null, 'gone').sentence, 'No contact with Holdfast');
 	const down = health(but('redis-3', { state: 'failed', role: null }, { state: 'degraded' }), null);
 	assert.equal(down.grade, 'warn');
 	assert.equal(down.sentence, 'redis-1 takes writes, but redis-3 is down');
@@ -40,7 +44,12 @@ test('health is one sentence', () => {
 	assert.equal(health({ ...good, master: null, state: 'degraded' }, null).sentence, 'No server takes writes');
 	assert.match(health(but('redis-2', { state: 'stopped', wanted: 'down', role: null }), null).sentence, /stopped by hand/);
 	assert.equal(health({ ...good, instances: [good.instances[0]!] }, null).word, 'single');
-	assert.equal(health({ ...good, state: 'degraded', reasons: ['proxy-1 does not route'] }, null).sentence, 'Proxy-1 does not route');
+	assert.equal(health({ ...good, state: 'degraded', reasons: ['proxy-1 does not route', 'redis-2 is starting'] }, null).sentence, 'redis-1 takes writes; proxy-1 does not route');
+	assert.match(health({ ...good, state: 'degraded', reasons: ['proxy-1 does not route', 'redis-2 is starting'] }, null).advice, /^redis-2 is starting\. What is started or copied gets ready by itself/);
+	const turning = health(but('redis-1', { role: null }, { state: 'degraded', reasons: ['redis-2 still writes its copy'] }), null);
+	assert.deepEqual([turning.grade, turning.sentence], ['bad', 'redis-1 does not take writes']);
+	assert.match(turning.advice, /^A replica takes over by itself if one is fit; writes wait at the proxy for a while\. redis-2 still writes/);
+	assert.match(health({ ...good, state: 'degraded', instances: [inst('redis-1', 'redis', { state: 'starting' })] }, null).advice, /^No replica is ready/);
 });
 
 test('the picture: the master in the middle, wide and narrow, and it turns with the roles', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytes, duration, micros, parseDuration, percent, short, ttl, whole } from '../src/core/format';
+import { bytes, dated, duration, micros, parseDuration, percent, short, ttl, whole } from '../src/core/format';
 import { compact, pretty } from '../src/core/json';
 import { danger, elsewhere, globEscape, parseLines, parseWords } from '../src/core/words';
 
@@ -15,6 +15,8 @@ test('figures have few digits and a unit', () => {
 	assert.equal(percent(1, 0), '–');
 	assert.equal(percent(99999, 100000), '>99.9 %');
 	assert.equal(ttl(-1), 'never');
+	const now = new Date(2026, 2, 5, 12, 0, 0);
+	assert.deepEqual([new Date(2026, 2, 5, 3, 4, 5), new Date(2026, 2, 4, 3, 4, 5), new Date(2026, 1, 4, 3, 4, 5), new Date(2025, 1, 4, 3, 4, 5)].map(t => dated(t, now)), ['03:04:05', 'yesterday, 03:04:05', '4 Feb, 03:04:05', '4 Feb 2025, 03:04:05']);
 	assert.deepEqual(['90', '90s', '15m', '2h', '7d', '2 w', 'x', '-1', ''].map(parseDuration), [90, 90, 900, 7200, 604800, 1209600, null, null, null]);
 });
 

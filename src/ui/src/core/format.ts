@@ -110,6 +110,12 @@ export function day(t: Date, now: Date): string {
 	return t.toDateString() === y.toDateString() ? 'yesterday' : t.toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: t.getFullYear() === now.getFullYear() ? undefined : 'numeric' });
 }
 
+// A time of the day, with the day unless that is today.
+export function dated(t: Date, now: Date): string {
+	const d = day(t, now);
+	return d === 'today' ? clock(t) : `${d}, ${clock(t)}`;
+}
+
 export function ago(ms: number): string {
 	return ms < 2000 ? 'now' : `${duration(ms < 60000 ? Math.floor(ms / 1000) * 1000 : Math.floor(ms / 60000) * 60000)} ago`;
 }
@@ -117,6 +123,8 @@ export function ago(ms: number): string {
 export function plural(n: number, one: string, many = `${one}s`): string {
 	return `${whole(n)} ${n === 1 ? one : many}`;
 }
+
+export const NO_TIME = 'A time is a number above 0 with s, m, h, d or w behind it: 90s, 2h';
 
 // '5', '90s', '15m', '2h', '1d' in seconds; null: not understood.
 export function parseDuration(text: string): number | null {

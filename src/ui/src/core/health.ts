@@ -1,6 +1,6 @@
 // The one sentence at the top: is all well; if not, what is wrong and what to do.
 import type { Instance, Sample, Status } from '../api/types';
-import { bytes, plural } from './format';
+import { bytes, clock, plural } from './format';
 import { everyone, hostState, label, masterName, several } from './hosts';
 
 export type Grade = 'good' | 'warn' | 'bad' | 'unknown';
@@ -26,7 +26,7 @@ export function renewed(s: Status, sample: Sample): Status {
 
 export function health(s: Status | null, offline: string | null): Health {
 	if (offline !== null) {
-		return { grade: 'unknown', word: 'no contact', sentence: 'The supervisor does not answer; what you see may be old', advice: `Servers and clients may well go on. ${offline}` };
+		return { grade: 'unknown', word: 'no contact', sentence: s === null ? 'No contact with Holdfast' : `No contact with Holdfast: what you see is of ${clock(new Date(s.time * 1000))}`, advice: `${ended(offline)} Servers and clients may well go on: \`holdfast status\` on the host says more.` };
 	}
 	if (s === null) {
 		return { grade: 'unknown', word: 'loading', sentence: 'Asking for the state', advice: '' };
@@ -46,7 +46,7 @@ export function health(s: Status | null, offline: string | null): Health {
 	}
 	const down = all.filter(i => i.wanted === 'up' && (i.state === 'failed' || i.state === 'stopped'));
 	if (s.master?.name == null && !s.master) {
-		return { grade: 'bad', word: s.state === 'starting' ? 'starting' : 'no master', sentence: s.state === 'starting' ? 'Starting: no server takes writes yet' : 'No server takes writes', advice: first(s) || 'Writes wait at the proxy for a while. See the logs of the servers below.' };
+		return { grade: 'bad', word: s.state === 'starting' ? 'starting' : 'no master', sentence: s.state === 'starting' ? 'Starting: no server takes writes yet' : 'No server takes writes', advice: `${said(s.reasons ?? [])} Writes wait at the proxy for a while. The logs of the servers below say why.`.trim() };
 	}
 	const who = masterName(s);
 	if (s.state === 'ready') {
@@ -66,7 +66,8 @@ export function health(s: Status | null, offline: string | null): Health {
 	}
 	const bad = s.state !== 'starting' && up.every(i => i.role !== 'master');
 	if (bad) {
-		return { grade: 'bad', word: 'no master', sentence: `${who} does not take writes`, advice: first(s) || 'A replica takes over if one is fit; writes wait at the proxy meanwhile.' };
+		const next = replicas.length > 0 ? 'A replica takes over by itself if one is fit' : 'No replica is ready to take over; what is down is started again by itself';
+		return { grade: 'bad', word: 'no master', sentence: `${who} does not take writes`, advice: `${next}; writes wait at the proxy for a while. ${said(s.reasons ?? [])}`.trim() };
 	}
 	if (gone.length > 0) {
 		return { grade: 'warn', word: 'degraded', sentence: `${who} takes writes, but host ${gone.map(h => h.name).join(' and ')} cannot be reached`, advice: `${plural(replicas.length, 'replica')} ${replicas.length === 1 ? 'is' : 'are'} left. What is known of that host is old; events of it are missing.` };
@@ -75,13 +76,16 @@ export function health(s: Status | null, offline: string | null): Health {
 		return { grade: 'warn', word: 'degraded', sentence: `${who} takes writes, but ${names(s, down)} ${down.length === 1 ? 'is' : 'are'} down${replicas.length === 0 ? ' and no replica is left' : ''}`, advice: down.some(i => i.state === 'failed') ? `Its log says why; start ${down.length === 1 ? 'it' : 'them'} again when that is mended.` : 'Being brought back by itself.' };
 	}
 	const busy = wanted.filter(i => i.state !== 'ready');
-	return { grade: 'warn', word: s.state, sentence: first(s) || `${who} takes writes; ${busy.length > 0 ? `${names(s, busy)} ${busy.length === 1 ? 'is' : 'are'} not ready yet` : 'not everything is ready'}`, advice: (s.reasons ?? []).slice(1).join(' · ') };
+	const why = s.reasons?.[0] ?? (busy.length > 0 ? `${names(s, busy)} ${busy.length === 1 ? 'is' : 'are'} not ready yet` : 'not everything is ready');
+	// what a replica lacks it fetches, what died is started again: a person is needed when that does not end
+	const help = 'What is started or copied gets ready by itself; if it lasts, the log of that process says why.';
+	return { grade: 'warn', word: s.state, sentence: `${who} takes writes; ${why}`, advice: `${said((s.reasons ?? []).slice(1))} ${help}`.trim() };
 }
 
-const first = (s: Status): string => {
-	const r = s.reasons?.[0] ?? '';
-	return r === '' ? '' : r[0]!.toUpperCase() + r.slice(1);
-};
+const ended = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+// Reasons as sentences; names stay as they are.
+const said = (reasons: string[]): string => (reasons.length === 0 ? '' : ended(reasons.join('; ')));
 
 function names(s: Status, list: Instance[]): string {
 	const n = list.map(i => label(s, i));

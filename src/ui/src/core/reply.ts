@@ -23,6 +23,9 @@ export function numberOf(r: Reply | undefined): number | null {
 		if ('integer' in r) {
 			return Number(r.integer);
 		}
+		if ('status' in r) {
+			return numberOf(r.status); // as modules send doubles in RESP2
+		}
 		if ('double' in r) {
 			return r.double === 'inf' ? Number.POSITIVE_INFINITY : r.double === '-inf' ? Number.NEGATIVE_INFINITY : Number(r.double);
 		}

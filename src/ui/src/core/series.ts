@@ -93,6 +93,24 @@ export function total(list: (number | null)[][], length: number): (number | null
 	});
 }
 
+// From 0, or below it where values are; `least` is the top at least.
+export function bounds(lo: number | null | undefined, hi: number | null | undefined, least: number): [number, number] {
+	const top = Math.max(hi ?? 0, least);
+	const bottom = Math.min(lo ?? 0, 0);
+	return [bottom * 1.1, top > 0 ? top * 1.1 : bottom < 0 ? 0 : 1];
+}
+
+// Times of an axis: of each point as finely as they are apart, the day where hours do not tell them apart.
+export function tick(s: number, apart_s: number): string {
+	const d = new Date(s * 1000);
+	return apart_s >= 86400 ? d.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' }) : d.toLocaleTimeString('en-GB', apart_s < 60 ? undefined : { hour: '2-digit', minute: '2-digit' });
+}
+
+export function moment(s: number, all_s: number): string {
+	const d = new Date(s * 1000);
+	return `${all_s > 86400 ? `${d.toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' })}, ` : ''}${d.toLocaleTimeString('en-GB')}`;
+}
+
 export function scale(list: (number | null)[], by: number): (number | null)[] {
 	return list.map(v => (v === null ? null : v * by));
 }

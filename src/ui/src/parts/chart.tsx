@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import type { Mark } from '../api/types';
+import { bounds, moment, tick } from '../core/series';
 import { themeTurned } from '../state';
 
 export interface Line {
@@ -84,7 +85,7 @@ export function Chart(p: Props): JSX.Element {
 			if (time) {
 				const s = now.t[at];
 				const near = idx !== null && idx !== undefined && s !== undefined ? now.marks?.find(m => Math.abs(u.valToPos(m.t, 'x') - (u.cursor.left ?? 0)) < 8) : undefined;
-				time.textContent = idx === null || idx === undefined || s === undefined ? '' : near ? `${near.subject}: ${near.text}` : new Date(s * 1000).toLocaleTimeString('en-GB');
+				time.textContent = idx === null || idx === undefined || s === undefined ? '' : near ? `${near.subject}: ${near.text}` : moment(s, now.t[now.t.length - 1]! - now.t[0]!);
 			}
 		};
 		const u = new uPlot({
@@ -93,11 +94,11 @@ export function Chart(p: Props): JSX.Element {
 			legend: { show: false },
 			cursor: { y: false, points: { size: 6 }, sync: p.sync ? { key: p.sync } : undefined, drag: { x: false, y: false } },
 			scales: {
-				x: { time: true, range: (_u, lo, hi) => props.current.range ?? [lo, hi] },
-				y: { range: (_u, _lo, hi) => { const top = Math.max(hi ?? 0, props.current.least ?? 0); return [0, top > 0 ? top * 1.1 : 1]; } },
+				x: { time: true, range: (_u, lo, hi) => props.current.range ?? (lo < hi ? [lo, hi] : [lo - 1, lo + 1]) },
+				y: { range: (_u, lo, hi) => bounds(lo, hi, props.current.least ?? 0) },
 			},
 			axes: [
-				{ stroke: ink, font: `11px ${font}`, grid: { show: false }, ticks: { stroke: grid, size: 4, width: 1 }, size: 24, space: 70, values: (_u, vs, _a, _s, incr) => vs.map(v => { const d = new Date(v * 1000); return d.toLocaleTimeString('en-GB', incr < 60 ? undefined : { hour: '2-digit', minute: '2-digit' }); }) },
+				{ stroke: ink, font: `11px ${font}`, grid: { show: false }, ticks: { stroke: grid, size: 4, width: 1 }, size: 24, space: 70, values: (_u, vs, _a, _s, incr) => vs.map(v => tick(v, incr)) },
 				{ stroke: ink, font: `11px ${font}`, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 58, space: 34, ...(p.binary ? { incrs: POWERS } : {}), values: (_u, vs) => vs.map(v => props.current.format(v)) },
 			],
 			series: [{}, ...p.lines.map((l, i) => ({ label: l.name, stroke: color(l.color), width: 1.5, dash: l.dash ?? DASHES[i % DASHES.length], fill: l.fill ? color(`${l.color}-fill`) : undefined, points: { show: true, size: 4, filter: alone }, spanGaps: false }))],
@@ -152,7 +153,7 @@ export function Chart(p: Props): JSX.Element {
 	return (
 		<figure class="chart" aria-label={`${p.title}: ${last}`}>
 			<figcaption><span class="chart-name">{p.title}</span><time /></figcaption>
-			<div ref={box} class="chart-box" aria-hidden="true" />
+			<div ref={box} class="chart-box" style={{ height: `${p.height ?? 150}px` }} aria-hidden="true" />
 			<div ref={legend} class="legend" aria-hidden="true">
 				{p.lines.map((l, i) => <span key={l.name}><Dash line={l} i={i} />{l.name} <b class="tab" /></span>)}
 			</div>

@@ -223,7 +223,7 @@ export function Table<T>({ rows, columns, id, onRow, sorted, label, max = 500 }:
 			<table class="tbl" aria-label={label}>
 				<thead><tr>{columns.map((c, i) => (
 					<th key={c.head || i} scope="col" class={`${c.num ? 'num ' : ''}${c.thin ? 'thin' : ''}`} aria-sort={by?.[0] === i ? (by[1] === 1 ? 'ascending' : 'descending') : undefined}>
-						{c.sort ? <button type="button" onClick={() => setBy(by?.[0] === i ? [i, by[1] === 1 ? -1 : 1] : [i, c.num ? -1 : 1])}>{c.head}<span class="sort">{by?.[0] === i ? (by[1] === 1 ? ' ↑' : ' ↓') : ''}</span></button> : c.head}
+						{c.sort ? <button type="button" onClick={() => setBy(by?.[0] === i ? [i, by[1] === 1 ? -1 : 1] : [i, c.num ? -1 : 1])}>{c.head}<span class="sort">{by?.[0] === i ? (by[1] === 1 ? ' ↑' : ' ↓') : ''}</span></button> : c.head === '' ? <span class="unseen">Actions</span> : c.head}
 					</th>))}</tr></thead>
 				<tbody>{list.slice(0, max).map(r => (
 					<tr key={id(r)} onClick={onRow ? () => onRow(r) : undefined} class={onRow ? 'link' : ''}>

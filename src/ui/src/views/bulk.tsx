@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { type Arg, one, run } from '../api/client';
 import { type Bin, escape, isBin, toBytes, unescape } from '../core/bin';
-import { bytes, parseDuration, percent, plural, whole } from '../core/format';
+import { bytes, NO_TIME, parseDuration, percent, plural, whole } from '../core/format';
 import { binOf, errorOf, listOf, numberOf, textOf } from '../core/reply';
 import { Button, Dialog, Field, Input, Mark, Select, download } from '../parts/parts';
 import { ask, go, note, say } from '../state';
@@ -28,8 +28,8 @@ export function CreateKey({ place, onClose }: { place: Place; onClose: () => voi
 		if (name === '') {
 			throw new Error('A key needs a name');
 		}
-		if (expires.trim() !== '' && seconds === null) {
-			throw new Error('A time is a number with s, m, h or d behind it: 90s, 2h');
+		if (expires.trim() !== '' && !seconds) {
+			throw new Error(NO_TIME);
 		}
 		if (type === 'zset' && !Number.isFinite(Number(field || '0'))) {
 			throw new Error('A score is a number');
@@ -38,7 +38,7 @@ export function CreateKey({ place, onClose }: { place: Place; onClose: () => voi
 			throw new Error('There is a key of that name');
 		}
 		const make: Record<NewType, Arg[]> = {
-			string: ['SET', key, value.includes('\\') ? v : value, 'NX'], hash: ['HSET', key, f, v], list: ['RPUSH', key, v], set: ['SADD', key, v], zset: ['ZADD', key, field || '0', v], stream: ['XADD', key, '*', f || 'field', v], json: ['JSON.SET', key, '$', value || '{}'],
+			string: ['SET', key, value.includes('\\') ? v : value, 'NX'], hash: ['HSET', key, f, v], list: ['RPUSH', key, v], set: ['SADD', key, v], zset: ['ZADD', key, field || '0', v], stream: ['XADD', key, '*', f || 'field', v], json: ['JSON.SET', key, '.', value || '{}'],
 		};
 		await one(make[type], { db: place.db });
 		if (seconds !== null) {

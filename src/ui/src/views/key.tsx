@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { one, run } from '../api/client';
 import { type Bin, escape, unescape } from '../core/bin';
-import { bytes, parseDuration, ttl, whole } from '../core/format';
+import { bytes, NO_TIME, parseDuration, ttl, whole } from '../core/format';
 import { errorOf, numberOf, textOf } from '../core/reply';
 import { Button, copy, Dialog, Fault, Field, Input, useEvery, useLoad } from '../parts/parts';
 import { ask, complain, go, note, operator, say } from '../state';
@@ -137,8 +137,8 @@ function Expire({ place, name, now, onClose }: { place: Place; name: Bin; now: n
 	const set = (seconds: number | null) => { one(seconds === null ? ['PERSIST', name] : ['EXPIRE', name, seconds], { db: place.db }).then(onClose, e => setError(say(e))); };
 	const send = () => {
 		const s = parseDuration(text);
-		if (s === null || s <= 0) {
-			setError('A time is a number with s, m, h, d or w behind it: 90s, 2h');
+		if (!s) {
+			setError(NO_TIME);
 		} else {
 			set(s);
 		}

@@ -3,29 +3,44 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { one, run } from '../api/client';
 import { escape, toBytes } from '../core/bin';
-import { bytes, short, whole } from '../core/format';
+import { bytes, duration, short, whole } from '../core/format';
 import { compact, tokens } from '../core/json';
-import { binOf, errorOf, fieldsOf, listOf, numberOf, pairsOf, type Reply, textOf } from '../core/reply';
+import { binOf, errorOf, fieldsOf, listOf, numberOf, type Reply, textOf } from '../core/reply';
+import { seriesInfo, seriesPoints, seriesQuestion } from '../core/timeseries';
 import { Chart } from '../parts/chart';
 import { Button, Choice, Fault, Input, Panel, useLoad } from '../parts/parts';
 import { operator } from '../state';
 import type { KeyProps } from './key';
-import { Editor } from './string';
+import { Editor, overwrite } from './string';
 import { ReplyTree } from './replytree';
 
 export function JsonValue({ db, name, changed }: KeyProps): JSX.Element {
-	const v = useLoad(async () => textOf(await one(['JSON.GET', name], { db })), [db, name]);
+	// The path is said: without one RedisJSON 2.6 answers an array of the document (RESP3). "." is the document in all versions.
+	const get = async () => {
+		const [r] = await run([['JSON.GET', name, '.']], { db });
+		const e = errorOf(r);
+		if (e !== null) {
+			throw new Error(typeof r === 'object' && r !== null && 'cut' in r ? `The document is too large to be shown (${bytes(r.cut)}); JSON.GET with a path reads a part of it in the console` : e);
+		}
+		return textOf(r);
+	};
+	const v = useLoad(get, [db, name]);
 	if (v.error !== null) {
 		return <Fault error={v.error} again={v.reload} />;
 	}
-	return v.data === undefined ? <p class="empty">…</p> : <Editor value={v.data} whole editable={operator.value} file={`${escape(name).replace(/[^\w.-]+/g, '_')}.json`} onSave={async n => {
+	const was = v.data;
+	return was === undefined ? <p class="empty">…</p> : <Editor value={was} whole editable={operator.value} file={`${escape(name).replace(/[^\w.-]+/g, '_')}.json`} onSave={async n => {
 		const text = typeof n === 'string' ? n : '';
 		if (tokens(text) === null) {
 			throw new Error('This is no JSON');
 		}
-		await one(['JSON.SET', name, '$', compact(text) ?? text], { db });
+		if ((await get()) !== was && !(await overwrite())) {
+			return false;
+		}
+		await one(['JSON.SET', name, '.', compact(text) ?? text], { db });
 		await v.reload();
 		changed();
+		return true;
 	}} />;
 }
 
@@ -34,16 +49,10 @@ const SPANS: [string, number][] = [['1 h', 3600e3], ['1 d', 86400e3], ['1 w', 60
 export function SeriesValue({ db, name }: KeyProps): JSX.Element {
 	const [span, setSpan] = useState('All');
 	const d = useLoad(async () => {
-		const info = fieldsOf(await one(['TS.INFO', name], { db }));
-		const last = numberOf(info.lastTimestamp) ?? 0;
-		const first = numberOf(info.firstTimestamp) ?? 0;
-		const width = SPANS.find(s => s[0] === span)![1];
-		const from = Math.max(first, last - width);
-		const total = numberOf(info.totalSamples) ?? 0;
-		// At most some 2000 points: the server makes means of more.
-		const bucket = total > 2000 ? Math.max(1, Math.ceil((last - from) / 1000)) : 0;
-		const r = listOf(await one(['TS.RANGE', name, from, last, 'COUNT', 4000, ...(bucket > 0 ? ['AGGREGATION', 'avg', bucket] : [])], { db })).map(x => listOf(x));
-		return { info, t: r.map(x => (numberOf(x[0]) ?? 0) / 1000), v: r.map(x => numberOf(x[1])), bucket };
+		const info = seriesInfo(await one(['TS.INFO', name], { db }));
+		const { from, to, bucket } = seriesQuestion(info, SPANS.find(s => s[0] === span)![1]);
+		const r = await one(['TS.RANGE', name, from, to, 'COUNT', 4000, ...(bucket > 0 ? ['AGGREGATION', 'avg', bucket] : [])], { db });
+		return { info, ...seriesPoints(r), bucket };
 	}, [span]);
 	if (d.error !== null) {
 		return <Fault error={d.error} again={d.reload} />;
@@ -51,12 +60,12 @@ export function SeriesValue({ db, name }: KeyProps): JSX.Element {
 	if (!d.data) {
 		return <p class="empty">…</p>;
 	}
-	const labels = pairsOf(d.data.info.labels);
+	const { info } = d.data;
 	return (
 		<>
-			<div class="row"><Choice label="Time" value={span} onChange={setSpan} options={SPANS.map(([s]) => ({ value: s, text: s }))} />{d.data.bucket > 0 && <span class="hint">means of {short(d.data.bucket / 1000)} s each</span>}</div>
+			<div class="row"><Choice label="Time" value={span} onChange={setSpan} options={SPANS.map(([s]) => ({ value: s, text: s }))} />{d.data.bucket > 0 && <span class="hint">means of {duration(d.data.bucket)} each</span>}</div>
 			{d.data.t.length === 0 ? <p class="empty">No sample yet.</p> : <Chart title={escape(name)} t={d.data.t} lines={[{ name: 'value', color: '--c1', values: d.data.v, fill: true }]} format={short} range={null} height={260} />}
-			<dl class="facts"><dt>Samples</dt><dd>{whole(numberOf(d.data.info.totalSamples))}</dd><dt>Retention</dt><dd>{numberOf(d.data.info.retentionTime) === 0 ? 'for ever' : `${whole(numberOf(d.data.info.retentionTime))} ms`}</dd>{labels.map(([k, v]) => [<dt key={`k${textOf(k)}`}>{textOf(k)}</dt>, <dd key={`v${textOf(k)}`}>{textOf(v)}</dd>])}</dl>
+			<dl class="facts"><dt>Samples</dt><dd>{whole(info.samples)}</dd><dt>Retention</dt><dd>{info.retention === 0 ? 'for ever' : duration(info.retention)}</dd>{info.labels.map(([k, v]) => [<dt key={`k${k}`}>{k}</dt>, <dd key={`v${k}`}>{v}</dd>])}</dl>
 		</>
 	);
 }
@@ -108,7 +117,7 @@ export function OtherValue({ db, name, type }: KeyProps & { type: string }): JSX
 	return (
 		<>
 			<p class="soft">{type} belongs to a module and has no view of its own here; its commands work in the console. {d.data ? `What DUMP gives, ${bytes(toBytes(d.data).length)}:` : ''}</p>
-			{d.data && <Editor value={d.data} whole={false} editable={false} file="dump" onSave={async () => {}} />}
+			{d.data && <Editor value={d.data} whole={false} editable={false} file="dump" onSave={async () => false} />}
 		</>
 	);
 }

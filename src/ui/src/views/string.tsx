@@ -58,13 +58,14 @@ export function StringValue({ db, name, length, changed }: KeyProps): JSX.Elemen
 	const was = v.data;
 	const save = async (next: Bin) => {
 		const there = binOf(await one(['GET', name], { db }));
-		if (!sameBin(there, was) && !(await ask({ title: 'It has changed meanwhile', text: 'Somebody has written another value since you loaded it. Overwrite that?', yes: 'Overwrite', grave: true }))) {
-			return;
+		if (!sameBin(there, was) && !(await overwrite())) {
+			return false;
 		}
 		await one(['SET', name, next, 'KEEPTTL'], { db });
 		note(`Saved, ${bytes(byteLength(next))}`);
 		await v.reload(); // else the next edit would begin with what was there before
 		changed();
+		return true;
 	};
 	return (
 		<>
@@ -74,7 +75,12 @@ export function StringValue({ db, name, length, changed }: KeyProps): JSX.Elemen
 	);
 }
 
-export function Editor({ value, editable, onSave, whole, file }: { value: Bin; editable: boolean; onSave: (v: Bin) => Promise<void>; whole: boolean; file: string }): JSX.Element {
+export function overwrite(): Promise<boolean> {
+	return ask({ title: 'It has changed meanwhile', text: 'Somebody has written another value since you loaded it. Overwrite that?', yes: 'Overwrite', grave: true });
+}
+
+// onSave says whether it is saved; if not, what was typed stays.
+export function Editor({ value, editable, onSave, whole, file }: { value: Bin; editable: boolean; onSave: (v: Bin) => Promise<boolean>; whole: boolean; file: string }): JSX.Element {
 	const raw = useMemo(() => toBytes(value), [value]);
 	const views = useMemo(() => viewsOf(value, raw, whole), [raw, whole]);
 	const [picked, setPicked] = useState<View | null>(null);
@@ -106,7 +112,7 @@ export function Editor({ value, editable, onSave, whole, file }: { value: Bin; e
 		try {
 			const n = next();
 			setBusy(true);
-			onSave(pack && typeof n === 'string' ? (compact(n) ?? n) : n).then(() => setEdit(null), e => setError(say(e))).finally(() => setBusy(false));
+			onSave(pack && typeof n === 'string' ? (compact(n) ?? n) : n).then(done => { if (done) { setEdit(null); } }, e => setError(say(e))).finally(() => setBusy(false));
 		} catch (e) {
 			setError(say(e));
 		}

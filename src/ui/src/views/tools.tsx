@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { one, run, stream } from '../api/client';
 import type { MonitorLine } from '../api/types';
 import { type Bin, escape } from '../core/bin';
-import { clock, duration, micros, plural, whole } from '../core/format';
+import { bytes, clock, dated, duration, micros, plural, whole } from '../core/format';
 import { binOf, errorOf, fieldsOf, listOf, numberOf, pairsOf, textOf, wordsOf } from '../core/reply';
 import { Button, Choice, Empty, Fault, Field, Input, Mark, Panel, Select, Table, useEvery, useLoad } from '../parts/parts';
 import { ask, complain, go, linkTo, note, operator, route, say, status } from '../state';
@@ -32,11 +32,18 @@ export function targets(): string[] {
 	return ['master', ...(status.value?.instances.filter(i => i.kind === 'redis' && i.wanted === 'up').map(i => i.name) ?? [])];
 }
 
-export function useTarget(): [string, JSX.Element] {
+// `first` is asked unless another one is chosen; `more` can be asked beside the servers.
+export function useTarget(first = 'master', more: [string, string][] = []): [string, JSX.Element] {
 	const q = route.value.query;
-	const target = q.target ?? 'master';
-	const list = targets();
-	return [target, <Select key="target" label="Server" value={target} onChange={v => go(linkTo('tools', route.value.path, { ...q, target: v === 'master' ? '' : v }), true)} options={list.includes(target) ? list : [...list, target]} />];
+	const target = q.target ?? first;
+	const list: (string | [string, string])[] = [...more, ...targets()];
+	const known = list.some(x => (Array.isArray(x) ? x[0] : x) === target);
+	return [target, <Select key="target" label="Server" value={target} onChange={v => go(linkTo('tools', route.value.path, { ...q, target: v === first ? '' : v }), true)} options={known ? list : [...list, target]} />];
+}
+
+// The proxy that tells of its clients; one of its workers tells of all. Not behind TLS or the PROXY protocol: the page cannot ask there.
+function proxyToAsk(): string | null {
+	return status.value?.instances.find(i => i.kind === 'proxy' && i.state === 'ready' && i.listen?.some(l => !/^(proxied:|tls:)/.test(l)))?.name ?? null;
 }
 
 interface Slow {
@@ -69,7 +76,7 @@ function SlowLog(): JSX.Element {
 			throw new Error('A threshold is a number of microseconds; -1 switches the slow log off, 0 logs everything');
 		}
 		await one(['CONFIG', 'SET', 'slowlog-log-slower-than', n], { target });
-		note(`${target} logs what takes ${micros(n)} or more, until it restarts`);
+		note(n < 0 ? `${target} logs nothing, until it restarts` : `${target} logs what takes ${micros(n)} or more, until it restarts`);
 		setText(null);
 		d.reload();
 	};
@@ -83,8 +90,8 @@ function SlowLog(): JSX.Element {
 	return (
 		<Panel title="Slow log" tools={<>{choose}{operator.value && <><Input label="Threshold in microseconds" mono type="number" value={text ?? String(d.data?.threshold ?? '')} onInput={setText} onEnter={() => { set().catch(complain); }} /><span class="hint">µs</span><Button disabled={text === null} onClick={() => { set().catch(complain); }}>Set threshold</Button><Button icon="trash" label="Empty the slow log" kind="quiet" onClick={() => { reset().catch(complain); }} /></>}</>}>
 			{d.error !== null && <Fault error={d.error} again={d.reload} />}
-			{d.data && (d.data.list.length === 0 ? <Empty>Nothing has taken {micros(d.data.threshold)} or more.</Empty> : <Table<Slow> label="Slow log" rows={d.data.list} id={s => s.id} sorted={[0, -1]} columns={[
-				{ head: 'When', cell: s => <time dateTime={new Date(s.time * 1000).toISOString()}>{clock(new Date(s.time * 1000))}</time>, sort: s => s.time * 1e6 + (s.id % 1e6) },
+			{d.data && (d.data.list.length === 0 ? <Empty>{d.data.threshold === null ? 'The slow log is empty.' : d.data.threshold < 0 ? 'The slow log is switched off (a threshold of -1).' : `Nothing has taken ${micros(d.data.threshold)} or more.`}</Empty> : <Table<Slow> label="Slow log" rows={d.data.list} id={s => s.id} sorted={[0, -1]} columns={[
+				{ head: 'When', cell: s => <time dateTime={new Date(s.time * 1000).toISOString()}>{dated(new Date(s.time * 1000), new Date())}</time>, sort: s => s.time * 1e6 + (s.id % 1e6) },
 				{ head: 'Took', num: true, cell: s => <span class="bar-cell">{micros(s.us)}<i class="meter" style={{ width: `${(s.us / top) * 100}%` }} /></span>, sort: s => s.us },
 				{ head: 'Command', grow: true, cell: s => <span class="mono bytes">{s.command.map(escape).join(' ').slice(0, 600)}</span> },
 				{ head: 'Client', thin: true, cell: s => <span class="mono">{s.client}{s.name !== '' && ` ${s.name}`}</span>, sort: s => s.client },
@@ -93,6 +100,7 @@ function SlowLog(): JSX.Element {
 	);
 }
 
+const FOR_OPERATORS = 'This is for operators: a user whose section of the configuration has role = operator.';
 const KEEP_LINES = 2000;
 const DRAWN = 300;
 
@@ -148,10 +156,10 @@ function Monitor(): JSX.Element {
 	return (
 		<>
 			<p class="warnbox"><Mark grade="warn" /><span>MONITOR makes the server send every command to this page. On a busy server that costs half of its throughput or more; use a replica or a short time. It stops by itself.</span></p>
-			<Panel title="Monitor" tools={<>{choose}<Choice label="For" value={seconds} onChange={setSeconds} options={[{ value: '5', text: '5 s' }, { value: '10', text: '10 s' }, { value: '30', text: '30 s' }, { value: '60', text: '1 min' }]} />{on ? <Button icon="stop" onClick={() => { setWhy('stopped here'); stop(); }}>Stop</Button> : <Button icon="play" kind="main" disabled={!operator.value} title={operator.value ? undefined : 'For operators'} onClick={() => { start().catch(complain); }}>Start</Button>}</>}>
+			<Panel title="Monitor" tools={<>{choose}<Choice label="For" value={seconds} onChange={setSeconds} options={[{ value: '5', text: '5 s' }, { value: '10', text: '10 s' }, { value: '30', text: '30 s' }, { value: '60', text: '1 min' }]} />{on ? <Button icon="stop" onClick={() => { setWhy('stopped here'); stop(); }}>Stop</Button> : <Button icon="play" kind="main" disabled={!operator.value} onClick={() => { start().catch(complain); }}>Start</Button>}</>}>
 				<div class="panel-body row"><Input label="Filter" placeholder="Filter: a client, a command, a key" value={filter} onInput={setFilter} /><span role="status" class="soft">{on ? 'watching, ' : ''}{plural(count, 'command')}{why !== '' ? `; ended: ${why}` : ''}</span></div>
 				{kinds.length > 0 && <div class="panel-body row">{kinds.map(([k, n]) => <span key={k} class="tag">{k} {whole(n)}</span>)}</div>}
-				{shown.length > 0 ? <div class="feed" tabIndex={0} role="log" aria-label="Commands, newest first" aria-live="off">{shown.map((l, i) => <div key={`${l.time}${i}`}><span class="t">{clock(new Date(l.time * 1000), true)}</span><span class="c">{l.client}{l.db > 0 ? ` [${l.db}]` : ''}</span><span>{l.command.map(escape).join(' ').slice(0, 500)}</span></div>)}</div> : <Empty>{on ? 'Waiting for the first command…' : 'Nothing watched yet.'}</Empty>}
+				{shown.length > 0 ? <div class="feed" tabIndex={0} role="log" aria-label="Commands, newest first" aria-live="off">{shown.map((l, i) => <div key={`${l.time}${i}`}><span class="t">{clock(new Date(l.time * 1000), true)}</span><span class="c">{l.client}{l.db > 0 ? ` [${l.db}]` : ''}</span><span>{l.command.map(escape).join(' ').slice(0, 500)}</span></div>)}</div> : <Empty>{on ? 'Waiting for the first command…' : operator.value ? 'Nothing watched yet.' : FOR_OPERATORS}</Empty>}
 			</Panel>
 		</>
 	);
@@ -228,12 +236,14 @@ function PubSub(): JSX.Element {
 }
 
 function Clients(): JSX.Element {
-	const [target, choose] = useTarget();
+	const proxy = proxyToAsk();
+	const [target, choose] = useTarget(proxy ?? 'master', proxy === null ? [] : [[proxy, 'proxy']]);
+	const ofProxy = target.startsWith('proxy');
 	const [filter, setFilter] = useState('');
 	const d = useLoad(async () => textOf(await one(['CLIENT', 'LIST'], { target })).split('\n').filter(l => l !== '').map(wordsOf), [target]);
 	useEvery(d.reload, 3000);
 	const kill = async (c: Record<string, string>) => {
-		if (await ask({ title: 'Close this connection?', text: `Client ${c.id} at ${c.addr}${c.name ? ` (${c.name})` : ''}. Many connect again at once. A connection of the proxy carries the requests of many clients.`, yes: 'Close it', grave: true })) {
+		if (await ask({ title: 'Close this connection?', text: `Client ${c.id} at ${c.addr}${c.name ? ` (${c.name})` : ''}. Many connect again at once.${ofProxy ? '' : ' A connection of the proxy carries the requests of many clients.'}`, yes: 'Close it', grave: true })) {
 			const r = await one(['CLIENT', 'KILL', 'ID', c.id ?? ''], { target });
 			note(numberOf(r) === 0 ? 'It was gone already' : 'Connection closed');
 			d.reload();
@@ -245,6 +255,7 @@ function Clients(): JSX.Element {
 	const n = (c: C, k: string) => Number(c[k] ?? 0);
 	return (
 		<Panel title={<>Clients <span class="dim">{d.data ? whole(d.data.length) : ''}</span></>} tools={<><Input label="Filter" placeholder="Filter" value={filter} onInput={setFilter} />{choose}</>}>
+			<p class="panel-body soft">{ofProxy ? 'Who is connected to the proxy; the page itself is among them while it asks. The connections of a server are those of proxy, sentinels and replicas, and of clients that speak to it directly.' : `Who is connected to ${target}. Clients of the proxy share its few connections: choose the proxy to see them.`}</p>
 			{d.error !== null && <Fault error={d.error} again={d.reload} />}
 			<Table<C> label="Clients" rows={rows} id={c => c.id ?? ''} sorted={[5, 1]} columns={[
 				{ head: 'ID', num: true, cell: c => c.id, sort: c => n(c, 'id') },
@@ -255,7 +266,7 @@ function Clients(): JSX.Element {
 				{ head: 'Idle', num: true, cell: c => duration(n(c, 'idle') * 1000), sort: c => n(c, 'idle') },
 				{ head: 'Age', num: true, thin: true, cell: c => duration(n(c, 'age') * 1000), sort: c => n(c, 'age') },
 				{ head: 'Flags', thin: true, cell: c => <span class="mono" title={flagText(c.flags ?? '')}>{c.flags}</span>, sort: c => c.flags ?? '' },
-				{ head: 'Memory', num: true, thin: true, cell: c => whole(n(c, 'tot-mem')), sort: c => n(c, 'tot-mem') },
+				{ head: 'Memory', num: true, thin: true, cell: c => bytes(n(c, 'tot-mem')), sort: c => n(c, 'tot-mem') },
 				...(operator.value ? [{ head: '', cell: (c: C) => <Button icon="close" label={`Close connection ${c.id}`} kind="quiet" onClick={() => { kill(c).catch(complain); }} /> }] : []),
 			]} />
 		</Panel>
@@ -283,6 +294,9 @@ function Users(): JSX.Element {
 		run([['ACL', 'DRYRUN', open ?? '', ...command.split(/\s+/).filter(w => w !== '')]]).then(([r]) => setVerdict(textOf(r) === 'OK' ? 'allowed' : textOf(r)), e => setVerdict(say(e)));
 	};
 	const u = d.data?.users.find(x => x.name === open);
+	if (!operator.value) {
+		return <Panel title="Users of Redis"><Empty>{FOR_OPERATORS}</Empty></Panel>;
+	}
 	return (
 		<>
 			<Panel title="Users of Redis" tools={<Button icon="refresh" label="Load again" kind="quiet" onClick={d.reload} />}>

@@ -3,7 +3,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Arg, one, run } from '../api/client';
 import { type Bin, escape, sameBin, toLink, unescape } from '../core/bin';
-import { parseDuration, ttl, whole } from '../core/format';
+import { NO_TIME, parseDuration, ttl, whole } from '../core/format';
 import { binOf, errorOf, listOf, numberOf, pairsOf, textOf } from '../core/reply';
 import { Button, Bytes, Choice, Dialog, Fault, Field, Input, Panel, useLoad } from '../parts/parts';
 import { ask, complain, operator, say } from '../state';
@@ -133,14 +133,23 @@ export function HashValue(p: KeyProps): JSX.Element {
 	const edit = (f: Bin, v: Bin | null) => change({
 		title: v === null ? 'New field' : 'Change the field',
 		fields: [{ name: 'Field', value: v === null ? '' : escape(f), fixed: v !== null }, { name: 'Value', value: v === null ? '' : escape(v), area: true }],
-		save: async ([a, b]) => { await one(['HSET', name, v === null ? unescape(a ?? '') : f, unescape(b ?? '')], { db }); },
+		save: async ([a, b]) => {
+			const field = v === null ? unescape(a ?? '') : f;
+			// HSET has a field live for ever: it gets back when it was to end.
+			const at = lives ? numberOf(listOf(await one(['HPEXPIRETIME', name, 'FIELDS', 1, field], { db }))[0]) : null;
+			const rs = await run([['HSET', name, field, unescape(b ?? '')], ...(at !== null && at > 0 ? [['HPEXPIREAT', name, at, 'FIELDS', 1, field]] : [])], { db });
+			const e = rs.map(errorOf).find(x => x !== null);
+			if (e) {
+				throw new Error(e);
+			}
+		},
 	});
 	const expire = (f: Bin, now: number) => change({
 		title: 'How long this field lives', fields: [{ name: 'Field', value: escape(f), fixed: true }, { name: 'Expires after', value: now >= 0 ? `${now}s` : '', hint: '90s, 15m, 2h, 7d; empty: for ever' }],
 		save: async ([, t]) => {
 			const s = (t ?? '').trim() === '' ? null : parseDuration(t ?? '');
-			if (s === null && (t ?? '').trim() !== '') {
-				throw new Error('A time is a number with s, m, h or d behind it');
+			if (!s && (t ?? '').trim() !== '') {
+				throw new Error(NO_TIME);
 			}
 			await one(s === null ? ['HPERSIST', name, 'FIELDS', 1, f] : ['HEXPIRE', name, s, 'FIELDS', 1, f], { db });
 		},
