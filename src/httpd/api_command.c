@@ -198,12 +198,13 @@ answer_where(struct api *a, json_t *lines, json_t *reply)
 	const char *kind = json_string_value(json_object_get(one, "kind"));
 	const char *host = json_string_value(json_object_get(one, "host"));
 	json_int_t port = json_integer_value(json_object_get(one, "port"));
-	struct run_target target = {.is_instance = true, .as_us = a->who.role == API_OPERATOR};
+	struct run_target target = {.is_instance = true};
 
 	(void)lines;
 	if (one == NULL) {
-		return;
+		return; /* it is answered, and `a` may be gone */
 	}
+	target.as_us = a->who.role == API_OPERATOR;
 	target.is_proxy = kind != NULL && strcmp(kind, "proxy") == 0;
 	if (target.is_proxy) {
 		/* as one of its clients */
