@@ -82,7 +82,6 @@ struct lane {
 	uint32_t database;
 	uint8_t protocol;
 	bool is_own, pinned, raw;
-	bool tells_id; /* each link is asked for its id when it is set up */
 	unsigned refs;
 	uint64_t idle_since_ms;      /* refs fell to 0, or it became a spare */
 	struct requester *requester; /* borrowed; own lanes: theirs, NULL in a spare */
@@ -110,12 +109,11 @@ struct wire {
 	size_t scanned; /* bytes of the kept partial reply that the scanner has seen */
 	bool in_reply;  /* a part of the present reply was handed on */
 	bool was_up;
-	bool streaming;          /* the last flight is a streamed request that goes on */
-	bool stalled;            /* the reader of the first reply is slow */
-	unsigned setup_left;     /* replies of the setup to come */
-	unsigned setup_optional; /* the last ones of them may be refused */
-	uint64_t server_id;      /* what the server calls this link; 0: it was not asked */
-	size_t flushed;          /* bytes of `queue` that the conn has */
+	bool streaming;      /* the last flight is a streamed request that goes on */
+	bool stalled;        /* the reader of the first reply is slow */
+	unsigned setup_left; /* replies of the setup to come */
+	bool setup_name;     /* the last of them is CLIENT SETNAME's: it may be refused */
+	size_t flushed;      /* bytes of `queue` that the conn has */
 	uint64_t setup_bytes, popped_bytes; /* before those */
 	uint64_t sent_bytes;                /* all that the conn had sent when it ended */
 	struct loop_hook flush;

@@ -250,12 +250,6 @@ lane_set_more(struct lane *lane, struct slice requests, unsigned count)
 	lane->more_count = count;
 }
 
-uint64_t
-lane_server_id(const struct lane *lane)
-{
-	return lane->wire != NULL ? lane->wire->server_id : 0;
-}
-
 bool
 lane_is_own(const struct lane *lane)
 {

@@ -57,11 +57,6 @@ void lane_set_key(struct lane *lane, const struct lane_key *key);
 /* More that the own lane's next links are told when they are set up: `count` requests; none of them empties it. */
 void lane_set_more(struct lane *lane, struct slice requests, unsigned count);
 bool lane_is_own(const struct lane *lane);
-/*
- * What the server calls the own lane's link (CLIENT ID); 0: nobody has asked it (LANE_TELLS_ID), or there is none. Once it was
- * asked each next link is asked for it, too.
- */
-uint64_t lane_server_id(const struct lane *lane);
 
 enum lane_flags {
 	LANE_READ = 1 << 0,      /* may be sent again */
@@ -69,8 +64,6 @@ enum lane_flags {
 	LANE_SILENT = 1 << 2,    /* the reply is dropped */
 	LANE_UNCOUNTED = 1 << 4, /* no client asked for it: metrics.h */
 	LANE_AS_IS = 1 << 3, /* errors such as LOADING are answers here (INFO, PING of a monitor) */
-	LANE_TELLS_ID =
-	    1 << 5, /* HELLO's reply, which names the link: lane_server_id knows it then */
 };
 
 /* The flags' bits from there on are the request's metrics_command, for the counters. */

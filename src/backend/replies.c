@@ -10,7 +10,6 @@
 
 #include "backend/backend_priv.h"
 #include "backend/refusal.h"
-#include "resp/reader.h"
 
 #define ERROR_MAX      ((size_t)64 * 1024)
 #define SHORT_BYTES    32
@@ -102,27 +101,6 @@ detour(struct wire *w)
 	r->ops->on_large(r->owner, queue_front_bytes(&w->queue));
 }
 
-/* HELLO's reply, in RESP2 or RESP3: names, each before its value. */
-static void
-note_server_id(struct wire *w, struct slice hello)
-{
-	struct resp_cursor c = {hello};
-	struct resp_item item;
-
-	if (!resp_cursor_next(&c, &item) || (item.type != RESP_ARRAY && item.type != RESP_MAP)) {
-		return;
-	}
-	while (resp_cursor_next(&c, &item)) {
-		if (item.type == RESP_BULK && slice_eq(item.str, "id")) {
-			if (resp_cursor_next(&c, &item) && item.type == RESP_INT) {
-				w->server_id = (uint64_t)item.number;
-				w->lane->tells_id = w->lane->is_own;
-			}
-			return;
-		}
-	}
-}
-
 static void
 hand_on(struct wire *w, struct slice run, bool first, bool last)
 {
@@ -144,9 +122,6 @@ hand_on(struct wire *w, struct slice run, bool first, bool last)
 		w->lane->backend->stats.answered++;
 	} else {
 		queue_at(&w->queue, 0)->flags |= FLIGHT_BEGUN;
-	}
-	if ((f.flags & LANE_TELLS_ID) != 0) {
-		note_server_id(w, run);
 	}
 	if (r == NULL || (f.flags & LANE_SILENT) != 0) {
 		return;
@@ -204,8 +179,7 @@ static void
 on_setup_answer(struct wire *w, struct slice run)
 {
 	w->setup_left--;
-	note_server_id(w, run);
-	if (run.ptr[0] == '-' && w->setup_left >= w->setup_optional) {
+	if (run.ptr[0] == '-' && !(w->setup_name && w->setup_left == 0)) {
 		struct lane *lane = w->lane;
 
 		if (refusal_is_one(run)) {

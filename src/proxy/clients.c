@@ -36,9 +36,7 @@ struct client_filter {
 	uint64_t max_age_s;        /* 0: any */
 	bool skip_me;
 	bool kill, old_form;
-	bool told; /* another worker asks */
-	uint64_t
-	    server_id; /* CLIENT UNBLOCK: what the server calls whom it is about; 0: nobody waits there */
+	bool told;              /* another worker asks */
 	char error[192];        /* it could not be read */
 	char *words[WORDS_MAX]; /* owned: as it was asked, for the other workers */
 	size_t word_count;
@@ -437,35 +435,13 @@ on_told(void *arg, const char *text)
 	}
 }
 
-/* What the server calls the connection on which that client waits for something; 0: none of ours does. */
-static uint64_t
-find_waiting(struct proxy *p, uint64_t number)
-{
-	list_for_each (item, &p->sessions) {
-		const struct session *s = CONTAINER_OF(item, struct session, link);
-
-		if (s->number == number) {
-			return s->own != NULL && s->requester.unanswered > 0
-				   ? lane_server_id(s->own)
-				   : 0;
-		}
-	}
-	return 0;
-}
-
 void
 proxy_asked(void *state, const char *const *words, size_t count, struct buf *out)
 {
 	struct proxy *p = OBJ_CAST((struct proxy *)state, PROXY_MAGIC);
 	struct slice argv[WORDS_MAX];
 	struct client_filter f = {.told = true};
-	uint64_t id;
 
-	if (count == 2 && strcmp(words[0], "UNBLOCK") == 0 &&
-	    slice_to_u64(slice_str(words[1]), &id)) {
-		(void)!buf_addf(out, "%llu", (unsigned long long)find_waiting(p, id));
-		return;
-	}
 	for (size_t i = 0; i < count && i < ARRAY_LEN(argv); i++) {
 		argv[i] = slice_str(words[i]);
 	}
@@ -595,79 +571,33 @@ session_clients_answer(struct session *s, const struct lane_reply *answer)
 	}
 }
 
-/* ---- CLIENT UNBLOCK ---- */
-
-static void
-on_waiting_told(void *arg, const char *text)
-{
-	struct session *s = OBJ_CAST((struct session *)arg, SESSION_MAGIC);
-	uint64_t id;
-
-	if (text == NULL) {
-		session_read_on(s); /* from that command on */
-	} else if (slice_to_u64(slice_str(text), &id) && id != 0) {
-		s->rare->filter->server_id = id;
-	}
-}
-
-/* The request again, with the server's id: that one has the last word on who may, and whether anybody waits. */
-static enum dispatch
-send_unblock(struct session *s, const struct resp_request *req, uint64_t server_id)
-{
-	char number[24];
-	struct slice argv[4] = {req->argv[0], req->argv[1]};
-	struct buf out;
-	enum dispatch d = DISPATCH_CLOSED;
-
-	(void)snprintf(number, sizeof(number), "%llu", (unsigned long long)server_id);
-	argv[2] = slice_str(number);
-	argv[3] = req->argc == 4 ? req->argv[3] : SLICE_LIT("");
-	buf_init(&out, 0);
-	if (resp_add_command(&out, argv, (size_t)req->argc) < 0) {
-		session_close(s);
-	} else {
-		d = session_forward(s, buf_slice(&out), LANE_READ);
-	}
-	buf_fini(&out);
-	return d;
-}
-
+/* Only a client that waits on a connection of its own can be meant, and the server knows it by another id. */
 enum dispatch
 session_unblock_command(struct session *s, const struct resp_request *req)
 {
-	struct client_filter *f = s->rare->filter;
-	uint64_t id, server_id;
-	enum dispatch d;
+	uint64_t id;
 
 	if (!slice_to_u64(req->argv[2], &id)) {
 		session_reply(s, "-ERR value is not an integer or out of range\r\n");
 		return DISPATCH_DONE;
 	}
-	if (req->argc > 4) {
-		session_reply(s, "-ERR syntax error\r\n");
+	if (req->kept > 3 && !slice_caseeq(req->argv[3], "TIMEOUT") &&
+	    !slice_caseeq(req->argv[3], "ERROR")) {
+		session_reply(s, "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n");
 		return DISPATCH_DONE;
 	}
-	if (f == NULL) {
-		struct slice words[] = {SLICE_LIT("UNBLOCK"), req->argv[2]};
+	list_for_each (item, &s->proxy->sessions) {
+		const struct session *one = CONTAINER_OF(item, struct session, link);
 
-		d = session_settle(s);
-		if (d != DISPATCH_DONE) {
-			return d;
-		}
-		f = xcalloc(1, sizeof(*f));
-		session_rare(s)->filter = f;
-		f->server_id = find_waiting(s->proxy, id);
-		if (f->server_id == 0 && s->proxy->worker != NULL) {
-			f->question = question_new(worker_others(s->proxy->worker), words,
-			    ARRAY_LEN(words), on_waiting_told, s);
-		}
-		if (f->question != NULL) {
-			return session_wait_for(s, WAIT_OTHERS);
+		if (one->number == id && is_blocked(one)) {
+			session_reply(s,
+			    "-ERR CLIENT UNBLOCK does not reach a client of the proxy; "
+			    "CLIENT KILL does\r\n");
+			return DISPATCH_DONE;
 		}
 	}
-	server_id = f->server_id;
-	session_filter_fini(s);
-	return send_unblock(s, req, server_id);
+	session_reply(s, ":0\r\n");
+	return DISPATCH_DONE;
 }
 
 /* ---- INFO ---- */

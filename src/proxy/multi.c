@@ -149,14 +149,6 @@ session_multi_executed(struct session *s, const struct lane_reply *reply)
 	}
 }
 
-/* Also CLIENT KILL and UNBLOCK: the server would take our ids for its own, and end whoever else has them there. */
-static bool
-is_impossible(const struct command *cmd)
-{
-	return (cmd->flags & CMD_PUBSUB) != 0 || cmd->id == CMD_CLIENT_REPLY ||
-	       (cmd->id == CMD_CLIENT && (cmd->flags & CMD_WRITE) != 0);
-}
-
 enum dispatch
 session_multi_command(struct session *s, const struct command *cmd, const struct resp_request *req)
 {
@@ -169,7 +161,7 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 	if (s->multi_lost) {
 		return in_lost(s, cmd);
 	}
-	if (cmd != NULL && is_impossible(cmd)) {
+	if (cmd != NULL && ((cmd->flags & CMD_PUBSUB) != 0 || cmd->id == CMD_CLIENT_REPLY)) {
 		if (s->requester.unanswered > 0) {
 			return session_wait_for(s, WAIT_REPLIES);
 		}

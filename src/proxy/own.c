@@ -177,24 +177,6 @@ session_wait_answer(struct session *s, const struct lane_reply *reply)
 	return reply->raw;
 }
 
-/*
- * In front of a request that may wait for long: what the server calls this connection, by which alone CLIENT UNBLOCK finds it there. It comes in the
- * same packet, once for each connection.
- */
-static enum dispatch
-ask_id(struct session *s)
-{
-	if (s->requester.unanswered > 0) {
-		return session_wait_for(s, WAIT_REPLIES);
-	}
-	if (lane_is_full(&s->requester, s->own)) {
-		return session_wait_for(s, WAIT_ROOM);
-	}
-	s->id_asked = lane_send(&s->requester, s->own, SLICE_LIT("*1\r\n$5\r\nHELLO\r\n"),
-			  LANE_READ | LANE_WHOLE | LANE_UNCOUNTED | LANE_TELLS_ID) == 0;
-	return DISPATCH_DONE;
-}
-
 /* A streamed request in the own lane's present mode. */
 static enum dispatch
 own_stream(struct session *s, const struct resp_request *req, unsigned flags)
@@ -263,13 +245,6 @@ session_own_command(
 	}
 	if (cmd != NULL && (cmd->id == CMD_TRACKING || cmd->id == CMD_NO_TOUCH)) {
 		return session_lasting_command(s, cmd, req);
-	}
-	if (cmd != NULL && (cmd->flags & CMD_BLOCKING) != 0 && !is_wait && blocks(cmd, req) &&
-	    lane_server_id(s->own) == 0) {
-		d = ask_id(s);
-		if (d != DISPATCH_DONE) {
-			return d;
-		}
 	}
 	d = is_wait ? send_wait(s, cmd, req) : session_forward(s, req->raw, flags);
 	if (d != DISPATCH_DONE) {

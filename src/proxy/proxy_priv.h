@@ -172,7 +172,6 @@ struct session {
 	bool info_due : 1;      /* the next reply is INFO's for the client */
 	bool multi_dirty : 1;   /* EXEC must fail: something in it was refused here */
 	bool waits_for_aof : 1; /* the WAIT that is due is WAITAOF */
-	bool id_asked : 1;      /* the next reply is HELLO's, for it: see ask_id */
 	bool info_asked : 1;    /* the next reply is INFO's, for it: see wait_at */
 	bool reply_off : 1;     /* CLIENT REPLY OFF … */
 	bool skip_next : 1;     /* … SKIP: of the next request … */

@@ -286,11 +286,8 @@ take_reply(struct session *s, const struct lane_reply *reply)
 		}
 		return;
 	}
-	if (s->info_asked || s->id_asked) {
-		if (s->info_asked) {
-			session_wait_info(s, reply);
-		}
-		s->id_asked = s->id_asked && !reply->last;
+	if (s->info_asked) {
+		session_wait_info(s, reply);
 		if (reply->last) {
 			after_reply(s, reply);
 		}
