@@ -104,6 +104,7 @@ struct client_filter;
 struct login;
 struct multi;
 struct raw;
+struct unblocking;
 
 struct identity {
 	char *user, *password; /* owned; NULL: not given */
@@ -122,8 +123,9 @@ struct session_rare {
 	struct lesson *lesson; /* owned: a script of which the reply says whether it was taken */
 	const char *instead;   /* borrowed (static): replaces the next reply; NULL: nothing does */
 	char *name;            /* owned: CLIENT SETNAME */
-	char *lib_name, *lib_version; /* owned: CLIENT SETINFO */
-	struct client_filter *filter; /* owned: of the CLIENT LIST or KILL that is due */
+	char *lib_name, *lib_version;  /* owned: CLIENT SETINFO */
+	struct client_filter *filter;  /* owned: of the CLIENT LIST or KILL that is due */
+	struct unblocking *unblocking; /* owned: of the CLIENT UNBLOCK that is due */
 	uint64_t wait_for; /* how many replicas the WAIT that is due asked for; 0: none is due */
 	unsigned
 	    wait_at; /* lane_reply.process of who took the writes and may count for WAIT, or 0 */
@@ -166,11 +168,12 @@ struct session {
 	bool own_sticky : 1; /* it may not go back */
 	bool
 	    unknown_asked : 1; /* the last request is a command that the table does not know, and all that keeps the own lane */
-	bool multi_asked : 1;   /* the next reply is MULTI's */
-	bool exec_sent : 1;     /* the last request of the own lane is EXEC */
-	bool no_evict : 1;      /* CLIENT NO-EVICT: to be shown only */
-	bool info_due : 1;      /* the next reply is INFO's for the client */
-	bool multi_dirty : 1;   /* EXEC must fail: something in it was refused here */
+	bool multi_asked : 1; /* the next reply is MULTI's */
+	bool exec_sent : 1;   /* the last request of the own lane is EXEC */
+	bool blocks : 1;      /* the last request of the own lane may wait at the server for long */
+	bool no_evict : 1;    /* CLIENT NO-EVICT: to be shown only */
+	bool info_due : 1;    /* the next reply is INFO's for the client */
+	bool multi_dirty : 1; /* EXEC must fail: something in it was refused here */
 	bool waits_for_aof : 1; /* the WAIT that is due is WAITAOF */
 	bool info_asked : 1;    /* the next reply is INFO's, for it: see wait_at */
 	bool reply_off : 1;     /* CLIENT REPLY OFF … */
@@ -237,7 +240,7 @@ void session_reply_client_info(struct session *s);
 enum dispatch session_clients_command(struct session *s, const struct resp_request *req);
 void session_clients_answer(struct session *s, const struct lane_reply *reply);
 void session_filter_fini(struct session *s);
-enum dispatch session_unblock_command(struct session *s, const struct resp_request *req);
+bool session_is_blocked(const struct session *s);
 /* Of all workers. */
 size_t proxy_clients(const struct proxy *p);
 size_t proxy_blocked(struct proxy *p);
@@ -247,6 +250,14 @@ void proxy_count(struct proxy *p);
 void proxy_asked(void *state, const char *const *words, size_t count, struct buf *out);
 /* INFO's reply, with our clients in place of the server's. */
 void session_info_answer(struct session *s, const struct lane_reply *reply);
+
+/* --- unblock.c: CLIENT UNBLOCK --- */
+enum dispatch session_unblock_command(struct session *s, const struct resp_request *req);
+/* The server's answer to it. */
+void session_unblock_answer(struct session *s, const struct lane_reply *reply);
+void session_unblock_fini(struct session *s);
+/* proxy_asked's for that. */
+void proxy_asked_blocked(struct proxy *p, const char *number, struct buf *out);
 
 /* --- own.c: the own lane --- */
 /* `cmd` NULL: not known. `begin`: the first piece of a streamed request. */

@@ -78,6 +78,7 @@ leave(struct session *s)
 	free(s->rare->lib_name);
 	free(s->rare->lib_version);
 	session_filter_fini(s);
+	session_unblock_fini(s);
 	free_rare(s);
 	list_del(&s->link);
 	p->session_count--;
@@ -124,11 +125,18 @@ session_held_are_out(struct session *s)
 	}
 }
 
+/* CLIENT LIST, KILL or UNBLOCK: the reply is still to be put together. */
+static bool
+asks_others(const struct session *s)
+{
+	return s->rare->filter != NULL || s->rare->unblocking != NULL;
+}
+
 void
 session_drain(struct session *s)
 {
 	s->closing = true;
-	if ((s->requester.unanswered == 0 && s->rare->filter == NULL) || s->own_mode == OWN_RAW) {
+	if ((s->requester.unanswered == 0 && !asks_others(s)) || s->own_mode == OWN_RAW) {
 		session_close_with(s, "");
 	} else if (!resp_request_is_streaming(&s->scan)) {
 		conn_pause(s->conn, true);
@@ -230,6 +238,7 @@ session_read_on(struct session *s)
 static void
 after_reply(struct session *s, const struct lane_reply *reply)
 {
+	s->blocks = s->blocks && s->requester.unanswered > 0;
 	if (s->rare->login != NULL && s->requester.unanswered == 0) {
 		session_login_answered(s, reply->type != '-');
 	}
@@ -242,7 +251,7 @@ after_reply(struct session *s, const struct lane_reply *reply)
 	if (s->own != NULL) {
 		session_own_answered(s, reply);
 	}
-	if (s->conn == NULL || s->requester.unanswered > 0 || s->rare->filter != NULL) {
+	if (s->conn == NULL || s->requester.unanswered > 0 || asks_others(s)) {
 		return;
 	}
 	if (s->rare != &session_no_rare &&
@@ -289,6 +298,13 @@ take_reply(struct session *s, const struct lane_reply *reply)
 	if (s->info_asked) {
 		session_wait_info(s, reply);
 		if (reply->last) {
+			after_reply(s, reply);
+		}
+		return;
+	}
+	if (s->rare->unblocking != NULL && reply->type != '>') {
+		session_unblock_answer(s, reply);
+		if (s->conn != NULL && reply->last) {
 			after_reply(s, reply);
 		}
 		return;

@@ -381,6 +381,14 @@ on_info(struct session *s, const struct resp_request *req)
 	return d;
 }
 
+/* Of CLIENT's: the server says whether they are allowed, and counts them so. */
+static bool
+is_about_others(struct slice sub)
+{
+	return slice_caseeq(sub, "LIST") || slice_caseeq(sub, "KILL") ||
+	       slice_caseeq(sub, "UNBLOCK");
+}
+
 /* ---- RESET, QUIT ---- */
 
 static enum dispatch
@@ -432,9 +440,7 @@ session_state_command(struct session *s, const struct command *cmd, const struct
 		session_replyf(s, "-ERR wrong number of arguments for '%s' command\r\n", name);
 		return DISPATCH_DONE;
 	}
-	if ((cmd->id == CMD_CLIENT && !slice_caseeq(req->argv[1], "LIST") &&
-		!slice_caseeq(req->argv[1], "KILL")) ||
-	    ends) {
+	if ((cmd->id == CMD_CLIENT && !is_about_others(req->argv[1])) || ends) {
 		session_count_local(s, false);
 	}
 	switch ((enum command_id)cmd->id) {
