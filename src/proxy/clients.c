@@ -186,16 +186,21 @@ reply_text(struct session *s, struct slice text)
 	}
 }
 
-void
-session_reply_client_info(struct session *s)
+int
+session_add_info(const struct session *s, struct buf *out)
 {
 	struct buf line;
+	int err;
 
 	buf_init(&line, 0);
-	if (add_line(&line, s) == 0) {
-		reply_text(s, buf_slice(&line));
+	err = add_line(&line, s);
+	if (err == 0) {
+		err = s->id.protocol >= 3 ? buf_addf(out, "=%zu\r\ntxt:", buf_len(&line) + 4)
+					  : buf_addf(out, "$%zu\r\n", buf_len(&line));
 	}
+	err = err == 0 ? buf_add_slice(out, buf_slice(&line)) : err;
 	buf_fini(&line);
+	return err == 0 ? buf_add_str(out, "\r\n") : err;
 }
 
 /* ---- the filter ---- */

@@ -298,8 +298,8 @@ session_own_answered(struct session *s, const struct lane_reply *reply)
 	if (s->own_ends && s->requester.unanswered == 0 && !resp_request_is_streaming(&s->scan)) {
 		bool changed = s->exec_sent && session_multi_changes(s);
 
-		if (changed) {
-			session_multi_executed(s, reply);
+		if (changed && reply->type == '*') {
+			session_multi_executed(s);
 		}
 		session_drop_own(s, !changed);
 	}

@@ -277,6 +277,57 @@ is_acknowledgment(const struct session *s, const struct lane_reply *reply)
 	       session_is_durable(s);
 }
 
+/* One for the client, but for what is put in its place. */
+static void
+pass_on(struct session *s, const struct lane_reply *reply)
+{
+	if (!reply->read && !reply->local && reply->type != '-' && s->written_at == 0) {
+		s->written_at = reply->process;
+	}
+	if (s->rare->login != NULL) {
+		session_write_login(s, reply->raw);
+	} else if (s->rare->filter != NULL) {
+		session_clients_answer(s, reply);
+	} else if (s->info_due) {
+		session_info_answer(s, reply);
+	} else if (s->rare->wait_for > 0) {
+		session_write(s, session_wait_answer(s, reply));
+	} else if (s->rare->instead == NULL && is_acknowledgment(s, reply)) {
+		session_hold_write(s, reply);
+	} else if (s->rare->instead == NULL) {
+		session_write(s, reply->raw);
+	} else if (reply->last) {
+		const char *instead = s->rare->instead;
+
+		session_rare(s)->instead = NULL;
+		session_reply(s, instead);
+	}
+	if (!reply->last && s->large_reads > 0) {
+		s->large_reads = SESSION_LARGE_READS;
+	}
+	if (s->conn != NULL && reply->last && reply->type != '>') {
+		after_reply(s, reply);
+	}
+}
+
+/* EXEC has changed the connection: the client is told so in its own terms. */
+static void
+take_executed(struct session *s, const struct lane_reply *reply)
+{
+	struct lane_reply ours = *reply;
+	struct buf out;
+
+	buf_init(&out, 0);
+	if (session_multi_read(s, reply, &out) < 0) {
+		log_peer(LOG_WARN, "a client is closed: EXEC's reply does not tell who it is now");
+		session_close(s);
+	} else if (buf_len(&out) > 0) {
+		ours.raw = buf_slice(&out);
+		pass_on(s, &ours);
+	}
+	buf_fini(&out);
+}
+
 static void
 take_reply(struct session *s, const struct lane_reply *reply)
 {
@@ -309,35 +360,12 @@ take_reply(struct session *s, const struct lane_reply *reply)
 		}
 		return;
 	}
-	if (!reply->read && !reply->local && reply->type != '-' && s->written_at == 0) {
-		s->written_at = reply->process;
+	if (session_multi_is_executed(s, reply)) {
+		take_executed(s, reply);
+		return;
 	}
-	if (s->rare->login != NULL) {
-		session_write_login(s, reply->raw);
-	} else if (s->rare->filter != NULL) {
-		session_clients_answer(s, reply);
-	} else if (s->info_due) {
-		session_info_answer(s, reply);
-	} else if (s->rare->wait_for > 0) {
-		session_write(s, session_wait_answer(s, reply));
-	} else if (s->rare->instead == NULL && is_acknowledgment(s, reply)) {
-		session_hold_write(s, reply);
-	} else if (s->rare->instead == NULL) {
-		session_write(s, reply->raw);
-	} else if (reply->last) {
-		const char *instead = s->rare->instead;
-
-		session_rare(s)->instead = NULL;
-		session_reply(s, instead);
-	}
-	if (!reply->last && s->large_reads > 0) {
-		s->large_reads = SESSION_LARGE_READS;
-	}
-	if (s->conn != NULL && reply->last && reply->type != '>') {
-		after_reply(s, reply);
-	}
+	pass_on(s, reply);
 }
-
 static void
 on_reply(void *owner, const struct lane_reply *reply)
 {
