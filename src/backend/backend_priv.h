@@ -121,6 +121,8 @@ struct wire {
 	ev_timer drain;      /* draining */
 	bool heard;          /* something came since it was armed */
 	bool rest_is_undone; /* the server ends the link and carries out nothing more */
+	bool id_asked;
+	int64_t server_id; /* as CLIENT ID says there; 0: not yet; -EACCES: it does not say */
 };
 
 /* --- backend.c --- */
@@ -219,6 +221,8 @@ void wire_suspect(struct wire *w, const char *why);
 /* Ends it without a word: its lane goes. */
 void wire_drop(struct wire *w);
 void wire_ask_flush(struct wire *w);
+/* Once for each: server_id comes ahead of the replies to what is asked next. */
+void wire_ask_id(struct wire *w);
 void wire_set_slow(struct wire *w, struct requester *r, bool slow);
 /* A streamed request begins, or has ended. */
 void wire_set_streaming(struct wire *w, bool streaming);

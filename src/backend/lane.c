@@ -343,6 +343,9 @@ lane_send(struct requester *r, struct lane *lane, struct slice raw, unsigned fla
 	}
 	assert(r->unanswered == 0 || r->queue == q);
 	if (q->wire != NULL) {
+		if ((flags & LANE_BLOCKS) != 0) {
+			wire_ask_id(q->wire);
+		}
 		err = queue_push(q, &f, raw);
 		if (err == 0) {
 			wire_ask_flush(q->wire);
@@ -360,6 +363,19 @@ lane_send(struct requester *r, struct lane *lane, struct slice raw, unsigned fla
 		r->kept_bytes += (uint32_t)MIN(raw.len, (size_t)(UINT32_MAX - r->kept_bytes));
 	}
 	return err;
+}
+
+int64_t
+lane_blocked_id(const struct lane *lane, struct endpoint *ret_at)
+{
+	const struct requester *r = lane->requester;
+	const struct wire *w = r != NULL && r->queue != NULL ? r->queue->wire : NULL;
+
+	if (w == NULL || w->generation != lane->backend->generation || w->server_id == 0) {
+		return 0;
+	}
+	*ret_at = lane->backend->master.at;
+	return w->server_id;
 }
 
 int

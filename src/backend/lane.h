@@ -64,6 +64,7 @@ enum lane_flags {
 	LANE_SILENT = 1 << 2,    /* the reply is dropped */
 	LANE_UNCOUNTED = 1 << 4, /* no client asked for it: metrics.h */
 	LANE_AS_IS = 1 << 3, /* errors such as LOADING are answers here (INFO, PING of a monitor) */
+	LANE_BLOCKS = 1 << 5, /* own lanes: it may wait there for long; see lane_blocked_id */
 };
 
 /* The flags' bits from there on are the request's metrics_command, for the counters. */
@@ -104,6 +105,12 @@ void lane_set_pinned(struct lane *lane, bool pinned);
  * be of use any more. As if the link had broken, so on_lost comes from within.
  */
 void lane_abandon(struct lane *lane);
+/*
+ * What the server calls the link of an own lane on which a LANE_BLOCKS request is unanswered, and in *ret_at the address of
+ * that server. It is asked once for each link, right before the first such request, which costs no way there and back. 0: no
+ * server has the request, or this one has not said so yet. -EACCES: its user may not know.
+ */
+int64_t lane_blocked_id(const struct lane *lane, struct endpoint *ret_at);
 /* Raw: the server sends what it likes (subscriptions, MONITOR); requests are not counted. */
 void lane_set_raw(struct lane *lane, bool raw);
 

@@ -150,6 +150,9 @@ pending_release(struct lane *lane)
 
 		if (f.who != NULL) {
 			count_held(lane->backend, &f);
+			if ((f.flags & LANE_BLOCKS) != 0) {
+				wire_ask_id(w);
+			}
 			if (queue_push(&w->queue, &f, queue_front_bytes(&lane->pending)) < 0) {
 				break;
 			}

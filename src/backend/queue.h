@@ -30,6 +30,7 @@ enum flight_flags {
 	FLIGHT_NO_STALL = 1 << 13,  /* its reader had its time */
 	FLIGHT_BEGUN = 1 << 12,     /* a part of the reply was handed on */
 	FLIGHT_COUNTED = 1 << 14,   /* the time that it was held was */
+	FLIGHT_ID = 1 << 15,        /* the wire's own: what the server calls it */
 };
 
 #define FLIGHT_LOCAL (FLIGHT_UNCERTAIN | FLIGHT_CUT)

@@ -7,6 +7,7 @@
  *                                                  └ handed on
  */
 #include <assert.h>
+#include <errno.h>
 
 #include "backend/backend_priv.h"
 #include "backend/refusal.h"
@@ -102,6 +103,20 @@ detour(struct wire *w)
 }
 
 static void
+on_id(struct wire *w, struct slice run, bool last)
+{
+	uint64_t id;
+
+	if (last) {
+		pop(w);
+		w->server_id = w->scan.type == ':' && run.len > 3 &&
+				       slice_to_u64((struct slice){run.ptr + 1, run.len - 3}, &id)
+				   ? (int64_t)MIN(id, (uint64_t)INT64_MAX)
+				   : -EACCES;
+	}
+}
+
+static void
 hand_on(struct wire *w, struct slice run, bool first, bool last)
 {
 	struct flight f = *queue_at(&w->queue, 0);
@@ -109,6 +124,10 @@ hand_on(struct wire *w, struct slice run, bool first, bool last)
 	struct lane_reply reply = {
 	    run, first, last, (char)w->scan.type, false, (f.flags & LANE_READ) != 0, w->process};
 
+	if ((f.flags & FLIGHT_ID) != 0) {
+		on_id(w, run, last);
+		return;
+	}
 	if (first && !last && is_to_detour(w, &f)) {
 		detour(w);
 		return;

@@ -340,6 +340,19 @@ wire_ask_flush(struct wire *w)
 }
 
 void
+wire_ask_id(struct wire *w)
+{
+	static const char ask[] = "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
+	struct flight f = {.len = sizeof(ask) - 1,
+	    .flags = FLIGHT_ID | LANE_READ | LANE_AS_IS | LANE_SILENT | LANE_UNCOUNTED};
+
+	if (!w->id_asked) {
+		w->id_asked =
+		    queue_push(&w->queue, &f, (struct slice){(const uint8_t *)ask, f.len}) == 0;
+	}
+}
+
+void
 wire_set_streaming(struct wire *w, bool streaming)
 {
 	w->streaming = streaming;

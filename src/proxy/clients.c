@@ -91,10 +91,10 @@ local_address(const struct session *s, char *text)
 	return text;
 }
 
-static bool
-is_blocked(const struct session *s)
+bool
+session_is_blocked(const struct session *s)
 {
-	return s->own_mode == OWN_ONCE && s->requester.unanswered > 0;
+	return s->blocks && s->requester.unanswered > 0;
 }
 
 static const char *
@@ -111,7 +111,7 @@ flags_of(const struct session *s, char *text)
 	if (s->own_mode == OWN_MULTI) {
 		text[n++] = 'x';
 	}
-	if (is_blocked(s)) {
+	if (session_is_blocked(s)) {
 		text[n++] = 'b';
 	}
 	if (s->closing) {
@@ -186,16 +186,21 @@ reply_text(struct session *s, struct slice text)
 	}
 }
 
-void
-session_reply_client_info(struct session *s)
+int
+session_add_info(const struct session *s, struct buf *out)
 {
 	struct buf line;
+	int err;
 
 	buf_init(&line, 0);
-	if (add_line(&line, s) == 0) {
-		reply_text(s, buf_slice(&line));
+	err = add_line(&line, s);
+	if (err == 0) {
+		err = s->id.protocol >= 3 ? buf_addf(out, "=%zu\r\ntxt:", buf_len(&line) + 4)
+					  : buf_addf(out, "$%zu\r\n", buf_len(&line));
 	}
+	err = err == 0 ? buf_add_slice(out, buf_slice(&line)) : err;
 	buf_fini(&line);
+	return err == 0 ? buf_add_str(out, "\r\n") : err;
 }
 
 /* ---- the filter ---- */
@@ -442,6 +447,10 @@ proxy_asked(void *state, const char *const *words, size_t count, struct buf *out
 	struct slice argv[WORDS_MAX];
 	struct client_filter f = {.told = true};
 
+	if (count == 2 && strcmp(words[0], "UNBLOCK") == 0) {
+		proxy_asked_blocked(p, words[1], out);
+		return;
+	}
 	for (size_t i = 0; i < count && i < ARRAY_LEN(argv); i++) {
 		argv[i] = slice_str(words[i]);
 	}
@@ -571,35 +580,6 @@ session_clients_answer(struct session *s, const struct lane_reply *answer)
 	}
 }
 
-/* Only a client that waits on a connection of its own can be meant, and the server knows it by another id. */
-enum dispatch
-session_unblock_command(struct session *s, const struct resp_request *req)
-{
-	uint64_t id;
-
-	if (!slice_to_u64(req->argv[2], &id)) {
-		session_reply(s, "-ERR value is not an integer or out of range\r\n");
-		return DISPATCH_DONE;
-	}
-	if (req->kept > 3 && !slice_caseeq(req->argv[3], "TIMEOUT") &&
-	    !slice_caseeq(req->argv[3], "ERROR")) {
-		session_reply(s, "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n");
-		return DISPATCH_DONE;
-	}
-	list_for_each (item, &s->proxy->sessions) {
-		const struct session *one = CONTAINER_OF(item, struct session, link);
-
-		if (one->number == id && is_blocked(one)) {
-			session_reply(s,
-			    "-ERR CLIENT UNBLOCK does not reach a client of the proxy; "
-			    "CLIENT KILL does\r\n");
-			return DISPATCH_DONE;
-		}
-	}
-	session_reply(s, ":0\r\n");
-	return DISPATCH_DONE;
-}
-
 /* ---- INFO ---- */
 
 size_t
@@ -622,7 +602,7 @@ proxy_blocked(struct proxy *p)
 	uint32_t count = 0;
 
 	list_for_each (item, &p->sessions) {
-		count += is_blocked(CONTAINER_OF(item, struct session, link));
+		count += session_is_blocked(CONTAINER_OF(item, struct session, link));
 	}
 	if (p->share == NULL) {
 		return count;

@@ -7,4 +7,5 @@ src_proxy_libproxy_a_SOURCES = \
 	src/proxy/script.c \
 	src/proxy/session.c \
 	src/proxy/state.c \
-	src/proxy/subs.c src/proxy/subs.h
+	src/proxy/subs.c src/proxy/subs.h \
+	src/proxy/unblock.c

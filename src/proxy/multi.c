@@ -15,6 +15,7 @@
 
 #include "backend/refusal.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "proxy/proxy_priv.h"
 
@@ -137,16 +138,41 @@ session_multi_changes(const struct session *s)
 	return m != NULL && (m->queued.count > 0 || m->queued.lost);
 }
 
-void
-session_multi_executed(struct session *s, const struct lane_reply *reply)
+/* Those before it are no arrays. */
+bool
+session_multi_is_executed(const struct session *s, const struct lane_reply *reply)
 {
-	const struct queued *q = &s->rare->multi->queued;
+	return s->exec_sent && reply->type == '*' && session_multi_changes(s);
+}
 
-	if (reply->type == '*' && (q->lost || !reply->first)) {
-		s->closing = true; /* who the client is now cannot be told */
-	} else if (reply->type == '*') {
-		queued_take_effect(s, q, reply->raw);
+int
+session_multi_read(struct session *s, const struct lane_reply *reply, struct buf *out)
+{
+	return queued_executed(s, &s->rare->multi->queued, reply, out);
+}
+
+void
+session_multi_executed(struct session *s)
+{
+	struct lane_key key;
+
+	if (s->rare->multi->queued.lost) {
+		log_peer(LOG_WARN, "a client is closed: its transaction has more about its "
+				   "connection than is kept, so it is not known who it is now");
+		s->closing = true;
+		return;
 	}
+	lane_release(&s->lane);
+	key = session_key(&s->id);
+	lane_set_key(s->own, &key);
+}
+
+/* Replies that are not one for each request, or that are not the server's to give. */
+static bool
+is_impossible(const struct command *cmd, const struct resp_request *req)
+{
+	return (cmd->flags & CMD_PUBSUB) != 0 || cmd->id == CMD_CLIENT_REPLY ||
+	       (cmd->id == CMD_CLIENT && session_is_about_others(req->argv[1]));
 }
 
 enum dispatch
@@ -161,7 +187,7 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 	if (s->multi_lost) {
 		return in_lost(s, cmd);
 	}
-	if (cmd != NULL && ((cmd->flags & CMD_PUBSUB) != 0 || cmd->id == CMD_CLIENT_REPLY)) {
+	if (cmd != NULL && is_impossible(cmd, req)) {
 		if (s->requester.unanswered > 0) {
 			return session_wait_for(s, WAIT_REPLIES);
 		}
@@ -186,7 +212,7 @@ session_multi_command(struct session *s, const struct command *cmd, const struct
 		session_rare(s)->instead =
 		    "-EXECABORT Transaction discarded because of previous errors.\r\n";
 	}
-	d = session_forward(s, raw, is_exec && session_multi_changes(s) ? LANE_WHOLE : 0);
+	d = session_forward(s, raw, 0);
 	if (d == DISPATCH_DONE && s->requester.unanswered > 0 && s->rare->multi != NULL) {
 		if (queued_is_about_session(cmd)) {
 			queued_add(&s->rare->multi->queued, s->rare->multi->count - 1, raw);

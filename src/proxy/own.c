@@ -117,7 +117,7 @@ send_wait(struct session *s, const struct command *cmd, const struct resp_reques
 	}
 	s->info_asked = true;
 	session_rare(s)->wait_at = 0;
-	d = session_forward(s, req->raw, LANE_READ);
+	d = session_forward(s, req->raw, LANE_READ | LANE_BLOCKS);
 	if (d == DISPATCH_DONE && s->requester.unanswered > 0) {
 		s->waits_for_aof = cmd->arity == 4;
 		session_rare(s)->wait_for = replicas_wanted(req, s->waits_for_aof);
@@ -204,7 +204,7 @@ session_own_command(
 {
 	unsigned flags = cmd != NULL && (cmd->flags & CMD_READ) != 0 ? LANE_READ : 0;
 	enum session_own mode = mode_for(cmd, req, begin);
-	bool is_wait = cmd != NULL && cmd->id == CMD_WAIT;
+	bool is_wait = cmd != NULL && cmd->id == CMD_WAIT, may_wait;
 	enum dispatch d;
 
 	if (s->own == NULL && mode == OWN_NONE && s->large_reads > 0 && flags == LANE_READ) {
@@ -246,10 +246,13 @@ session_own_command(
 	if (cmd != NULL && (cmd->id == CMD_TRACKING || cmd->id == CMD_NO_TOUCH)) {
 		return session_lasting_command(s, cmd, req);
 	}
+	may_wait = cmd != NULL && (cmd->flags & CMD_BLOCKING) != 0 && blocks(cmd, req);
+	flags |= may_wait ? LANE_BLOCKS : 0;
 	d = is_wait ? send_wait(s, cmd, req) : session_forward(s, req->raw, flags);
 	if (d != DISPATCH_DONE) {
 		return d;
 	}
+	s->blocks = may_wait;
 	if (s->unknown_asked) {
 		/* if the server does not know it either, nothing came of it */
 		(void)session_wait_for(s, WAIT_REPLIES);
@@ -295,8 +298,8 @@ session_own_answered(struct session *s, const struct lane_reply *reply)
 	if (s->own_ends && s->requester.unanswered == 0 && !resp_request_is_streaming(&s->scan)) {
 		bool changed = s->exec_sent && session_multi_changes(s);
 
-		if (changed) {
-			session_multi_executed(s, reply);
+		if (changed && reply->type == '*') {
+			session_multi_executed(s);
 		}
 		session_drop_own(s, !changed);
 	}

@@ -13,6 +13,7 @@
 #include "backend/worker.h"
 #include "base/buf.h"
 #include "net/conn.h"
+#include "resp/reply.h"
 #include "resp/request.h"
 
 #define PROXY_MAGIC   0x50524f58U
@@ -95,6 +96,11 @@ struct queued {
 	size_t *at;     /* owned: … and which of the transaction's each of them is */
 	size_t count;
 	bool lost; /* there were more than are kept */
+	/* EXEC's reply, as far as it came */
+	struct resp_reply_scanner scan; /* of the present element … */
+	size_t element;                 /* … the transaction's command of that number … */
+	struct buf mine;   /* owned: … and, if it is about the connection, that itself */
+	size_t next, used; /* of `at` and, in bytes, of `raw` */
 };
 
 struct holding;
@@ -104,6 +110,7 @@ struct client_filter;
 struct login;
 struct multi;
 struct raw;
+struct unblocking;
 
 struct identity {
 	char *user, *password; /* owned; NULL: not given */
@@ -122,8 +129,9 @@ struct session_rare {
 	struct lesson *lesson; /* owned: a script of which the reply says whether it was taken */
 	const char *instead;   /* borrowed (static): replaces the next reply; NULL: nothing does */
 	char *name;            /* owned: CLIENT SETNAME */
-	char *lib_name, *lib_version; /* owned: CLIENT SETINFO */
-	struct client_filter *filter; /* owned: of the CLIENT LIST or KILL that is due */
+	char *lib_name, *lib_version;  /* owned: CLIENT SETINFO */
+	struct client_filter *filter;  /* owned: of the CLIENT LIST or KILL that is due */
+	struct unblocking *unblocking; /* owned: of the CLIENT UNBLOCK that is due */
 	uint64_t wait_for; /* how many replicas the WAIT that is due asked for; 0: none is due */
 	unsigned
 	    wait_at; /* lane_reply.process of who took the writes and may count for WAIT, or 0 */
@@ -166,11 +174,12 @@ struct session {
 	bool own_sticky : 1; /* it may not go back */
 	bool
 	    unknown_asked : 1; /* the last request is a command that the table does not know, and all that keeps the own lane */
-	bool multi_asked : 1;   /* the next reply is MULTI's */
-	bool exec_sent : 1;     /* the last request of the own lane is EXEC */
-	bool no_evict : 1;      /* CLIENT NO-EVICT: to be shown only */
-	bool info_due : 1;      /* the next reply is INFO's for the client */
-	bool multi_dirty : 1;   /* EXEC must fail: something in it was refused here */
+	bool multi_asked : 1; /* the next reply is MULTI's */
+	bool exec_sent : 1;   /* the last request of the own lane is EXEC */
+	bool blocks : 1;      /* the last request of the own lane may wait at the server for long */
+	bool no_evict : 1;    /* CLIENT NO-EVICT: to be shown only */
+	bool info_due : 1;    /* the next reply is INFO's for the client */
+	bool multi_dirty : 1; /* EXEC must fail: something in it was refused here */
 	bool waits_for_aof : 1; /* the WAIT that is due is WAITAOF */
 	bool info_asked : 1;    /* the next reply is INFO's, for it: see wait_at */
 	bool reply_off : 1;     /* CLIENT REPLY OFF … */
@@ -227,17 +236,25 @@ enum dispatch session_state_command(
 /* A reply to AUTH, HELLO or SELECT came. */
 void session_login_answered(struct session *s, bool ok);
 void session_write_login(struct session *s, struct slice raw);
+/* HELLO's reply without the digits of the connection's id. False: it is none. */
+bool session_split_hello(struct slice raw, struct slice *ret_head, struct slice *ret_tail);
+/* CLIENT GETNAME's reply. */
+int session_add_name(const struct session *s, struct buf *out) ATTR_WARN_UNUSED;
 void identity_fini(struct identity *id);
 /* As Redis demands of names: no blanks, nothing that is not printable. */
 bool session_is_good_name(struct slice name);
 
+/* Of CLIENT's: the server says whether they are allowed, and counts them so. */
+bool session_is_about_others(struct slice sub);
+
 /* --- clients.c: the clients as tools see them --- */
-void session_reply_client_info(struct session *s);
+/* CLIENT INFO's reply. */
+int session_add_info(const struct session *s, struct buf *out) ATTR_WARN_UNUSED;
 /* CLIENT LIST and KILL: the server is asked whether they are allowed. */
 enum dispatch session_clients_command(struct session *s, const struct resp_request *req);
 void session_clients_answer(struct session *s, const struct lane_reply *reply);
 void session_filter_fini(struct session *s);
-enum dispatch session_unblock_command(struct session *s, const struct resp_request *req);
+bool session_is_blocked(const struct session *s);
 /* Of all workers. */
 size_t proxy_clients(const struct proxy *p);
 size_t proxy_blocked(struct proxy *p);
@@ -247,6 +264,14 @@ void proxy_count(struct proxy *p);
 void proxy_asked(void *state, const char *const *words, size_t count, struct buf *out);
 /* INFO's reply, with our clients in place of the server's. */
 void session_info_answer(struct session *s, const struct lane_reply *reply);
+
+/* --- unblock.c: CLIENT UNBLOCK --- */
+enum dispatch session_unblock_command(struct session *s, const struct resp_request *req);
+/* The server's answer to it. */
+void session_unblock_answer(struct session *s, const struct lane_reply *reply);
+void session_unblock_fini(struct session *s);
+/* proxy_asked's for that. */
+void proxy_asked_blocked(struct proxy *p, const char *number, struct buf *out);
 
 /* --- own.c: the own lane --- */
 /* `cmd` NULL: not known. `begin`: the first piece of a streamed request. */
@@ -276,17 +301,25 @@ void session_multi_fini(struct session *s);
 /* Commands that are queued; -1: there is no transaction. */
 int session_multi_queued(const struct session *s);
 
-/* True while EXEC's reply must be seen whole. */
+/* It has something about the connection itself. */
 bool session_multi_changes(const struct session *s);
-/* EXEC's reply came: what was queued about the connection is the session's from here on. */
-void session_multi_executed(struct session *s, const struct lane_reply *reply);
+/* Is this a part of the array that says what EXEC of such a one has done? queued_executed's results. */
+bool session_multi_is_executed(const struct session *s, const struct lane_reply *reply);
+int session_multi_read(
+    struct session *s, const struct lane_reply *reply, struct buf *out) ATTR_WARN_UNUSED;
+/* All of it has come: what was queued about the connection is the session's from here on. */
+void session_multi_executed(struct session *s);
 
 /* --- queued.c: what a transaction changes about the connection --- */
 bool queued_is_about_session(const struct command *cmd);
 /* The transaction's command number `at`, counted from 0, was sent. */
 void queued_add(struct queued *q, size_t at, struct slice raw);
-/* `reply` is EXEC's, whole. */
-void queued_take_effect(struct session *s, const struct queued *q, struct slice reply);
+/*
+ * A part of EXEC's array. What was done takes effect, and `out` gets the same as the client may have it: with its own id and name in place of
+ * the link's. 0, or what buf.h or -EPROTO says: nobody can tell any more who the client is.
+ */
+int queued_executed(struct session *s, struct queued *q, const struct lane_reply *reply,
+    struct buf *out) ATTR_WARN_UNUSED;
 void queued_fini(struct queued *q);
 
 /* --- lasting.c: what the server keeps for the connection and the next one is to keep, too --- */

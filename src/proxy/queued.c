@@ -1,18 +1,19 @@
 /*
  * What a transaction has queued about the connection itself: AUTH, HELLO, SELECT, CLIENT SETNAME and their like. The
  * server carries them out with EXEC, for the connection that the transaction is on; its reply says which of them it
- * did. The session takes the same on then, so that the next requests go as that user to that database, over whichever
+ * did; it passes as it comes, but for those. The session takes the same on then, so that the next requests go as that user to that database, over whichever
  * connection; the one that was changed stays with it, and goes back to nobody.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "proxy/proxy_priv.h"
 #include "resp/reader.h"
-#include "resp/reply.h"
 
 #define QUEUED_BYTES_MAX ((size_t)64 * 1024)
+#define REPLY_BYTES_MAX  ((size_t)64 * 1024) /* of one of them */
 #define QUEUED_ARGS      8
 
 bool
@@ -44,6 +45,7 @@ queued_fini(struct queued *q)
 		    (void *)(uintptr_t)raw.ptr, raw.len); /* passwords; ours alone: not const */
 	}
 	buf_fini(&q->raw);
+	buf_fini(&q->mine);
 	free(q->at);
 	*q = (struct queued){0};
 }
@@ -126,55 +128,115 @@ take_effect(struct session *s, const struct slice *argv, size_t argc)
 	}
 }
 
-/* The next of those that were kept. */
-static void
-next_takes_effect(struct session *s, struct resp_cursor *kept, bool done)
+/* What the client is to have in place of the server's `reply`. */
+static int
+add_reply(const struct session *s, const struct slice *argv, size_t argc, struct slice reply,
+    struct buf *out)
 {
-	struct slice argv[QUEUED_ARGS];
+	const struct command *cmd = command_find(argv, argc);
+	enum command_id id = cmd != NULL ? (enum command_id)cmd->id : CMD_NONE;
+	struct slice head, tail;
+	int err;
+
+	if (id == CMD_CLIENT && slice_caseeq(argv[1], "ID")) {
+		return buf_addf(out, ":%llu\r\n", (unsigned long long)s->number);
+	}
+	if (id == CMD_CLIENT && slice_caseeq(argv[1], "INFO")) {
+		return session_add_info(s, out);
+	}
+	if (id == CMD_CLIENT && slice_caseeq(argv[1], "GETNAME")) {
+		return session_add_name(s, out);
+	}
+	if (id == CMD_HELLO && session_split_hello(reply, &head, &tail)) {
+		err = buf_add_slice(out, head);
+		err = err == 0 ? buf_addf(out, "%llu", (unsigned long long)s->number) : err;
+		return err == 0 ? buf_add_slice(out, tail) : err;
+	}
+	return buf_add_slice(out, reply);
+}
+
+/* The next of those that were kept, and the server's reply to it. */
+static int
+next_is_answered(struct session *s, struct queued *q, struct slice reply, struct buf *out)
+{
+	struct slice all = buf_slice(&q->raw), argv[QUEUED_ARGS];
+	struct resp_cursor kept = {{all.ptr + q->used, all.len - q->used}};
 	struct resp_item item;
 	int64_t left;
 	size_t argc = 0;
 
-	if (!resp_cursor_next(kept, &item)) {
-		return;
+	if (!resp_cursor_next(&kept, &item)) {
+		return -EPROTO;
 	}
-	for (left = item.number; left > 0 && resp_cursor_next(kept, &item); left--) {
+	for (left = item.number; left > 0 && resp_cursor_next(&kept, &item); left--) {
 		if (argc < QUEUED_ARGS) {
 			argv[argc++] = item.str;
 		}
 	}
-	if (done && argc > 0) {
-		take_effect(s, argv, argc);
+	q->next++;
+	q->used = all.len - kept.rest.len;
+	if (argc == 0 || reply.ptr[0] == '-') {
+		return buf_add_slice(out, reply);
 	}
+	take_effect(s, argv, argc);
+	return add_reply(s, argv, argc, reply, out);
 }
 
-void
-queued_take_effect(struct session *s, const struct queued *q, struct slice reply)
+static bool
+is_mine(const struct queued *q)
 {
-	struct resp_cursor all = {reply}, kept = {buf_slice(&q->raw)};
-	struct resp_item item;
-	struct lane_key key;
-	size_t next = 0;
+	return q->next < q->count && q->at[q->next] == q->element;
+}
 
-	if (!resp_cursor_next(&all, &item) || item.type != RESP_ARRAY) {
-		return; /* EXEC failed: nothing was done */
-	}
-	for (size_t i = 0; (int64_t)i < item.number && next < q->count; i++) {
-		struct resp_reply_scanner scan;
+/* Elements pass as they come; of those that are about the connection each is seen whole. */
+static int
+read_elements(struct session *s, struct queued *q, struct slice rest, struct buf *out)
+{
+	int err = 0;
+
+	while (rest.len > 0 && err == 0) {
 		size_t used = 0;
+		enum resp_reply_status status = resp_reply_scan(&q->scan, rest, &used);
+		struct slice run = {rest.ptr, status == RESP_REPLY_DONE ? used : rest.len};
 
-		resp_reply_init(&scan);
-		if (resp_reply_scan(&scan, all.rest, &used) != RESP_REPLY_DONE) {
-			return;
+		if (status == RESP_REPLY_BAD) {
+			return -EPROTO;
 		}
-		if (i == q->at[next]) {
-			next_takes_effect(s, &kept, all.rest.ptr[0] != '-');
-			next++;
+		err = buf_add_slice(is_mine(q) ? &q->mine : out, run);
+		if (err == 0 && status == RESP_REPLY_DONE) {
+			if (is_mine(q)) {
+				err = next_is_answered(s, q, buf_slice(&q->mine), out);
+				buf_clear(&q->mine);
+			}
+			q->element++;
 		}
-		all.rest.ptr += used;
-		all.rest.len -= used;
+		rest.ptr += run.len;
+		rest.len -= run.len;
 	}
-	lane_release(&s->lane);
-	key = session_key(&s->id);
-	lane_set_key(s->own, &key);
+	return err;
+}
+
+int
+queued_executed(
+    struct session *s, struct queued *q, const struct lane_reply *reply, struct buf *out)
+{
+	struct resp_cursor all = {reply->raw};
+	struct resp_item item;
+	int err;
+
+	if (q->lost) {
+		return buf_add_slice(out, reply->raw);
+	}
+	if (reply->first) {
+		if (!resp_cursor_next(&all, &item)) {
+			return -EPROTO;
+		}
+		resp_reply_init(&q->scan);
+		buf_init(&q->mine, REPLY_BYTES_MAX);
+		err = buf_add(out, reply->raw.ptr, reply->raw.len - all.rest.len);
+		if (err < 0) {
+			return err;
+		}
+	}
+	return read_elements(s, q, all.rest, out);
 }

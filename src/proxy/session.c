@@ -78,6 +78,7 @@ leave(struct session *s)
 	free(s->rare->lib_name);
 	free(s->rare->lib_version);
 	session_filter_fini(s);
+	session_unblock_fini(s);
 	free_rare(s);
 	list_del(&s->link);
 	p->session_count--;
@@ -124,11 +125,18 @@ session_held_are_out(struct session *s)
 	}
 }
 
+/* CLIENT LIST, KILL or UNBLOCK: the reply is still to be put together. */
+static bool
+asks_others(const struct session *s)
+{
+	return s->rare->filter != NULL || s->rare->unblocking != NULL;
+}
+
 void
 session_drain(struct session *s)
 {
 	s->closing = true;
-	if ((s->requester.unanswered == 0 && s->rare->filter == NULL) || s->own_mode == OWN_RAW) {
+	if ((s->requester.unanswered == 0 && !asks_others(s)) || s->own_mode == OWN_RAW) {
 		session_close_with(s, "");
 	} else if (!resp_request_is_streaming(&s->scan)) {
 		conn_pause(s->conn, true);
@@ -230,6 +238,7 @@ session_read_on(struct session *s)
 static void
 after_reply(struct session *s, const struct lane_reply *reply)
 {
+	s->blocks = s->blocks && s->requester.unanswered > 0;
 	if (s->rare->login != NULL && s->requester.unanswered == 0) {
 		session_login_answered(s, reply->type != '-');
 	}
@@ -242,7 +251,7 @@ after_reply(struct session *s, const struct lane_reply *reply)
 	if (s->own != NULL) {
 		session_own_answered(s, reply);
 	}
-	if (s->conn == NULL || s->requester.unanswered > 0 || s->rare->filter != NULL) {
+	if (s->conn == NULL || s->requester.unanswered > 0 || asks_others(s)) {
 		return;
 	}
 	if (s->rare != &session_no_rare &&
@@ -268,31 +277,10 @@ is_acknowledgment(const struct session *s, const struct lane_reply *reply)
 	       session_is_durable(s);
 }
 
+/* One for the client, but for what is put in its place. */
 static void
-take_reply(struct session *s, const struct lane_reply *reply)
+pass_on(struct session *s, const struct lane_reply *reply)
 {
-	if (reply->local && reply->raw.len == 0) {
-		session_close(s); /* the reply was cut in the middle */
-		return;
-	}
-	s->in_reply = !reply->last;
-	if (s->own_mode == OWN_RAW) {
-		session_raw_reply(s, reply);
-		return;
-	}
-	if (session_multi_hides(s, reply)) {
-		if (s->conn != NULL && reply->last && !session_multi_is_away(s)) {
-			after_reply(s, reply);
-		}
-		return;
-	}
-	if (s->info_asked) {
-		session_wait_info(s, reply);
-		if (reply->last) {
-			after_reply(s, reply);
-		}
-		return;
-	}
 	if (!reply->read && !reply->local && reply->type != '-' && s->written_at == 0) {
 		s->written_at = reply->process;
 	}
@@ -322,6 +310,62 @@ take_reply(struct session *s, const struct lane_reply *reply)
 	}
 }
 
+/* EXEC has changed the connection: the client is told so in its own terms. */
+static void
+take_executed(struct session *s, const struct lane_reply *reply)
+{
+	struct lane_reply ours = *reply;
+	struct buf out;
+
+	buf_init(&out, 0);
+	if (session_multi_read(s, reply, &out) < 0) {
+		log_peer(LOG_WARN, "a client is closed: EXEC's reply does not tell who it is now");
+		session_close(s);
+	} else if (buf_len(&out) > 0) {
+		ours.raw = buf_slice(&out);
+		pass_on(s, &ours);
+	}
+	buf_fini(&out);
+}
+
+static void
+take_reply(struct session *s, const struct lane_reply *reply)
+{
+	if (reply->local && reply->raw.len == 0) {
+		session_close(s); /* the reply was cut in the middle */
+		return;
+	}
+	s->in_reply = !reply->last;
+	if (s->own_mode == OWN_RAW) {
+		session_raw_reply(s, reply);
+		return;
+	}
+	if (session_multi_hides(s, reply)) {
+		if (s->conn != NULL && reply->last && !session_multi_is_away(s)) {
+			after_reply(s, reply);
+		}
+		return;
+	}
+	if (s->info_asked) {
+		session_wait_info(s, reply);
+		if (reply->last) {
+			after_reply(s, reply);
+		}
+		return;
+	}
+	if (s->rare->unblocking != NULL && reply->type != '>') {
+		session_unblock_answer(s, reply);
+		if (s->conn != NULL && reply->last) {
+			after_reply(s, reply);
+		}
+		return;
+	}
+	if (session_multi_is_executed(s, reply)) {
+		take_executed(s, reply);
+		return;
+	}
+	pass_on(s, reply);
+}
 static void
 on_reply(void *owner, const struct lane_reply *reply)
 {

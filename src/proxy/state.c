@@ -97,30 +97,39 @@ session_login_answered(struct session *s, bool ok)
 	free(l);
 }
 
+bool
+session_split_hello(struct slice raw, struct slice *ret_head, struct slice *ret_tail)
+{
+	static const char id[] = "\r\n$2\r\nid\r\n:";
+	const uint8_t *at = memmem(raw.ptr, raw.len, id, sizeof(id) - 1), *end = raw.ptr + raw.len;
+
+	if (at == NULL) {
+		return false;
+	}
+	at += sizeof(id) - 1;
+	*ret_head = (struct slice){raw.ptr, (size_t)(at - raw.ptr)};
+	while (at < end && *at != '\r') {
+		at++;
+	}
+	*ret_tail = (struct slice){at, (size_t)(end - at)};
+	return true;
+}
+
 /* Writes the reply to AUTH, HELLO or SELECT. */
 void
 session_write_login(struct session *s, struct slice raw)
 {
-	static const char id[] = "\r\n$2\r\nid\r\n:";
-	const uint8_t *at = NULL, *end = raw.ptr + raw.len;
-	struct slice head;
+	bool is_hello = s->rare->login != NULL && s->rare->login->is_hello;
+	struct slice head, tail;
 
-	if (s->rare->login != NULL && s->rare->login->is_hello) {
-		at = memmem(raw.ptr, raw.len, id, sizeof(id) - 1);
-	}
-	if (at == NULL) {
+	if (!is_hello || !session_split_hello(raw, &head, &tail)) {
 		session_write(s, raw);
 		return;
 	}
-	at += sizeof(id) - 1;
-	head = (struct slice){raw.ptr, (size_t)(at - raw.ptr)};
 	session_write(s, head);
-	while (at < end && *at != '\r') {
-		at++;
-	}
 	if (s->conn != NULL) {
 		session_replyf(s, "%llu", (unsigned long long)s->number);
-		session_write(s, (struct slice){at, (size_t)(end - at)});
+		session_write(s, tail);
 	}
 }
 
@@ -333,6 +342,27 @@ on_client_reply(struct session *s, const struct command *cmd, const struct resp_
 	return s->conn != NULL ? DISPATCH_DONE : DISPATCH_CLOSED;
 }
 
+int
+session_add_name(const struct session *s, struct buf *out)
+{
+	const char *name = s->rare->name;
+
+	return name != NULL ? buf_addf(out, "$%zu\r\n%s\r\n", strlen(name), name)
+			    : buf_add_str(out, s->id.protocol >= 3 ? "_\r\n" : "$-1\r\n");
+}
+
+static void
+reply_with(struct session *s, int (*add)(const struct session *s, struct buf *out))
+{
+	struct buf out;
+
+	buf_init(&out, 0);
+	if (add(s, &out) == 0) {
+		session_write(s, buf_slice(&out));
+	}
+	buf_fini(&out);
+}
+
 static enum dispatch
 on_client(struct session *s, const struct resp_request *req)
 {
@@ -347,15 +377,11 @@ on_client(struct session *s, const struct resp_request *req)
 		session_rare(s)->name = req->argv[2].len > 0 ? dup_arg(req->argv[2]) : NULL;
 		session_reply(s, "+OK\r\n");
 	} else if (slice_caseeq(sub, "GETNAME")) {
-		if (s->rare->name != NULL) {
-			session_replyf(s, "$%zu\r\n%s\r\n", strlen(s->rare->name), s->rare->name);
-		} else {
-			session_reply(s, s->id.protocol >= 3 ? "_\r\n" : "$-1\r\n");
-		}
+		reply_with(s, session_add_name);
 	} else if (slice_caseeq(sub, "ID")) {
 		session_replyf(s, ":%llu\r\n", (unsigned long long)s->number);
 	} else if (slice_caseeq(sub, "INFO")) {
-		session_reply_client_info(s);
+		reply_with(s, session_add_info);
 	} else if (slice_caseeq(sub, "LIST") || slice_caseeq(sub, "KILL")) {
 		return session_clients_command(s, req);
 	} else if (slice_caseeq(sub, "UNBLOCK")) {
@@ -379,6 +405,13 @@ on_info(struct session *s, const struct resp_request *req)
 		(void)session_wait_for(s, WAIT_REPLIES);
 	}
 	return d;
+}
+
+bool
+session_is_about_others(struct slice sub)
+{
+	return slice_caseeq(sub, "LIST") || slice_caseeq(sub, "KILL") ||
+	       slice_caseeq(sub, "UNBLOCK");
 }
 
 /* ---- RESET, QUIT ---- */
@@ -432,9 +465,7 @@ session_state_command(struct session *s, const struct command *cmd, const struct
 		session_replyf(s, "-ERR wrong number of arguments for '%s' command\r\n", name);
 		return DISPATCH_DONE;
 	}
-	if ((cmd->id == CMD_CLIENT && !slice_caseeq(req->argv[1], "LIST") &&
-		!slice_caseeq(req->argv[1], "KILL")) ||
-	    ends) {
+	if ((cmd->id == CMD_CLIENT && !session_is_about_others(req->argv[1])) || ends) {
 		session_count_local(s, false);
 	}
 	switch ((enum command_id)cmd->id) {

@@ -70,6 +70,69 @@ def test_what_clients_are_at(shared):
         wait_until(w.is_closed, "who kills itself to be closed after the answer")
 
 
+def is_blocked(asker, number):
+    return any(one["id"] == str(number) and one["flags"] == "b" for one in listed(asker))
+
+
+def test_unblock(make_cluster):
+    """
+    Failed before: it was refused, for the server knows its connections only. Of both workers, at the door for reads, again on the same connection,
+    and on that to the next master; seen to fail with an id that is kept beyond its link.
+    """
+    c = make_cluster(options={"proxy.workers": 2})
+    c.options["proxy.read_listen"] = f"127.0.0.1:{c.ports.extra}"
+    c.write_options()
+    c.start()
+    wires = spread(c)
+    w, near, far, idle = wires[0], wires[1], wires[4], wires[5]
+    with Wire(c.ports.extra) as reader:
+        ids = {one: one("CLIENT", "ID") for one in (near, far, idle, reader)}
+
+        def unblock(one, *reason):
+            wait_until(lambda: is_blocked(w, ids[one]), "it to be blocked")
+            wait_until(lambda: w("CLIENT", "UNBLOCK", ids[one], *reason) == 1, "it to be found")
+
+        def each():
+            for one, ask in ((near, ("BLPOP", "none", 0)), (far, ("BRPOP", "none", 0)), (far, ("XREAD", "BLOCK", 0, "STREAMS", "none", "$")),
+                             (reader, ("XREAD", "BLOCK", 0, "STREAMS", "none", "$"))):
+                one.send(*ask)
+                unblock(one)
+                assert one.reply() is None
+                one.send(*ask)
+                unblock(one, "error")
+                assert str(one.reply()) == "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+            near.send("WAIT", 9, 0)
+            unblock(near, "TIMEOUT")
+            assert near.reply() in (0, 1, 2)
+            assert [w("CLIENT", "UNBLOCK", n) for n in (ids[idle], ids[near], 10**9)] == [0, 0, 0]
+
+        each()
+        with pytest.raises(WireError, match="^ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"):
+            w("CLIENT", "UNBLOCK", ids[idle], "x")
+        with pytest.raises(WireError, match="^ERR value is not an integer"):
+            w("CLIENT", "UNBLOCK", "x")
+        with pytest.raises(WireError, match="^ERR"):
+            w("CLIENT", "UNBLOCK", ids[idle], "error", "x")
+        near.send("BLPOP", "none", 0)
+        wait_until(lambda: is_blocked(w, ids[near]), "it to be blocked")
+        master = c.master()
+        c.kill(master)
+        c.wait_master_is_not(master)
+        assert str(near.reply()).startswith("UNCERTAIN")
+        c.wait_agreed()
+        each()
+        w("ACL", "SETUSER", "weak", "on", ">pw", "~*", "+@all", "-client|unblock")
+        w("ACL", "SETUSER", "blind", "on", ">pw", "~*", "+@all", "-client|id")
+        far("AUTH", "blind", "pw")
+        far.send("BLPOP", "none", 0)
+        wait_until(lambda: is_blocked(w, ids[far]), "it to be blocked")
+        with pytest.raises(WireError, match="^ERR the user of that client may not ask for CLIENT ID"):
+            wait_until(lambda: w("CLIENT", "UNBLOCK", ids[far]), "it to be known", ignore=())
+        near("AUTH", "weak", "pw")
+        with pytest.raises(WireError, match="^NOPERM"):
+            near("CLIENT", "UNBLOCK", ids[far])
+
+
 def test_who_may_ask_is_for_the_server_to_say(make_cluster):
     c = make_cluster(options={"redis.password": "secret"}).start()
     with c.wire() as w, c.wire() as other:

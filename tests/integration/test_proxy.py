@@ -673,6 +673,39 @@ def test_a_transaction_changes_who_one_is(shared):
         w("ACL", "DELUSER", "ann")
 
 
+def test_a_transaction_is_told_who_the_client_is(shared):
+    """
+    Failed before: it was told the id and name of the connection to the server, asked for the list of those, and was closed when EXEC's reply was
+    longer than 1 MiB.
+    """
+    with shared.wire() as w, shared.wire() as other:
+        mine = w("CLIENT", "ID")
+
+        def run(*commands):
+            assert w("MULTI") == "OK"
+            for one in commands:
+                assert w(*one) == "QUEUED", one
+            return w("EXEC")
+
+        other("SET", "mib", "x" * MIB)
+        done = run(("CLIENT", "GETNAME"), ("CLIENT", "ID"), ("GET", "mib"), ("CLIENT", "SETNAME", "first"), ("GET", "mib"), ("CLIENT", "GETNAME"), ("SELECT", 3),
+                   ("GET", "mib"), ("CLIENT", "INFO"), ("SELECT", "x"), ("HELLO", 2), ("MGET", "a", "b"), ("CLIENT", "ID"))
+        info = done.pop(8).decode()
+        assert all(f" {one} " in f" {info}" for one in (f"id={mine}", "name=first", "db=3")), info
+        assert str(done.pop(8)).startswith("ERR")
+        hello = done.pop(8)
+        assert hello[hello.index(b"id") + 1] == mine
+        assert done == [None, mine, b"x" * MIB, "OK", b"x" * MIB, b"first", "OK", None, [None, None], mine]
+        assert [w("CLIENT", "GETNAME"), w("GET", "mib")] == [b"first", None], "it is in database 3"
+        assert run(("CLIENT", "GETNAME"), ("CLIENT", "ID")) == [b"first", mine]
+        for one in (("CLIENT", "LIST"), ("CLIENT", "KILL", "ID", mine), ("CLIENT", "UNBLOCK", mine)):
+            w("MULTI")
+            with pytest.raises(WireError, match="^ERR CLIENT .* inside a transaction is not possible here"):
+                w(*one)
+            with pytest.raises(WireError, match="^EXECABORT"):
+                w("EXEC")
+
+
 def test_tracking_goes_on_at_the_next_master(cluster):
     """Failed before: the next connection did not track, and what the client had kept stayed as it was for ever."""
     with cluster.wire() as w, cluster.wire() as other:

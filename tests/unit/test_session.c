@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "backend/scripts.h"
+#include "resp/write.h"
 #include "session_world.h"
 
 static void
@@ -300,13 +301,13 @@ a_large_request_goes_over_a_connection_of_its_own(void **state)
 	assert_int_equal(session()->own_mode, OWN_NONE);
 }
 
-/* PING goes before WAIT on its connection: by it the server takes all that was written before for waited for. */
+/* INFO goes before WAIT on its connection: by it the server takes all that was written before for waited for. CLIENT ID: once for each. */
 static void
 wait_is_about_what_was_written_over_another_connection(void **state)
 {
 	say("set k 1\r\nwait 1 100\r\nwaitaof 1 1 100\r\nwait 1\r\n");
 	expect("+OK\r\n:2\r\n*2\r\n:1\r\n:2\r\n:2\r\n");
-	assert_string_equal(a.seen, "1 set 1;2 wait 100;2 waitaof 100;2 wait 1;");
+	assert_string_equal(a.seen, "1 set 1;2 CLIENT ID;2 wait 100;2 waitaof 100;2 wait 1;");
 }
 
 static void
@@ -567,6 +568,50 @@ a_browser_is_hung_up_on(void **state)
 	assert_string_equal(a.seen, "");
 }
 
+static void
+add_queued(struct queued *q, size_t at, const char *a1, const char *a2)
+{
+	struct buf raw;
+
+	buf_init(&raw, 0);
+	assert_int_equal(resp_add_command_str(&raw, a1, a2, NULL), 0);
+	queued_add(q, at, buf_slice(&raw));
+	buf_fini(&raw);
+}
+
+/* Wherever the reply is cut. */
+static void
+exec_is_told_in_the_clients_terms(void **state)
+{
+	static const char said[] = "*6\r\n+OK\r\n:99\r\n*1\r\n$3\r\nabc\r\n+OK\r\n-ERR "
+				   "no\r\n$8\r\nholdfast\r\n";
+	static const char want[] =
+	    "*6\r\n+OK\r\n:1\r\n*1\r\n$3\r\nabc\r\n+OK\r\n-ERR no\r\n$-1\r\n";
+
+	for (size_t cut = 4; cut < sizeof(said); cut++) {
+		struct queued q = {.count = 0};
+		struct lane_reply reply = {.raw = {(const uint8_t *)said, cut}, .first = true};
+		struct buf out;
+
+		session()->number = 1;
+		session()->id.database = 0;
+		add_queued(&q, 1, "CLIENT", "ID");
+		add_queued(&q, 3, "SELECT", "7");
+		add_queued(&q, 4, "SELECT", "8");
+		add_queued(&q, 5, "CLIENT", "GETNAME");
+		buf_init(&out, 0);
+		assert_int_equal(queued_executed(session(), &q, &reply, &out), 0);
+		reply = (struct lane_reply){
+		    .raw = {(const uint8_t *)said + cut, sizeof(said) - 1 - cut}, .last = true};
+		assert_int_equal(queued_executed(session(), &q, &reply, &out), 0);
+		assert_int_equal(buf_len(&out), sizeof(want) - 1);
+		assert_memory_equal(buf_slice(&out).ptr, want, sizeof(want) - 1);
+		assert_int_equal(session()->id.database, 7);
+		buf_fini(&out);
+		queued_fini(&q);
+	}
+}
+
 int
 main(void)
 {
@@ -589,6 +634,7 @@ main(void)
 	    TEST(a_subscriber_is_not_cut_before_its_replies),
 	    TEST(an_exec_without_an_answer_is_uncertain),
 	    TEST(a_multi_without_an_answer_is_no_gap),
+	    TEST(exec_is_told_in_the_clients_terms),
 	    TEST(a_watch_that_crossed_a_failover_fails),
 	    TEST(a_subscriber_notices_nothing),
 	    TEST(a_subscriber_may_come_back),
