@@ -122,7 +122,7 @@ struct wire {
 	bool heard;          /* something came since it was armed */
 	bool rest_is_undone; /* the server ends the link and carries out nothing more */
 	bool id_asked;
-	int64_t server_id; /* as CLIENT ID says there; 0: not yet; -EACCES: it does not say */
+	uint64_t server_id; /* as CLIENT ID says there; 0: not known yet */
 };
 
 /* --- backend.c --- */

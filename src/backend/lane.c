@@ -365,7 +365,7 @@ lane_send(struct requester *r, struct lane *lane, struct slice raw, unsigned fla
 	return err;
 }
 
-int64_t
+uint64_t
 lane_blocked_id(const struct lane *lane, struct endpoint *ret_at)
 {
 	const struct requester *r = lane->requester;

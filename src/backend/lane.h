@@ -108,9 +108,9 @@ void lane_abandon(struct lane *lane);
 /*
  * What the server calls the link of an own lane on which a LANE_BLOCKS request is unanswered, and in *ret_at the address of
  * that server. It is asked once for each link, right before the first such request, which costs no way there and back. 0: no
- * server has the request, or this one has not said so yet. -EACCES: its user may not know.
+ * server has the request, or this one has not said so yet.
  */
-int64_t lane_blocked_id(const struct lane *lane, struct endpoint *ret_at);
+uint64_t lane_blocked_id(const struct lane *lane, struct endpoint *ret_at);
 /* Raw: the server sends what it likes (subscriptions, MONITOR); requests are not counted. */
 void lane_set_raw(struct lane *lane, bool raw);
 

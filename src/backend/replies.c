@@ -7,10 +7,10 @@
  *                                                  └ handed on
  */
 #include <assert.h>
-#include <errno.h>
 
 #include "backend/backend_priv.h"
 #include "backend/refusal.h"
+#include "resp/reader.h"
 
 #define ERROR_MAX      ((size_t)64 * 1024)
 #define SHORT_BYTES    32
@@ -102,17 +102,22 @@ detour(struct wire *w)
 	r->ops->on_large(r->owner, queue_front_bytes(&w->queue));
 }
 
+/* HELLO's reply: names, each before its value. */
 static void
-on_id(struct wire *w, struct slice run, bool last)
+on_id(struct wire *w, struct slice run, bool first, bool last)
 {
-	uint64_t id;
+	struct resp_cursor c = {run};
+	struct resp_item item;
 
+	while (first && last && resp_cursor_next(&c, &item)) {
+		if (item.type == RESP_BULK && slice_eq(item.str, "id") &&
+		    resp_cursor_next(&c, &item) && item.type == RESP_INT && item.number > 0) {
+			w->server_id = (uint64_t)item.number;
+			break;
+		}
+	}
 	if (last) {
 		pop(w);
-		w->server_id = w->scan.type == ':' && run.len > 3 &&
-				       slice_to_u64((struct slice){run.ptr + 1, run.len - 3}, &id)
-				   ? (int64_t)MIN(id, (uint64_t)INT64_MAX)
-				   : -EACCES;
 	}
 }
 
@@ -125,7 +130,7 @@ hand_on(struct wire *w, struct slice run, bool first, bool last)
 	    run, first, last, (char)w->scan.type, false, (f.flags & LANE_READ) != 0, w->process};
 
 	if ((f.flags & FLIGHT_ID) != 0) {
-		on_id(w, run, last);
+		on_id(w, run, first, last);
 		return;
 	}
 	if (first && !last && is_to_detour(w, &f)) {

@@ -342,9 +342,11 @@ wire_ask_flush(struct wire *w)
 void
 wire_ask_id(struct wire *w)
 {
-	static const char ask[] = "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
+	/* not CLIENT ID, which some users may not: HELLO is for all */
+	static const char ask[] = "*1\r\n$5\r\nHELLO\r\n";
 	struct flight f = {.len = sizeof(ask) - 1,
-	    .flags = FLIGHT_ID | LANE_READ | LANE_AS_IS | LANE_SILENT | LANE_UNCOUNTED};
+	    .flags =
+		FLIGHT_ID | LANE_READ | LANE_WHOLE | LANE_AS_IS | LANE_SILENT | LANE_UNCOUNTED};
 
 	if (!w->id_asked) {
 		w->id_asked =

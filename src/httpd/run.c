@@ -302,7 +302,8 @@ begin_instance(struct run *r)
 	struct errmsg err = ERRMSG_NONE;
 	struct buf *out;
 
-	r->conn = conn_connect(r->httpd->loop, &r->target.at, 0, &conn_ops, r, &err);
+	r->conn = (r->target.is_proxy ? conn_connect_door : conn_connect)(
+	    r->httpd->loop, &r->target.at, 0, &conn_ops, r, &err);
 	if (r->conn == NULL) {
 		end(r, 503, "the instance cannot be reached: see GET /api/v1/status");
 		return;

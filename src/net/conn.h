@@ -64,10 +64,13 @@ struct conn *conn_new(struct loop *loop, int fd, const struct conn_ops *ops, voi
 struct conn *conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
     const struct conn_ops *ops, void *owner, struct errmsg *err);
 /*
- * From now on every TCP connection that this process makes is TLS, whatever its address says: all that it connects to are the servers and
+ * From now on every TCP connection by conn_connect is TLS, whatever its address says: all that this process connects to are the servers and
  * sentinels of one cluster that speaks nothing else. Their addresses have no `tls:`, since that is no part of who they are. See tls_set_client.
  */
 void conn_connect_by_tls(bool always);
+/* conn_connect to a door of ours (proxy.listen): TLS only if its address says so. */
+struct conn *conn_connect_door(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
+    const struct conn_ops *ops, void *owner, struct errmsg *err);
 
 /*
  * From the end of this turn on the peer must speak TLS, as a client; what is unconsumed is the beginning of it.

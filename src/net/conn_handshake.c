@@ -20,9 +20,9 @@ conn_connect_by_tls(bool always)
 	always_tls = always;
 }
 
-struct conn *
-conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
-    const struct conn_ops *ops, void *owner, struct errmsg *err)
+static struct conn *
+connect_to(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
+    const struct conn_ops *ops, void *owner, bool tls, struct errmsg *err)
 {
 	struct conn *c;
 	int fd;
@@ -31,9 +31,25 @@ conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
 		return NULL;
 	}
 	c = conn_make(loop, fd, true, ops, owner);
-	c->wants_tls = ep->tls || (always_tls && ep->kind == ENDPOINT_TCP);
+	c->wants_tls = tls;
 	conn_set_deadline(c, timeout_ms);
 	return c;
+}
+
+struct conn *
+conn_connect(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
+    const struct conn_ops *ops, void *owner, struct errmsg *err)
+{
+	bool tls = ep->tls || (always_tls && ep->kind == ENDPOINT_TCP);
+
+	return connect_to(loop, ep, timeout_ms, ops, owner, tls, err);
+}
+
+struct conn *
+conn_connect_door(struct loop *loop, const struct endpoint *ep, uint64_t timeout_ms,
+    const struct conn_ops *ops, void *owner, struct errmsg *err)
+{
+	return connect_to(loop, ep, timeout_ms, ops, owner, ep->tls, err);
 }
 
 void

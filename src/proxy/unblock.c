@@ -8,7 +8,6 @@
  * asked about one that it cannot have.
  */
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,7 @@ struct unblocking {
 	struct question *question; /* owned: the other workers are asked; or NULL */
 	struct buf rest;           /* owned: what is said behind the id, each word with a NUL */
 	struct lane *lane;         /* ref: on which the server is asked; NULL: the session's own */
-	int64_t id;                /* as lane_blocked_id */
+	uint64_t id;               /* as lane_blocked_id */
 	struct endpoint at;
 };
 
@@ -45,7 +44,7 @@ session_unblock_fini(struct session *s)
 
 /* ---- who it is ---- */
 
-static int64_t
+static uint64_t
 find(struct proxy *p, uint64_t number, struct endpoint *ret_at)
 {
 	list_for_each (item, &p->sessions) {
@@ -64,13 +63,10 @@ void
 proxy_asked_blocked(struct proxy *p, const char *number, struct buf *out)
 {
 	struct endpoint at;
-	uint64_t n;
-	int64_t id = slice_to_u64(slice_str(number), &n) ? find(p, n, &at) : 0;
+	uint64_t n, id = slice_to_u64(slice_str(number), &n) ? find(p, n, &at) : 0;
 
-	if (id < 0) {
-		(void)!buf_add_str(out, "refused");
-	} else if (id > 0) {
-		(void)!buf_addf(out, "%lld %s", (long long)id, ENDPOINT_TEXT(&at));
+	if (id > 0) {
+		(void)!buf_addf(out, "%llu %s", (unsigned long long)id, ENDPOINT_TEXT(&at));
 	}
 }
 
@@ -82,13 +78,10 @@ read_told(struct unblocking *u, const char *text)
 	struct errmsg err;
 	uint64_t id;
 
-	if (strcmp(text, "refused") == 0) {
-		u->id = -EACCES;
-	} else if (blank != NULL &&
-		   slice_to_u64(
-		       (struct slice){(const uint8_t *)text, (size_t)(blank - text)}, &id) &&
-		   id <= INT64_MAX && endpoint_parse(blank + 1, 0, &u->at, &err) == 0) {
-		u->id = (int64_t)id;
+	if (blank != NULL &&
+	    slice_to_u64((struct slice){(const uint8_t *)text, (size_t)(blank - text)}, &id) &&
+	    endpoint_parse(blank + 1, 0, &u->at, &err) == 0) {
+		u->id = id;
 	}
 }
 
@@ -148,7 +141,7 @@ ask_server(struct session *s)
 	int err;
 
 	if (b != NULL) {
-		(void)snprintf(id, sizeof(id), "%lld", (long long)u->id);
+		(void)snprintf(id, sizeof(id), "%llu", (unsigned long long)u->id);
 	}
 	if (s->own == NULL || (b != NULL && b != s->backend)) {
 		u->lane = lane_shared(b != NULL ? b : s->backend, &key);
@@ -171,17 +164,10 @@ ask_server(struct session *s)
 void
 session_unblock_answer(struct session *s, const struct lane_reply *reply)
 {
-	bool knows_no_id = s->rare->unblocking->id == -EACCES && reply->type == ':';
-
 	if (reply->last) {
 		session_unblock_fini(s);
 	}
-	if (knows_no_id) {
-		session_reply(s, "-ERR the user of that client may not ask for CLIENT ID, without "
-				 "which the proxy cannot unblock it\r\n");
-	} else {
-		session_write(s, reply->raw);
-	}
+	session_write(s, reply->raw);
 }
 
 static void
