@@ -301,13 +301,13 @@ a_large_request_goes_over_a_connection_of_its_own(void **state)
 	assert_int_equal(session()->own_mode, OWN_NONE);
 }
 
-/* INFO goes before WAIT on its connection: by it the server takes all that was written before for waited for. CLIENT ID: once for each. */
+/* INFO goes before WAIT on its connection: by it the server takes all that was written before for waited for. HELLO, for the id: once for each. */
 static void
 wait_is_about_what_was_written_over_another_connection(void **state)
 {
 	say("set k 1\r\nwait 1 100\r\nwaitaof 1 1 100\r\nwait 1\r\n");
 	expect("+OK\r\n:2\r\n*2\r\n:1\r\n:2\r\n:2\r\n");
-	assert_string_equal(a.seen, "1 set 1;2 CLIENT ID;2 wait 100;2 waitaof 100;2 wait 1;");
+	assert_string_equal(a.seen, "1 set 1;2 HELLO;2 wait 100;2 waitaof 100;2 wait 1;");
 }
 
 static void
