@@ -92,9 +92,13 @@ leave(struct session *s)
 void
 session_close(struct session *s)
 {
-	if (s->conn != NULL) {
-		conn_close(&s->conn);
-		leave(s);
+	struct conn *c = s->conn;
+
+	if (c != NULL) {
+		s->conn = NULL;
+		leave(
+		    s); /* first: who sees the end may come again at once, and finds the place free */
+		conn_close(&c);
 	}
 }
 
