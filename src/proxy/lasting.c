@@ -35,11 +35,11 @@ session_lasting_fini(struct session *s)
 	}
 }
 
-static bool
-has_word(const struct resp_request *req, const char *word)
+bool
+session_redirects(const struct command *cmd, const struct resp_request *req)
 {
-	for (size_t i = 3; i < req->kept; i++) {
-		if (slice_caseeq(req->argv[i], word)) {
+	for (size_t i = 3; cmd->id == CMD_TRACKING && i < req->kept; i++) {
+		if (slice_caseeq(req->argv[i], "REDIRECT")) {
 			return true;
 		}
 		i += slice_caseeq(req->argv[i], "PREFIX");
@@ -47,30 +47,81 @@ has_word(const struct resp_request *req, const char *word)
 	return false;
 }
 
+/* The next links of the own lane are told what is on. */
+static void
+tell_lane(struct session *s)
+{
+	struct lasting *l = s->rare->lasting;
+	unsigned count = 0;
+	struct buf all;
+
+	buf_init(&all, 0);
+	for (size_t i = 0; i < LASTING_KINDS; i++) {
+		if (buf_len(&l->on[i]) > 0 && buf_add_slice(&all, buf_slice(&l->on[i])) == 0) {
+			count++;
+		}
+	}
+	if (s->own != NULL) {
+		lane_set_more(s->own, buf_slice(&all), count);
+	}
+	buf_fini(&all);
+	if (count == 0) {
+		session_lasting_fini(s);
+	}
+}
+
+static enum lasting_kind
+kind_of(const struct command *cmd)
+{
+	return cmd->id == CMD_TRACKING ? LASTING_TRACKING : LASTING_NO_TOUCH;
+}
+
+static struct lasting *
+get_lasting(struct session *s)
+{
+	if (s->rare->lasting == NULL) {
+		session_rare(s)->lasting = xcalloc(1, sizeof(struct lasting));
+	}
+	return s->rare->lasting;
+}
+
+int
+session_lasting_queued(struct session *s, const struct command *cmd, bool is_on, struct slice raw)
+{
+	struct buf *on = &get_lasting(s)->on[kind_of(cmd)];
+	int err;
+
+	buf_fini(on);
+	err = is_on ? buf_add_slice(on, raw) : 0;
+	if (err == 0) {
+		tell_lane(s);
+	}
+	return err;
+}
+
 enum dispatch
 session_lasting_command(
     struct session *s, const struct command *cmd, const struct resp_request *req)
 {
-	struct lasting *l = s->rare->lasting;
-	enum dispatch d = session_settle(s);
+	bool in_raw = s->own_mode == OWN_RAW;
+	enum dispatch d = in_raw ? session_raw_alone(s) : session_settle(s);
+	struct lasting *l;
 
 	if (d != DISPATCH_DONE) {
 		return d;
 	}
-	if (cmd->id == CMD_TRACKING && has_word(req, "REDIRECT")) {
+	if (session_redirects(cmd, req)) {
 		session_reply(s, "-ERR CLIENT TRACKING cannot REDIRECT to a client of the proxy; "
 				 "with HELLO 3 the connection itself is told\r\n");
 		return s->conn != NULL ? DISPATCH_DONE : DISPATCH_CLOSED;
 	}
-	d = session_forward(s, req->raw, (cmd->flags & CMD_READ) != 0 ? LANE_READ : 0);
-	if (d != DISPATCH_DONE || s->requester.unanswered == 0) {
+	d = in_raw ? session_raw_ask(s, req->raw)
+		   : session_forward(s, req->raw, (cmd->flags & CMD_READ) != 0 ? LANE_READ : 0);
+	if (d != DISPATCH_DONE || (s->requester.unanswered == 0 && !in_raw)) {
 		return d;
 	}
-	if (l == NULL) {
-		l = xcalloc(1, sizeof(*l));
-		session_rare(s)->lasting = l;
-	}
-	l->kind = cmd->id == CMD_TRACKING ? LASTING_TRACKING : LASTING_NO_TOUCH;
+	l = get_lasting(s);
+	l->kind = kind_of(cmd);
 	l->is_on = req->kept > 2 && slice_caseeq(req->argv[2], "ON");
 	l->due = true;
 	buf_fini(&l->asked);
@@ -86,8 +137,6 @@ void
 session_lasting_answered(struct session *s, bool ok)
 {
 	struct lasting *l = s->rare->lasting;
-	struct buf all;
-	unsigned count = 0;
 
 	if (!l->due) {
 		return;
@@ -100,19 +149,7 @@ session_lasting_answered(struct session *s, bool ok)
 			l->asked = (struct buf){0};
 		}
 	}
-	buf_init(&all, 0);
-	for (size_t i = 0; i < LASTING_KINDS; i++) {
-		if (buf_len(&l->on[i]) > 0 && buf_add_slice(&all, buf_slice(&l->on[i])) == 0) {
-			count++;
-		}
-	}
-	if (s->own != NULL) {
-		lane_set_more(s->own, buf_slice(&all), count);
-	}
-	buf_fini(&all);
-	if (count == 0) {
-		session_lasting_fini(s);
-	}
+	tell_lane(s);
 }
 
 /* In RESP2 nobody can tell the client without being asked. */

@@ -125,9 +125,8 @@ in_lost(struct session *s, const struct command *cmd)
 static bool
 changes_connection(const struct command *cmd)
 {
-	return cmd == NULL || ((cmd->flags & CMD_SESSION) != 0 && cmd->id != CMD_INFO) ||
-	       ((cmd->flags & CMD_OWN) != 0 &&
-		   (cmd->id == CMD_NONE || cmd->id == CMD_TRACKING || cmd->id == CMD_NO_TOUCH));
+	return cmd == NULL || queued_is_about_session(cmd) ||
+	       ((cmd->flags & CMD_OWN) != 0 && cmd->id == CMD_NONE);
 }
 
 bool
@@ -172,6 +171,7 @@ static bool
 is_impossible(const struct command *cmd, const struct resp_request *req)
 {
 	return (cmd->flags & CMD_PUBSUB) != 0 || cmd->id == CMD_CLIENT_REPLY ||
+	       session_redirects(cmd, req) ||
 	       (cmd->id == CMD_CLIENT && session_is_about_others(req->argv[1]));
 }
 

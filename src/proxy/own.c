@@ -2,10 +2,51 @@
  * Commands that need a connection of their own, and what becomes of the session when that
  * connection is lost.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "proxy/proxy_priv.h"
 #include "resp/reader.h"
+
+void
+session_take_own(struct session *s, enum session_own mode)
+{
+	struct lane_key key = session_key(&s->id);
+
+	assert(s->requester.unanswered == 0);
+	if (s->own == NULL) {
+		s->own = lane_own(s->backend, &key, &s->requester);
+	}
+	s->own_mode = (uint8_t)mode;
+	s->own_ends = false;
+}
+
+void
+session_drop_own(struct session *s, bool clean)
+{
+	assert(s->requester.unanswered == 0);
+	lane_set_pinned(s->own, false);
+	lane_set_raw(s->own, false);
+	session_raw_fini(s);
+	session_multi_fini(s);
+	s->own_ends = false;
+	s->exec_sent = false;
+	s->multi_asked = false;
+	s->multi_lost = false;
+	s->multi_dirty = false;
+	s->watch_lost = false;
+	s->unknown_asked = false;
+	if (s->own_sticky) {
+		s->own_mode = OWN_ALWAYS;
+		return;
+	}
+	s->own_mode = OWN_NONE;
+	if (clean) {
+		lane_return(&s->own);
+	} else {
+		lane_release(&s->own);
+	}
+}
 
 /* Does this call wait on the server? XREAD and XREADGROUP do only with BLOCK. */
 static bool
@@ -205,6 +246,7 @@ session_own_command(
 	unsigned flags = cmd != NULL && (cmd->flags & CMD_READ) != 0 ? LANE_READ : 0;
 	enum session_own mode = mode_for(cmd, req, begin);
 	bool is_wait = cmd != NULL && cmd->id == CMD_WAIT, may_wait;
+	bool is_lasting = cmd != NULL && (cmd->id == CMD_TRACKING || cmd->id == CMD_NO_TOUCH);
 	enum dispatch d;
 
 	if (s->own == NULL && mode == OWN_NONE && s->large_reads > 0 && flags == LANE_READ) {
@@ -237,13 +279,16 @@ session_own_command(
 	if (s->own_mode == OWN_MULTI) {
 		return session_multi_command(s, cmd, req);
 	}
+	if (is_lasting && session_raw_is_apart(s)) {
+		return session_lasting_command(s, cmd, req);
+	}
 	if (s->own_mode == OWN_RAW || mode == OWN_RAW) {
 		return session_raw_command(s, cmd, req);
 	}
 	if (mode == OWN_MULTI) {
 		return session_multi_begin(s, req);
 	}
-	if (cmd != NULL && (cmd->id == CMD_TRACKING || cmd->id == CMD_NO_TOUCH)) {
+	if (is_lasting) {
 		return session_lasting_command(s, cmd, req);
 	}
 	may_wait = cmd != NULL && (cmd->flags & CMD_BLOCKING) != 0 && blocks(cmd, req);

@@ -220,12 +220,8 @@ enum dispatch session_wait_for(struct session *s, enum session_wait what);
 struct lane_key session_key(const struct identity *id);
 /* Puts the request on the lane that the session uses now. */
 enum dispatch session_forward(struct session *s, struct slice raw, unsigned flags);
-/* A lane of its own from here on. */
-void session_take_own(struct session *s, enum session_own mode);
 /* One request over an own lane, then back. */
 enum dispatch session_send_once(struct session *s, struct slice raw, unsigned flags);
-/* Back to the shared lane; the own one is clean, or is closed. */
-void session_drop_own(struct session *s, bool clean);
 
 /* Reads on, if there is nothing else to wait for. */
 void session_read_on(struct session *s);
@@ -274,6 +270,10 @@ void session_unblock_fini(struct session *s);
 void proxy_asked_blocked(struct proxy *p, const char *number, struct buf *out);
 
 /* --- own.c: the own lane --- */
+/* A lane of its own from here on. */
+void session_take_own(struct session *s, enum session_own mode);
+/* Back to the shared lane; the own one is clean, or is closed. */
+void session_drop_own(struct session *s, bool clean);
 /* `cmd` NULL: not known. `begin`: the first piece of a streamed request. */
 enum dispatch session_own_command(
     struct session *s, const struct command *cmd, const struct resp_request *req, bool begin);
@@ -327,6 +327,11 @@ void queued_fini(struct queued *q);
 enum dispatch session_lasting_command(
     struct session *s, const struct command *cmd, const struct resp_request *req);
 void session_lasting_answered(struct session *s, bool ok);
+/* EXEC did it: `raw` is the request. 0 or -ENOMEM. */
+int session_lasting_queued(
+    struct session *s, const struct command *cmd, bool is_on, struct slice raw) ATTR_WARN_UNUSED;
+/* It would have another client told. */
+bool session_redirects(const struct command *cmd, const struct resp_request *req);
 /* The own lane's link is gone, or the next one is there. */
 void session_lasting_lost(struct session *s);
 void session_lasting_room(struct session *s);
@@ -348,6 +353,11 @@ enum dispatch session_raw_settle(struct session *s);
  * a subscription was still on its way. */
 bool session_raw_may_leave(const struct session *s);
 enum dispatch session_raw_leave(struct session *s);
+/* Beside what is subscribed or watched other commands are possible, and their replies can be told apart. */
+bool session_raw_is_apart(const struct session *s);
+/* DONE once nothing is due and something may be sent. Then, of AUTH, HELLO, SELECT, CLIENT TRACKING: its reply is awaited. */
+enum dispatch session_raw_alone(struct session *s);
+enum dispatch session_raw_ask(struct session *s, struct slice raw);
 void session_raw_reply(struct session *s, const struct lane_reply *reply);
 /* Everything that was asked has been answered. */
 bool session_raw_is_settled(const struct session *s);

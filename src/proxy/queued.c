@@ -19,7 +19,8 @@
 bool
 queued_is_about_session(const struct command *cmd)
 {
-	return cmd != NULL && (cmd->flags & CMD_SESSION) != 0 && cmd->id != CMD_INFO;
+	return cmd != NULL && (((cmd->flags & CMD_SESSION) != 0 && cmd->id != CMD_INFO) ||
+				  cmd->id == CMD_TRACKING || cmd->id == CMD_NO_TOUCH);
 }
 
 void
@@ -102,8 +103,8 @@ take_client(struct session *s, const struct slice *argv, size_t argc)
 }
 
 /* The server has done it, so it is well formed. */
-static void
-take_effect(struct session *s, const struct slice *argv, size_t argc)
+static int
+take_effect(struct session *s, const struct slice *argv, size_t argc, struct slice raw)
 {
 	const struct command *cmd = command_find(argv, argc);
 	uint64_t database;
@@ -123,9 +124,13 @@ take_effect(struct session *s, const struct slice *argv, size_t argc)
 	case CMD_CLIENT:
 		take_client(s, argv, argc);
 		break;
+	case CMD_TRACKING:
+	case CMD_NO_TOUCH:
+		return session_lasting_queued(s, cmd, argc > 2 && slice_caseeq(argv[2], "ON"), raw);
 	default:
 		break;
 	}
+	return 0;
 }
 
 /* What the client is to have in place of the server's `reply`. */
@@ -163,7 +168,8 @@ next_is_answered(struct session *s, struct queued *q, struct slice reply, struct
 	struct resp_cursor kept = {{all.ptr + q->used, all.len - q->used}};
 	struct resp_item item;
 	int64_t left;
-	size_t argc = 0;
+	size_t argc = 0, before = q->used;
+	int err;
 
 	if (!resp_cursor_next(&kept, &item)) {
 		return -EPROTO;
@@ -178,8 +184,9 @@ next_is_answered(struct session *s, struct queued *q, struct slice reply, struct
 	if (argc == 0 || reply.ptr[0] == '-') {
 		return buf_add_slice(out, reply);
 	}
-	take_effect(s, argv, argc);
-	return add_reply(s, argv, argc, reply, out);
+	err = take_effect(s, argv, argc,
+	    (struct slice){all.ptr + before, (size_t)(kept.rest.ptr - all.ptr) - before});
+	return err == 0 ? add_reply(s, argv, argc, reply, out) : err;
 }
 
 static bool

@@ -41,6 +41,7 @@ struct raw {
 	uint64_t monitor_due; /* those up to its reply; 0: it came */
 	bool forever;         /* more than is remembered: it cannot be rebuilt */
 	bool marked;          /* our mark is on its way */
+	bool awaits;          /* the first reply to `asked` is about the connection itself */
 };
 
 void
@@ -203,6 +204,35 @@ is_same_again(const struct command *cmd, const struct resp_request *req)
 	       req->raw.len <= AGAIN_BYTES_MAX;
 }
 
+bool
+session_raw_is_apart(const struct session *s)
+{
+	return s->own_mode == OWN_RAW && (s->id.protocol >= 3 || s->rare->raw->monitor) &&
+	       !s->rare->raw->forever && !session_raw_may_leave(s);
+}
+
+enum dispatch
+session_raw_alone(struct session *s)
+{
+	return is_away(s) ? session_wait_for(s, WAIT_ROOM) : session_raw_settle(s);
+}
+
+enum dispatch
+session_raw_ask(struct session *s, struct slice raw)
+{
+	struct raw *r = s->rare->raw;
+	enum dispatch d = session_forward(s, raw, 0);
+
+	if (d == DISPATCH_DONE) {
+		session_count_local(s, false);
+		r->due++;
+		r->lost_asked = raw.len > AGAIN_BYTES_MAX || buf_add_slice(&r->asked, raw) < 0;
+		r->awaits = true;
+		(void)session_wait_for(s, WAIT_REPLIES);
+	}
+	return d;
+}
+
 static void
 note(struct session *s, const struct command *cmd, const struct resp_request *req)
 {
@@ -311,6 +341,26 @@ is_ours(struct session *s, const struct lane_reply *reply, enum subs_message m)
 	return false;
 }
 
+/* What session_raw_ask was for. */
+static void
+on_awaited(struct session *s, const struct lane_reply *reply)
+{
+	session_write_login(s, reply->raw);
+	if (s->conn == NULL || !reply->last) {
+		return;
+	}
+	s->rare->raw->awaits = false;
+	session_login_answered(s, reply->type != '-');
+	if (s->rare->lasting != NULL) {
+		session_lasting_answered(s, reply->type != '-');
+	}
+	if (s->closing || s->eof) {
+		session_close_with(s, "");
+	} else if (s->wait == WAIT_REPLIES) {
+		session_read_on(s);
+	}
+}
+
 void
 session_raw_reply(struct session *s, const struct lane_reply *reply)
 {
@@ -347,7 +397,11 @@ session_raw_reply(struct session *s, const struct lane_reply *reply)
 	}
 	/* MONITOR's lines are not heard either */
 	s->is_push = reply->type == '>' || (reply->type == '*' && m != SUBS_OTHER);
-	session_write(s, reply->raw);
+	if (r->awaits && m != SUBS_PUSHED && !s->is_push) {
+		on_awaited(s, reply);
+	} else {
+		session_write(s, reply->raw);
+	}
 }
 
 bool

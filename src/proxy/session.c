@@ -92,9 +92,13 @@ leave(struct session *s)
 void
 session_close(struct session *s)
 {
-	if (s->conn != NULL) {
-		conn_close(&s->conn);
-		leave(s);
+	struct conn *c = s->conn;
+
+	if (c != NULL) {
+		s->conn = NULL;
+		leave(
+		    s); /* first: who sees the end may come again at once, and finds the place free */
+		conn_close(&c);
 	}
 }
 
@@ -457,46 +461,6 @@ shared_lane(struct session *s)
 		s->lane = lane_shared(s->backend, &key);
 	}
 	return s->lane;
-}
-
-void
-session_take_own(struct session *s, enum session_own mode)
-{
-	struct lane_key key = session_key(&s->id);
-
-	assert(s->requester.unanswered == 0);
-	if (s->own == NULL) {
-		s->own = lane_own(s->backend, &key, &s->requester);
-	}
-	s->own_mode = (uint8_t)mode;
-	s->own_ends = false;
-}
-
-void
-session_drop_own(struct session *s, bool clean)
-{
-	assert(s->requester.unanswered == 0);
-	lane_set_pinned(s->own, false);
-	lane_set_raw(s->own, false);
-	session_raw_fini(s);
-	session_multi_fini(s);
-	s->own_ends = false;
-	s->exec_sent = false;
-	s->multi_asked = false;
-	s->multi_lost = false;
-	s->multi_dirty = false;
-	s->watch_lost = false;
-	s->unknown_asked = false;
-	if (s->own_sticky) {
-		s->own_mode = OWN_ALWAYS;
-		return;
-	}
-	s->own_mode = OWN_NONE;
-	if (clean) {
-		lane_return(&s->own);
-	} else {
-		lane_release(&s->own);
-	}
 }
 
 enum dispatch

@@ -139,8 +139,17 @@ ask(struct session *s, struct login *l, struct slice raw)
 {
 	struct lane_key key = session_key(&l->next);
 	struct lane *lane = s->own;
+	enum dispatch d;
 	int err;
 
+	if (s->own_mode == OWN_RAW) {
+		session_rare(s)->login = l;
+		d = session_raw_ask(s, raw);
+		if (d == DISPATCH_LATER) {
+			session_login_answered(s, false);
+		}
+		return d;
+	}
 	if (lane == NULL) {
 		l->lane = lane_shared(s->backend, &key);
 		lane = l->lane;
@@ -159,6 +168,13 @@ ask(struct session *s, struct login *l, struct slice raw)
 	}
 	(void)session_wait_for(s, WAIT_REPLIES);
 	return DISPATCH_DONE;
+}
+
+static enum dispatch
+let_server_say(struct session *s, const struct resp_request *req)
+{
+	return s->own_mode == OWN_RAW ? session_raw_ask(s, req->raw)
+				      : session_forward(s, req->raw, LANE_READ);
 }
 
 static enum dispatch
@@ -191,7 +207,7 @@ on_select(struct session *s, const struct resp_request *req)
 	uint64_t db;
 
 	if (!slice_to_u64(req->argv[1], &db) || db > INT32_MAX) {
-		return session_forward(s, req->raw, LANE_READ);
+		return let_server_say(s, req);
 	}
 	l = xcalloc(1, sizeof(*l));
 	l->next = identity_dup(&s->id);
@@ -247,7 +263,7 @@ on_hello(struct session *s, const struct resp_request *req)
 	/* of a protocol that does not exist the server says so */
 	if (req->argc > 1 &&
 	    (!slice_to_u64(req->argv[1], &protocol) || protocol < 2 || protocol > 3)) {
-		return session_forward(s, req->raw, LANE_READ);
+		return let_server_say(s, req);
 	}
 	l = xcalloc(1, sizeof(*l));
 	l->next = identity_dup(&s->id);
@@ -442,13 +458,14 @@ session_state_command(struct session *s, const struct command *cmd, const struct
 {
 	bool ends = cmd->id == CMD_RESET || cmd->id == CMD_QUIT;
 	bool ours = ends || cmd->id == CMD_CLIENT_REPLY;
+	bool apart = !ours && cmd->id != CMD_INFO && session_raw_is_apart(s);
 	enum dispatch d;
 
 	/* there the server has its own mind about them */
-	if ((s->own_mode == OWN_RAW && !ours) || (s->own_mode == OWN_MULTI && !ends)) {
+	if ((s->own_mode == OWN_RAW && !ours && !apart) || (s->own_mode == OWN_MULTI && !ends)) {
 		return session_own_command(s, cmd, req, false);
 	}
-	d = session_settle(s);
+	d = apart ? session_raw_alone(s) : session_settle(s);
 	if (d != DISPATCH_DONE) {
 		return d;
 	}
@@ -463,6 +480,13 @@ session_state_command(struct session *s, const struct command *cmd, const struct
 		}
 		name[n] = '\0';
 		session_replyf(s, "-ERR wrong number of arguments for '%s' command\r\n", name);
+		return DISPATCH_DONE;
+	}
+	if (apart && cmd->id == CMD_CLIENT && session_is_about_others(req->argv[1])) {
+		session_replyf(s,
+		    "-ERR %s beside subscriptions is not possible here: use another connection "
+		    "for it\r\n",
+		    cmd->name);
 		return DISPATCH_DONE;
 	}
 	if ((cmd->id == CMD_CLIENT && !session_is_about_others(req->argv[1])) || ends) {

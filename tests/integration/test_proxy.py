@@ -741,6 +741,102 @@ def test_tracking_goes_on_at_the_next_master(cluster):
         told(b"+OK\r\n")
 
 
+def test_every_way_of_tracking_goes_on_at_the_next_master(cluster):
+    """Failed before: what was asked for inside MULTI, or beside subscriptions, ended with its connection."""
+    asked = {"optin": (("CLIENT", "TRACKING", "ON", "OPTIN"),), "prefix": (("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "k", "PREFIX", "other"),),
+             "multi": (("MULTI",), ("SELECT", 0), ("CLIENT", "TRACKING", "ON"), ("GET", "x"), ("EXEC",)),
+             "before": (("CLIENT", "TRACKING", "ON"), ("SUBSCRIBE", "news")), "behind": (("SUBSCRIBE", "news"), ("CLIENT", "TRACKING", "ON"))}
+    wires = {way: cluster.wire() for way in asked}
+
+    def told(what, of=None):
+        for way in of or wires:
+            w = wires[way]
+            wait_until(lambda w=w: not w.is_closed() and what in w.pending, f"{what} {way}", ignore=())
+            w.pending.clear()
+
+    def look():
+        for way, w in wires.items():
+            w.pending.clear()
+            if way == "optin":
+                w.send("CLIENT", "CACHING", "YES")
+                told(b"+OK\r\n", [way])
+            if way != "prefix":
+                w.send("GET", "k")
+                told(b"\r\n", [way])
+
+    with cluster.wire() as other:
+        for way, w in wires.items():
+            w.send("HELLO", 3)
+            told(b"proto", [way])
+            for one in asked[way]:
+                w.send(*one)
+                told(b"\r\n", [way])
+        forget_one = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"
+        look()
+        other("SET", "k", 1)
+        told(forget_one)
+        master = cluster.master()
+        cluster.kill(master)
+        cluster.wait_master_is_not(master)
+        told(b">2\r\n$10\r\ninvalidate\r\n_\r\n")
+        wait_until(lambda: other("PUBLISH", "news", "x") == 2, "both to be subscribed again")
+        told(b"news", ["before", "behind"])
+        cluster.wait_agreed()
+        look()
+        other("SET", "k", 2)
+        told(forget_one)
+        wires["multi"].send_raw(b"MULTI\r\nCLIENT TRACKING OFF\r\nEXEC\r\nCLIENT TRACKINGINFO\r\n")
+        told(b"$3\r\noff\r\n", ["multi"])
+        wires["multi"].send_raw(Wire.pack("MULTI") + Wire.pack("CLIENT", "TRACKING", "ON", "REDIRECT", 1))
+        told(b"-ERR CLIENT TRACKING inside a transaction is not possible", ["multi"])
+        look_again = {way: w for way, w in wires.items() if way != "multi"}
+        for way, w in look_again.items():
+            w.send("CLIENT", "TRACKING", "OFF")
+            told(b"+OK\r\n", [way])
+
+
+def test_who_one_is_beside_subscriptions_or_after_exec_is_so_at_the_next_master(cluster):
+    """Failed before beside subscriptions: the next connection was the first user's, in database 0, and CLIENT ID the server's."""
+    for n in (1, 2, 3):
+        with Wire(cluster.port(f"redis-{n}")) as there:
+            there("ACL", "SETUSER", "ann", "on", ">secret", "~*", "&*", "+@all")
+    multi, sub, mine, other = (cluster.wire() for _ in range(4))
+
+    def told(what):
+        wait_until(lambda: not sub.is_closed() and what in sub.pending, f"{what}", ignore=())
+        sub.pending.clear()
+
+    assert [multi("MULTI"), multi("AUTH", "ann", "secret"), multi("SELECT", 5), multi("EXEC")][3] == ["OK", "OK"]
+    number = sub("CLIENT", "ID")
+    sub.send("HELLO", 3)
+    told(b"proto")
+    sub.send("SUBSCRIBE", "news")
+    told(b":1\r\n")
+    for ask, answer in ((("AUTH", "ann", "wrong"), b"-WRONGPASS"), (("SELECT", "x"), b"-ERR"), (("HELLO", 4), b"-NOPROTO"), (("AUTH", "ann", "secret"), b"+OK"),
+                        (("SELECT", 4), b"+OK"), (("CLIENT", "SETNAME", "me"), b"+OK"), (("CLIENT", "ID"), b":%d\r\n" % number),
+                        (("CLIENT", "GETNAME"), b"$2\r\nme\r\n"), (("HELLO", 3, "SETNAME", "you"), b"id\r\n:%d\r\n" % number), (("CLIENT", "INFO"), b" name=you "),
+                        (("CLIENT", "KILL", "ID", number), b"-ERR CLIENT KILL beside subscriptions"), (("SET", "where", 4), b"+OK")):
+        sub.send(*ask)
+        told(answer)
+    mine("SELECT", 4)
+    assert mine("GET", "where") == b"4"
+    cluster.wait_replicated()
+    for _ in range(2):
+        master = cluster.master()
+        cluster.kill(master)
+        cluster.wait_master_is_not(master)
+        assert multi("ACL", "WHOAMI") == b"ann" and b"db=5 " in multi("CLIENT", "INFO")
+        wait_until(lambda: other("PUBLISH", "news", "x") == 1, "subscribed again")
+        told(b"news")
+        sub.send("ACL", "WHOAMI")
+        told(b"$3\r\nann\r\n")
+        sub.send("GET", "where")
+        told(b"$1\r\n4\r\n")
+        cluster.wait_agreed()
+        with Wire(cluster.port(master)) as there:
+            there("ACL", "SETUSER", "ann", "on", ">secret", "~*", "&*", "+@all")
+
+
 def test_who_watches_all_or_hears_nothing_goes_on(cluster):
     """Failed before: CLIENT REPLY was the server's to keep, and its client was closed when the server died."""
     master = cluster.master()

@@ -59,6 +59,9 @@ def main():
     compare(faults, "SUBCOMMANDS", [c[0] for c in commands], tags(section(page, "SUBCOMMANDS")))
     compare(faults, "EVENTS", [e[1] for e in events], tags(section(page, "EVENTS")))
     compare(faults, "EXIT STATUS", codes, tags(section(page, "EXIT STATUS")))
+    refused = re.findall(r'^CMD\("([^"]+)", [^,]+, [^,]*CMD_REFUSED', lintlib.text("src/backend/commands.def"), re.MULTILINE)
+    listed = re.search(r"CMD_REFUSED\n(.*)$", page, re.MULTILINE)
+    compare(faults, "PROXY", refused, listed.group(1).split(", ") if listed else [])
     described = " ".join(tags(section(page, "OPTIONS")))
     for option in options:
         if f"--{option[1]}" not in described:

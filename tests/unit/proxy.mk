@@ -7,6 +7,7 @@ session_world = tests/unit/session_world.c tests/unit/session_world.h tests/unit
 	tests/unit/fake_server.h tests/unit/unit.h
 tests_unit_test_session_SOURCES = tests/unit/test_session.c $(session_world)
 tests_unit_test_session_LDADD = $(LIBS_PROXY) $(UNIT_LIBS)
+tests_unit_test_session_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=close
 unit_tests += tests/unit/test_held
 tests_unit_test_held_SOURCES = tests/unit/test_held.c tests/unit/unit.h
 tests_unit_test_held_LDADD = $(LIBS_PROXY) $(UNIT_LIBS)

@@ -579,6 +579,30 @@ add_queued(struct queued *q, size_t at, const char *a1, const char *a2)
 	buf_fini(&raw);
 }
 
+static int watched_fd = -1;
+static size_t counted_then;
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+
+int
+__wrap_close(int fd)
+{
+	counted_then = fd == watched_fd ? proxy.session_count : counted_then;
+	return __real_close(fd);
+}
+
+/* With proxy.max_clients its place must be free for whoever comes when it sees the end, with another worker, too. */
+static void
+who_is_closed_is_not_counted_any_more(void **state)
+{
+	counted_then = 7;
+	watched_fd = conn_fd(session()->conn);
+	session_close(session());
+	watched_fd = -1;
+	assert_int_equal(counted_then, 0);
+}
+
 /* Wherever the reply is cut. */
 static void
 exec_is_told_in_the_clients_terms(void **state)
@@ -635,6 +659,7 @@ main(void)
 	    TEST(an_exec_without_an_answer_is_uncertain),
 	    TEST(a_multi_without_an_answer_is_no_gap),
 	    TEST(exec_is_told_in_the_clients_terms),
+	    TEST(who_is_closed_is_not_counted_any_more),
 	    TEST(a_watch_that_crossed_a_failover_fails),
 	    TEST(a_subscriber_notices_nothing),
 	    TEST(a_subscriber_may_come_back),
