@@ -158,7 +158,7 @@ scenario(async browser => {
 	const evil = '<img src=x onerror="window.__xss=1"><script>window.__xss=1</script>';
 	const { master } = await ask('evil', { text: evil });
 	const clean = async where => same(await page.evaluate(() => [window.__xss ?? null, document.querySelectorAll('img, #app script').length]), [null, 0], `markup at ${where}`);
-	for (const [hash, sight] of [['#/browser?match=*onerror*&view=list', '.v-row'], [`#/browser/0/k/${encodeURIComponent(evil)}`, '.value tbody tr'], ['#/tools/clients', '.tbl tbody tr'], ['#/tools/slowlog', '.panel'], ['#/cluster', '.map'], ['#/tools/users', '.tbl tbody tr'], [`#/browser/0/k/${encodeURIComponent(`stream:${evil}`)}`, '.value tbody tr'], ['#/tools/pubsub', '.panel'],
+	for (const [hash, sight] of [['#/browser?match=*onerror*&view=list', '.v-row'], [`#/browser/0/k/${encodeURIComponent(evil)}`, '.value tbody tr'], ['#/tools/clients?target=master', '.tbl tbody tr'], ['#/tools/slowlog', '.panel'], ['#/cluster', '.map'], ['#/tools/users', '.tbl tbody tr'], [`#/browser/0/k/${encodeURIComponent(`stream:${evil}`)}`, '.value tbody tr'], ['#/tools/pubsub', '.panel'],
 		[`#/${encodeURIComponent(evil)}`, '.empty'], [`#/cluster/${encodeURIComponent(evil)}`, '.map'], [`#/tools/${encodeURIComponent(evil)}`, '.tabs'], [`#/console?target=${encodeURIComponent(evil)}`, '.cli']]) {
 		await page.go(hash);
 		await page.waitForSelector(sight);
@@ -192,7 +192,7 @@ scenario(async browser => {
 	await ask('say', { text: evil, heard: true });
 	await page.waitForFunction(() => document.querySelector('.feed')?.textContent.includes('onerror'));
 	await clean('a message');
-	await page.go('#/tools/clients');
+	await page.go('#/tools/clients?target=master');
 	await page.waitForFunction(() => document.querySelector('.tbl tbody').textContent.includes('<script>'));
 	await page.go('#/console');
 	await page.fill('.cli textarea', `hgetall "${evil.replaceAll('"', '\\"')}"`);

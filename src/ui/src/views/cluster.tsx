@@ -8,7 +8,7 @@ import type { Grade } from '../core/health';
 import { hostState, keyOf, label, newestFirst, placeBefore, several } from '../core/hosts';
 import { mapOf, type SentinelView } from '../core/map';
 import { errorOf, fieldsOf, numberOf, textOf } from '../core/reply';
-import { Button, Choice, Dialog, Empty, Fault, Mark, Panel, useEvery, useLoad } from '../parts/parts';
+import { Button, Choice, Dialog, Empty, Fault, Mark, Panel, useEvery, useLoad, usePhone } from '../parts/parts';
 import { ask, complain, events, go, instances, linkTo, note, eventsKnown, olderEvents, operator, part, route, sample, status } from '../state';
 
 export function gradeOf(i: Instance): Grade | 'off' {
@@ -85,17 +85,6 @@ function serverAt(at: string): string {
 	const s = status.peek();
 	const i = instances.peek().find(x => x.kind === 'redis' && `${x.host}:${x.port}` === at);
 	return s && i ? label(s, i) : at;
-}
-
-function usePhone(): boolean {
-	const q = useRef(matchMedia('(max-width: 720px)'));
-	const [on, set] = useState(q.current.matches);
-	useEffect(() => {
-		const f = () => set(q.current.matches);
-		q.current.addEventListener('change', f);
-		return () => q.current.removeEventListener('change', f);
-	}, []);
-	return on;
 }
 
 function Picture({ sentinels, chosen }: { sentinels: Record<string, SentinelView>; chosen: string | null }): JSX.Element {

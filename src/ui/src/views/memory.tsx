@@ -8,7 +8,7 @@ import { bytes, percent, plural, ttl, whole } from '../core/format';
 import { advise, biggest, byTtl, byType, isLoose, type PrefixNode, prefixTree, type Sampled, type ServerFigures, type Share } from '../core/memory';
 import { globEscape } from '../core/words';
 import { binOf, errorOf, infoOf, listOf, numberOf, textOf } from '../core/reply';
-import { Button, Choice, Empty, Input, Mark, Panel, Select, Table } from '../parts/parts';
+import { Button, Choice, Empty, Input, Mark, Panel, Select, Table, usePhone } from '../parts/parts';
 import { complain, go, operator } from '../state';
 import { placeLink, TypeTag, useDatabases } from './browser';
 import { useTarget } from './tools';
@@ -109,8 +109,9 @@ export function MemoryTool(): JSX.Element {
 }
 
 function Treemap({ root, weight, by, db }: { root: PrefixNode; weight: number; by: string; db: number }): JSX.Element {
-	const W = 1000;
-	const H = 360;
+	const phone = usePhone(); // drawn at its size, so that names can be read
+	const W = phone ? 340 : 1000;
+	const H = phone ? 300 : 360;
 	const h = hierarchy<PrefixNode>(root, n => n.children).sum(n => (n.children.length === 0 ? n.bytes : 0)).sort((a, b) => (b.value ?? 0) - (a.value ?? 0));
 	const laid = treemap<PrefixNode>().size([W, H]).paddingInner(2).paddingTop(n => (n.depth === 1 && (n.children?.length ?? 0) > 1 ? 18 : 0)).round(true)(h);
 	const groups = laid.children ?? [];
