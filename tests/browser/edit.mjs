@@ -55,7 +55,29 @@ scenario(async browser => {
 	await dialog.getByRole('button', { name: 'Save' }).click();
 	await untilGone();
 	same((await value('edit:hash')).map['6600'], '76ff', 'a field of bytes');
+	// one stays where one was after a change; a filter that leaves nothing says so
+	const rows = () => page.locator('.value tbody tr').count();
+	await page.go('#/browser/0/k/edit%3Amany');
+	await page.waitForFunction(() => document.querySelectorAll('.value tbody tr').length >= 100);
+	await page.getByRole('button', { name: 'More', exact: true }).last().click();
+	await page.waitForFunction(() => document.querySelectorAll('.value tbody tr').length >= 300);
+	const before = await rows();
+	const field = await page.locator('.value tbody tr').last().locator('td').first().textContent();
+	await page.locator('.value tbody tr').last().getByRole('button', { name: 'Edit field' }).click();
+	await dialog.locator('textarea').fill('another value');
+	await dialog.getByRole('button', { name: 'Save' }).click();
+	await untilGone();
+	await page.waitForFunction(x => [...document.querySelectorAll('.value tbody tr')].some(r => r.textContent.startsWith(`${x}another value`)), field);
+	check(await rows() >= before, `rows after a change, ${await rows()} of ${before}`);
+	await page.locator('.value').getByLabel('Filter').fill('nowhere');
+	await page.keyboard.press('Enter');
+	await page.waitForFunction(() => document.querySelector('.value')?.textContent.includes('Nothing matches *nowhere*.'));
 	await page.go('#/browser/0/k/edit%3Alist');
+	await page.getByLabel('Index').fill('-1');
+	await page.getByRole('button', { name: 'Go to' }).click();
+	await page.waitForFunction(() => /^2\d\dj/.test(document.querySelector('.value tbody tr')?.textContent) && document.querySelector('.value tbody').textContent.includes('job 249'));
+	await page.getByLabel('Index').fill('7');
+	await page.keyboard.press('Enter');
 	await page.waitForFunction(() => document.querySelectorAll('.value tbody tr').length === 100);
 	await page.locator('.value tbody tr').nth(1).getByRole('button', { name: 'Remove element' }).click();
 	await dialog.getByRole('button', { name: 'Remove' }).click();
@@ -136,7 +158,7 @@ scenario(async browser => {
 	const evil = '<img src=x onerror="window.__xss=1"><script>window.__xss=1</script>';
 	const { master } = await ask('evil', { text: evil });
 	const clean = async where => same(await page.evaluate(() => [window.__xss ?? null, document.querySelectorAll('img, #app script').length]), [null, 0], `markup at ${where}`);
-	for (const [hash, sight] of [['#/browser?match=*onerror*&view=list', '.v-row'], [`#/browser/0/k/${encodeURIComponent(evil)}`, '.value tbody tr'], ['#/tools/clients', '.tbl tbody tr'], ['#/tools/slowlog', '.panel'], ['#/cluster', '.map'], ['#/tools/users', '.tbl tbody tr'], [`#/browser/0/k/${encodeURIComponent(`stream:${evil}`)}`, '.value tbody tr'], ['#/tools/pubsub', '.panel'],
+	for (const [hash, sight] of [['#/browser?match=*onerror*&view=list', '.v-row'], [`#/browser/0/k/${encodeURIComponent(evil)}`, '.value tbody tr'], ['#/tools/clients?target=master', '.tbl tbody tr'], ['#/tools/slowlog', '.panel'], ['#/cluster', '.map'], ['#/tools/users', '.tbl tbody tr'], [`#/browser/0/k/${encodeURIComponent(`stream:${evil}`)}`, '.value tbody tr'], ['#/tools/pubsub', '.panel'],
 		[`#/${encodeURIComponent(evil)}`, '.empty'], [`#/cluster/${encodeURIComponent(evil)}`, '.map'], [`#/tools/${encodeURIComponent(evil)}`, '.tabs'], [`#/console?target=${encodeURIComponent(evil)}`, '.cli']]) {
 		await page.go(hash);
 		await page.waitForSelector(sight);

@@ -18,6 +18,18 @@ scenario(async browser => {
 	const { master } = await ask('state');
 	await becomes(() => page.getAttribute('.map .is-master', 'data-name'), master, 'the master in the picture');
 
+	// no fault among those that are here is not none at all
+	await page.getByText('Faults', { exact: true }).click();
+	await page.waitForFunction(() => /No fault in the last \d+ events/.test(document.body.textContent));
+	await page.getByRole('button', { name: 'Older' }).click();
+	await page.waitForFunction(() => /No fault in all that is kept/.test(document.body.textContent));
+	// a link that was cut off is no end of the page
+	for (const [hash, text] of [['#/cluster/%E0%', 'no instance'], ['#/tools/indexes/%', 'index'], ['#/browser/0/k/%E0%A', 'no such key'], ['#/nothing/%', 'no view']]) {
+		await page.go(hash);
+		await page.waitForFunction(x => document.querySelector('main')?.textContent.includes(x), text);
+	}
+	await page.go('#/cluster');
+
 	// what moves goes on between two changes of the state
 	const up = () => page.textContent('.tbl tbody tr:first-child td:nth-last-child(2)');
 	const was = await up();
@@ -119,7 +131,17 @@ scenario(async browser => {
 	await page.getByText('1 k keys', { exact: true }).click();
 	await page.getByRole('button', { name: 'Look' }).click();
 	await page.waitForSelector('.treemap rect');
+	await page.waitForFunction(() => document.querySelector('.advice').textContent.includes('just beyond the compact form'));
 	await page.shot('light-memory-drawn');
+	await page.setViewportSize({ width: 390, height: 844 });
+	await page.waitForFunction(() => { const t = [...document.querySelectorAll('.treemap text')]; return t.length > 0 && t.every(x => x.getBoundingClientRect().height > 9); });
+	await page.shot('phone-memory-drawn');
+	await page.setViewportSize({ width: 1400, height: 900 });
+	// any database; a click in the picture leads to its keys, whatever is in their names
+	await page.getByLabel('Database').selectOption({ label: 'db 3 (2)' });
+	await page.getByRole('button', { name: 'Look' }).click();
+	await page.getByRole('link', { name: /odd\[1\]:/ }).first().click();
+	await page.waitForFunction(() => location.hash.startsWith('#/browser/3') && document.querySelector('.keys-foot').textContent.startsWith('2 found of 2'));
 	// the clients of the proxy, and closing one of them
 	await page.go('#/tools/clients');
 	await ask('client');

@@ -96,6 +96,10 @@ def test_every_view(scripts, watched, measured):
     client.flushall()
     for i in range(1, 40):
         client.hset(f"user:{i}", mapping={"name": f"Zoë {i}", "visits": i})
+    for i in range(60):
+        client.zadd(f"loose:{i}", {f"m{k}": k for k in range(200)})
+    with watched.proxy(db=3) as three:
+        three.mset({"odd[1]:a": 1, "odd[1]:b": 2})
     load = watched.load(writers=2, pace_s=0.02)
     application = watched.proxy()
 
@@ -126,6 +130,7 @@ def test_values_are_changed_byte_for_byte_and_never_taken_for_markup(scripts, wa
     client.set("edit:png", png())
     client.set("edit:msgpack", b"\x82\xa1a\x01\xa1b\xc4\x02\xff\x00")
     client.hset("edit:hash", mapping={"a": "1"})
+    client.hset("edit:many", mapping={f"field {i}": i for i in range(700)})
     client.rpush("edit:list", *[f"job {i}" for i in range(250)])
     client.sadd("edit:set", "x", "y")
     client.zadd("edit:zset", {"p": 1, "q": 2})

@@ -1,10 +1,10 @@
 // The frame: rail, health, one view. Views are drawn from the route; keys 1 to 5 go to them, / to the search of a view.
 import './style.css';
-import { render } from 'preact';
-import type { JSX } from 'preact';
+import { Component, render } from 'preact';
+import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { micros, short, whole } from './core/format';
-import { Button, Choice, Dialog, Icon, Input, Mark } from './parts/parts';
+import { Button, Choice, Dialog, Fault, Icon, Input, Mark } from './parts/parts';
 import { Spark } from './parts/chart';
 import { begin, complain, dropNote, linkTo, logIn, logOut, loginNeeded, notes, question, recent, route, sample, say, session, state, status, type Theme, theme } from './state';
 import { Cluster } from './views/cluster';
@@ -131,6 +131,18 @@ function Asking(): JSX.Element | null {
 	);
 }
 
+// A view that fails leaves the rest of the page, and says so.
+class Guard extends Component<{ children: ComponentChildren }, { error: unknown }> {
+	override state = { error: null as unknown };
+	override componentDidCatch(error: unknown): void {
+		console.error(error);
+		this.setState({ error });
+	}
+	render(): ComponentChildren {
+		return this.state.error === null ? this.props.children : <div class="page"><Fault error={`This view has failed: ${say(this.state.error)}. The rest of the page goes on.`} again={() => this.setState({ error: null })} /></div>;
+	}
+}
+
 function App(): JSX.Element {
 	const main = useRef<HTMLElement>(null);
 	const here = VIEWS.find(v => v.id === route.value.view);
@@ -167,7 +179,7 @@ function App(): JSX.Element {
 			<Rail />
 			<Health flush={here?.flush === true} />
 			<main ref={main} class={`main${here?.flush ? ' flush' : ''}`} id="main" tabIndex={-1} aria-label={here?.name}>
-				{View ? <View key={here.id} /> : <p class="empty">There is no view “{route.value.view}”. <a href={linkTo('cluster')}>Cluster</a></p>}
+				{View ? <Guard key={here.id}><View /></Guard> : <p class="empty">There is no view “{route.value.view}”. <a href={linkTo('cluster')}>Cluster</a></p>}
 			</main>
 			<Asking />
 			<Notes />

@@ -11,6 +11,7 @@ export const status = signal<Status | null>(null);
 export const offline = signal<string | null>(null);
 export const instances = computed(() => (status.value === null ? [] : everyone(status.value)));
 export const events = signal<Event[]>([]); // of all hosts, newest first
+export const eventsKnown = signal<true | string | null>(null); // or why not
 export const olderEvents = signal<{ place: string; missing: Events['missing'] }>({ place: '', missing: [] });
 export const sample = signal<Sample | null>(null);
 export const recent = signal<Sample[]>([]); // the last minutes, one a second
@@ -95,13 +96,18 @@ function connect(): void {
 	const look = () => {
 		clearTimeout(again);
 		api.events(200).then(r => batch(() => {
+			eventsKnown.value = true;
 			olderEvents.value = { place: r.older, missing: r.missing };
 			takeEvents(r.events);
 			// a host that has just come back is heard before it answers
 			if (!closed && r.missing.some(m => status.value?.hosts?.some(h => h.name === m.host && h.reachable && h.supervised))) {
 				again = setTimeout(look, 2000);
 			}
-		}), () => {});
+		}), e => {
+			if (eventsKnown.value !== true) {
+				eventsKnown.value = say(e);
+			}
+		});
 	};
 	look();
 	// Hosts come and go: whose events are missing is looked at again when one of them has.
@@ -183,6 +189,19 @@ export function parseRoute(hash: string): Route {
 		q[k] = v;
 	}
 	return { view: parts[0] || 'cluster', path: parts.slice(1).filter(p => p !== ''), query: q };
+}
+
+// A part of the path as text; what is no percent-encoding stays as it is: a link may have been cut off.
+export function part(r: Route, i: number): string | null {
+	const text = r.path[i];
+	if (text === undefined) {
+		return null;
+	}
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
 }
 
 export function linkTo(view: string, path: string[] = [], query: Record<string, string | undefined> = {}): string {

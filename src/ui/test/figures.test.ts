@@ -46,6 +46,8 @@ test('health is one sentence', () => {
 	assert.equal(health({ ...good, instances: [good.instances[0]!] }, null).word, 'single');
 	assert.equal(health({ ...good, state: 'degraded', reasons: ['proxy-1 does not route', 'redis-2 is starting'] }, null).sentence, 'redis-1 takes writes; proxy-1 does not route');
 	assert.match(health({ ...good, state: 'degraded', reasons: ['proxy-1 does not route', 'redis-2 is starting'] }, null).advice, /^redis-2 is starting\. What is started or copied gets ready by itself/);
+	const late = health(but('redis-3', { lag_bytes: 100 * 1048576 }), null);
+	assert.deepEqual([late.grade, late.sentence], ['warn', 'redis-1 takes writes; redis-3 is 100 MiB behind']);
 	const turning = health(but('redis-1', { role: null }, { state: 'degraded', reasons: ['redis-2 still writes its copy'] }), null);
 	assert.deepEqual([turning.grade, turning.sentence], ['bad', 'redis-1 does not take writes']);
 	assert.match(turning.advice, /^A replica takes over by itself if one is fit; writes wait at the proxy for a while\. redis-2 still writes/);

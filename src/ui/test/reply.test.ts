@@ -49,11 +49,13 @@ const docs = readDocs([
 		['name', 'key', 'type', 'key'], ['name', 'value', 'type', 'string'],
 		['name', 'condition', 'type', 'oneof', 'flags', ['optional'], 'arguments', [['name', 'nx', 'type', 'pure-token', 'token', 'NX'], ['name', 'xx', 'type', 'pure-token', 'token', 'XX']]],
 		['name', 'seconds', 'type', 'integer', 'token', 'EX', 'flags', ['optional']]]],
+	'zadd', ['arguments', [['name', 'key', 'type', 'key'], ['name', 'data', 'type', 'block', 'flags', ['multiple'], 'arguments', [['name', 'score', 'type', 'double'], ['name', 'member', 'type', 'string']]]]],
 	'config', ['summary', 'group', 'subcommands', ['config|get', ['summary', 'Get', 'arguments', [['name', 'parameter', 'type', 'string', 'flags', ['multiple']]]], 'config|set', ['summary', 'Set', 'arguments', []]]],
 ]);
 
 test('COMMAND DOCS: syntax, help and completion', () => {
 	assert.equal(docs.get('SET')?.syntax, 'SET key value [NX | XX] [EX seconds]');
+	assert.equal(docs.get('ZADD')?.syntax, 'ZADD key score member [score member …]');
 	assert.equal(docs.get('CONFIG GET')?.syntax, 'CONFIG GET parameter [parameter …]');
 	assert.equal(docOf(docs, ['config', 'get', 'x'])?.summary, 'Get');
 	assert.deepEqual(complete(docs, ['s'], true), ['SET']);

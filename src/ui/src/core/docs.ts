@@ -40,7 +40,7 @@ function argument(r: Reply, tokens: Set<string>): string {
 		}
 	}
 	if (flag.has('multiple')) {
-		text = flag.has('multiple_token') && token !== '' ? `${text} [${text} …]` : `${text} [${text.replace(`${token} `, '')} …]`;
+		text = flag.has('multiple_token') && token !== '' ? `${text} [${text} …]` : `${text} [${token === '' ? text : text.replace(`${token} `, '')} …]`;
 	}
 	return flag.has('optional') ? `[${text}]` : text;
 }

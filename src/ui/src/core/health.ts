@@ -12,6 +12,8 @@ export interface Health {
 	advice: string;
 }
 
+const FAR_BEHIND = 16 * 1024 * 1024; // a second of many writes is less
+
 // A status comes when something has changed; what moves all the time is brought up to date with each sample.
 export function renewed(s: Status, sample: Sample): Status {
 	const later = Math.max(0, sample.time - s.time) * 1000;
@@ -62,6 +64,10 @@ export function health(s: Status | null, offline: string | null): Health {
 			return { grade: 'warn', word: 'reduced', sentence: `Writes are safe on ${plural(up.length, 'server')}; host ${ill[0]!.name}: ${hostState(ill[0]!).word}`, advice: ill.map(h => hostState(h).why).filter(x => x !== '').join(' · ') };
 		}
 		const lag = Math.max(0, ...replicas.map(r => r.lag_bytes ?? 0));
+		if (lag >= FAR_BEHIND) {
+			const late = replicas.filter(r => (r.lag_bytes ?? 0) >= FAR_BEHIND);
+			return { grade: 'warn', word: 'behind', sentence: `${who} takes writes; ${names(s, late)} ${late.length === 1 ? 'is' : 'are'} ${bytes(lag)} behind`, advice: 'What no replica has is lost should the master die now. If it lasts: is the network or the disk there slow? proxy.durability = 1 has each write wait for a replica.' };
+		}
 		return { grade: 'good', word: 'ready', sentence: `All writes safe on ${plural(up.length, 'server')}${several(s) ? `, ${plural(hosts.length, 'host')}` : ''}`, advice: `${who} is master; ${lag === 0 ? 'replicas are in step' : `the replica furthest behind lacks ${bytes(lag)}`}.` };
 	}
 	const bad = s.state !== 'starting' && up.every(i => i.role !== 'master');

@@ -88,6 +88,11 @@ export function biggest(sample: Sampled[], n: number): Sampled[] {
 	return [...sample].sort((a, b) => b.bytes - a.bytes).slice(0, n);
 }
 
+// A collection that is not kept in the compact form.
+export function isLoose(s: Sampled): boolean {
+	return ((s.type === 'hash' || s.type === 'set') && s.encoding === 'hashtable') || (s.type === 'zset' && s.encoding === 'skiplist');
+}
+
 export interface Advice {
 	grade: 'note' | 'warn';
 	text: string;
@@ -130,16 +135,16 @@ export function advise(sample: Sampled[], f: ServerFigures): Advice[] {
 	}
 	const small = sample.filter(s => s.type === 'string' && s.bytes < 100);
 	if (small.length > sample.length * 0.6 && f.keys > 100000) {
-		out.push({ grade: 'note', text: 'Most keys are tiny strings', why: 'Each costs some 50 to 70 bytes beside its value; fields of hashes (up to 128 of them, listpack) cost a fraction.' });
+		out.push({ grade: 'note', text: 'Most keys are tiny strings', why: 'Each costs some 50 to 70 bytes beside its value; fields of small hashes (listpack) cost a fraction.' });
 	}
 	const long = sample.filter(s => escape(s.key).length > 100).length / Math.max(1, sample.length);
 	if (long > 0.2) {
 		out.push({ grade: 'note', text: 'Many keys have names of more than 100 bytes', why: 'A name is stored with each key; shorter ones save memory and traffic.' });
 	}
-	const loose = sample.filter(s => (s.type === 'hash' && s.encoding === 'hashtable') || (s.type === 'set' && s.encoding === 'hashtable') || (s.type === 'zset' && s.encoding === 'skiplist'));
+	const loose = sample.filter(isLoose);
 	const almost = loose.filter(s => s.items !== undefined && s.items > 128 && s.items <= 512);
 	if (almost.length > 10 && almost.length > loose.length / 4) {
-		out.push({ grade: 'note', text: 'Many collections are just beyond the compact form', why: 'hash-max-listpack-entries = 512 (or the one for zset, set) would keep them compact, at a little CPU.' });
+		out.push({ grade: 'note', text: 'Many collections are just beyond the compact form', why: 'redis.config.zset-max-listpack-entries = 512 (for sets set-max-listpack-entries, from Redis 7.2) would keep them compact, at a little CPU.' });
 	}
 	if (out.length === 0) {
 		out.push({ grade: 'note', text: 'Nothing stands out', why: 'No share of memory, key or time to live in this sample calls for a change.' });

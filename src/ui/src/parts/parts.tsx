@@ -198,6 +198,17 @@ export function useEvery(f: () => void, ms: number, on = true): void {
 	}, [ms, on]);
 }
 
+export function usePhone(): boolean {
+	const q = useRef(matchMedia('(max-width: 720px)'));
+	const [on, set] = useState(q.current.matches);
+	useEffect(() => {
+		const f = () => set(q.current.matches);
+		q.current.addEventListener('change', f);
+		return () => q.current.removeEventListener('change', f);
+	}, []);
+	return on;
+}
+
 export interface Column<T> {
 	head: string;
 	cell: (row: T) => ComponentChildren;

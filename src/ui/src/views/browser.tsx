@@ -41,6 +41,16 @@ export function placeLink(p: Place, key: Bin | null): string {
 	return linkTo('browser', key === null ? (p.db === 0 ? [] : [String(p.db)]) : [String(p.db), 'k', toLink(key)], { match: p.match, type: p.type, view: p.tree ? '' : 'list', by: p.delimiter === ':' ? '' : p.delimiter });
 }
 
+// Databases to choose from, with how many keys are in each.
+export function useDatabases(current: number, target?: string): [string, string][] {
+	const [keys, setKeys] = useState(new Map<number, number>());
+	useEffect(() => {
+		run([['INFO', 'keyspace']], { target }).then(([r]) => setKeys(new Map([...textOf(r).matchAll(/^db(\d+):keys=(\d+)/gm)].map(m => [Number(m[1]), Number(m[2])]))), () => {});
+	}, [target, current]);
+	const all = new Set([...Array.from({ length: 16 }, (_, i) => i), ...keys.keys(), current]);
+	return [...all].sort((a, b) => a - b).map(d => [String(d), keys.has(d) ? `db ${d} (${short(keys.get(d))})` : `db ${d}`]);
+}
+
 interface Meta {
 	type: string;
 	ttl: number | null;
@@ -89,15 +99,9 @@ function KeyList({ place, chosen, onDialog }: { place: Place; chosen: Bin | null
 	const [, redraw] = useState(0);
 	const seen = useRef<{ first: number; count: number }>({ first: 0, count: 0 });
 	const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-	const [dbs, setDbs] = useState<number[]>([0]);
+	const dbs = useDatabases(place.db);
 	useEffect(() => setText(place.match), [place.match]);
 	useEffect(() => { setMetas(new Map()); setCurrent(-1); }, [store]);
-	useEffect(() => {
-		run([['INFO', 'keyspace']]).then(([r]) => {
-			const n = [...textOf(r).matchAll(/^db(\d+):/gm)].map(m => Number(m[1]));
-			setDbs([...new Set([...Array.from({ length: 16 }, (_, i) => i), ...n, place.db])].sort((a, b) => a - b));
-		}, () => {});
-	}, []);
 	const tree = useMemo(() => (place.tree ? new KeyTree(store, place.delimiter) : null), [store, place.tree, place.delimiter]);
 	useMemo(() => tree?.update(), [tree, version]);
 	const rows = tree ? tree.rows : store.count;
@@ -161,7 +165,7 @@ function KeyList({ place, chosen, onDialog }: { place: Place; chosen: Bin | null
 				</div>
 				<div class="row">
 					<Select label="Type" value={place.type} options={TYPES} onChange={v => change({ type: v })} />
-					<Select label="Database" value={String(place.db)} options={dbs.map(d => [String(d), `db ${d}`])} onChange={v => go(placeLink({ ...place, db: Number(v) }, null))} />
+					<Select label="Database" value={String(place.db)} options={dbs} onChange={v => go(placeLink({ ...place, db: Number(v) }, null))} />
 					<Choice<'tree' | 'list'> label="Shown as" value={place.tree ? 'tree' : 'list'} onChange={v => change({ tree: v === 'tree' })} options={[{ value: 'tree', text: <Icon name="tree" />, title: 'Tree' }, { value: 'list', text: <Icon name="list" />, title: 'List' }]} />
 					{place.tree && <span class="delim"><input class="input mono" aria-label="Delimiter" title="Delimiter" size={2} value={by} onInput={e => setBy(e.currentTarget.value)} onChange={() => change({ delimiter: by === '' ? ':' : by })} /></span>}
 				</div>

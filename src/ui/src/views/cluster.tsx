@@ -8,8 +8,8 @@ import type { Grade } from '../core/health';
 import { hostState, keyOf, label, newestFirst, placeBefore, several } from '../core/hosts';
 import { mapOf, type SentinelView } from '../core/map';
 import { errorOf, fieldsOf, numberOf, textOf } from '../core/reply';
-import { Button, Choice, Dialog, Empty, Fault, Mark, Panel, useEvery, useLoad } from '../parts/parts';
-import { ask, complain, events, go, instances, linkTo, note, olderEvents, operator, route, sample, status } from '../state';
+import { Button, Choice, Dialog, Empty, Fault, Mark, Panel, useEvery, useLoad, usePhone } from '../parts/parts';
+import { ask, complain, events, go, instances, linkTo, note, eventsKnown, olderEvents, operator, part, route, sample, status } from '../state';
 
 export function gradeOf(i: Instance): Grade | 'off' {
 	return i.state === 'unknown' ? 'unknown' : i.wanted === 'down' && i.state !== 'ready' ? 'off' : i.state === 'ready' || i.state === 'adopted' ? 'good' : i.state === 'failed' || i.state === 'stopped' ? 'bad' : 'warn';
@@ -20,7 +20,7 @@ function figure(name: string, what: string): number | null {
 }
 
 export function Cluster(): JSX.Element {
-	const chosen = route.value.path[0] ? decodeURIComponent(route.value.path[0]) : null;
+	const chosen = part(route.value, 0);
 	const s = status.value;
 	const sentinels = useSentinels();
 	if (!s) {
@@ -85,17 +85,6 @@ function serverAt(at: string): string {
 	const s = status.peek();
 	const i = instances.peek().find(x => x.kind === 'redis' && `${x.host}:${x.port}` === at);
 	return s && i ? label(s, i) : at;
-}
-
-function usePhone(): boolean {
-	const q = useRef(matchMedia('(max-width: 720px)'));
-	const [on, set] = useState(q.current.matches);
-	useEffect(() => {
-		const f = () => set(q.current.matches);
-		q.current.addEventListener('change', f);
-		return () => q.current.removeEventListener('change', f);
-	}, []);
-	return on;
 }
 
 function Picture({ sentinels, chosen }: { sentinels: Record<string, SentinelView>; chosen: string | null }): JSX.Element {
@@ -314,7 +303,7 @@ function Timeline(): JSX.Element {
 	return (
 		<Panel title="Timeline" tools={<Choice<Filter> label="Which events" value={filter} onChange={setFilter} options={[{ value: 'all', text: 'All' }, { value: 'turns', text: 'Master' }, { value: 'faults', text: 'Faults' }]} />}>
 			{missing.map(m => <p key={m.host} class="missing" role="note"><Mark grade="warn" /><span>Events of host {m.host} are missing: {m.why}</span></p>)}
-			{rows.length === 0 ? <Empty>{filter === 'faults' ? 'No fault in this time.' : 'Nothing of that kind has happened.'}</Empty> : <ol class="timeline" tabIndex={0} aria-label="Events, newest first">{rows}{!end && <li class="only"><Button kind="quiet" onClick={older}>Older</Button></li>}</ol>}
+			{eventsKnown.value !== true ? (eventsKnown.value === null ? <Empty>…</Empty> : <Fault error={eventsKnown.value} />) : rows.length === 0 ? <Empty>{filter === 'faults' ? 'No fault' : 'Nothing of that kind'} in {end ? 'all that is kept' : `the last ${plural(all.length, 'event')}`}. {!end && <Button kind="quiet" onClick={older}>Older</Button>}</Empty> : <ol class="timeline" tabIndex={0} aria-label="Events, newest first">{rows}{!end && <li class="only"><Button kind="quiet" onClick={older}>Older</Button></li>}</ol>}
 		</Panel>
 	);
 }

@@ -7,7 +7,7 @@ import { type Bin, escape } from '../core/bin';
 import { bytes, clock, dated, duration, micros, plural, whole } from '../core/format';
 import { binOf, errorOf, fieldsOf, listOf, numberOf, pairsOf, textOf, wordsOf } from '../core/reply';
 import { Button, Choice, Empty, Fault, Field, Input, Mark, Panel, Select, Table, useEvery, useLoad } from '../parts/parts';
-import { ask, complain, go, linkTo, note, operator, route, say, status } from '../state';
+import { ask, complain, go, linkTo, note, operator, part, route, say, status } from '../state';
 import { MemoryTool } from './memory';
 import { IndexInfo } from './module';
 
@@ -327,7 +327,7 @@ function Rules({ rules }: { rules: string[] }): JSX.Element {
 }
 
 function Indexes(): JSX.Element {
-	const name = route.value.path[1] ? decodeURIComponent(route.value.path[1]) : null;
+	const name = part(route.value, 1);
 	const d = useLoad(async () => {
 		const [c] = await run([['COMMAND', 'INFO', 'FT.INFO', 'FT._LIST']]);
 		const [info, list] = listOf(c);

@@ -58,6 +58,7 @@ function Acts({ onEdit, onRemove, what }: { onEdit?: () => void; onRemove: () =>
 interface Walked {
 	rows: [Bin, Bin | null][];
 	done: boolean;
+	busy: boolean;
 	error: string;
 	more: () => void;
 	reload: () => void;
@@ -65,9 +66,9 @@ interface Walked {
 
 // HSCAN, SSCAN, ZSCAN: a page at a time, what comes twice left out.
 function useWalk(command: string, { db, name }: KeyProps, match: string, paired: boolean): Walked {
-	const [s, set] = useState<{ rows: [Bin, Bin | null][]; done: boolean; error: string }>({ rows: [], done: false, error: '' });
+	const [s, set] = useState<{ rows: [Bin, Bin | null][]; done: boolean; busy: boolean; error: string }>({ rows: [], done: false, busy: true, error: '' });
 	const at = useRef({ cursor: '0', turn: 0, seen: new Set<string>(), rows: [] as [Bin, Bin | null][] });
-	const step = async (fresh: boolean) => {
+	const step = async (fresh: boolean, least = 0) => {
 		const a = at.current;
 		const mine = fresh ? ++a.turn : a.turn;
 		if (fresh) {
@@ -75,7 +76,7 @@ function useWalk(command: string, { db, name }: KeyProps, match: string, paired:
 			a.seen = new Set();
 			a.rows = [];
 		}
-		const enough = a.rows.length + PAGE;
+		const enough = Math.max(a.rows.length + PAGE, least);
 		for (let steps = 0; steps < 200; steps++) {
 			const r = await one([command, name, a.cursor, 'MATCH', patternOf(match), 'COUNT', PAGE * 2], { db });
 			if (mine !== a.turn) {
@@ -95,20 +96,30 @@ function useWalk(command: string, { db, name }: KeyProps, match: string, paired:
 				break;
 			}
 		}
-		set({ rows: [...a.rows], done: a.cursor === '0', error: '' });
+		set({ rows: [...a.rows], done: a.cursor === '0', busy: false, error: '' });
 	};
-	const go = (fresh: boolean) => { step(fresh).catch(e => set(x => ({ ...x, error: say(e) }))); };
+	const go = (fresh: boolean, least = 0) => {
+		set(x => ({ ...x, busy: true }));
+		step(fresh, least).catch(e => set(x => ({ ...x, busy: false, error: say(e) })));
+	};
 	useEffect(() => { go(true); return () => { at.current.turn++; }; }, [match]);
-	return { ...s, more: () => go(false), reload: () => go(true) };
+	// what was changed is looked at again where one was
+	return { ...s, more: () => go(false), reload: () => go(true, at.current.rows.length) };
 }
 
-function Rows({ head, children, more, tools, match, setMatch, error, count }: { head: string[]; children: ComponentChildren; more?: () => void; tools?: ComponentChildren; match?: string; setMatch?: (v: string) => void; error: unknown; count: string }): JSX.Element {
+// Instead of no row: why there is none.
+function noRow(w: Walked, match: string): string | undefined {
+	return w.rows.length > 0 || w.error !== '' ? undefined : w.busy ? 'Looking…' : match === '' ? 'There is nothing in it.' : `Nothing matches ${patternOf(match)}${w.done ? '' : ' so far'}.`;
+}
+
+function Rows({ head, children, more, busy, none, tools, match, setMatch, error, count }: { head: string[]; children: ComponentChildren; more?: () => void; busy?: boolean; none?: string; tools?: ComponentChildren; match?: string; setMatch?: (v: string) => void; error: unknown; count: string }): JSX.Element {
 	const [text, setText] = useState(match ?? '');
 	return (
 		<Panel title={<span class="dim">{count}</span>} tools={<>{setMatch && <Input label="Filter" placeholder="Filter" mono value={text} onInput={setText} onEnter={() => setMatch(text)} />}{tools}</>}>
 			{error !== '' && error !== null && <Fault error={error} />}
 			<div class="tbl-box"><table class="tbl"><thead><tr>{head.map(h => <th key={h} scope="col">{h === '' ? <span class="unseen">Actions</span> : h}</th>)}</tr></thead><tbody>{children}</tbody></table></div>
-			{more && <div class="panel-body"><Button onClick={more}>More</Button></div>}
+			{none !== undefined && <p class="empty" role="status">{none}</p>}
+			{more && <div class="panel-body"><Button onClick={more} busy={busy === true}>More</Button></div>}
 		</Panel>
 	);
 }
@@ -157,7 +168,7 @@ export function HashValue(p: KeyProps): JSX.Element {
 	const remove = async (f: Bin) => { if (await sure('field', f)) { await one(['HDEL', name, f], { db }); after(); } };
 	return (
 		<>
-			<Rows head={['Field', 'Value', ...(lives ? ['Lives'] : []), '']} error={w.error} count={`${whole(w.rows.length)}${w.done ? '' : ' so far'}`} more={w.done ? undefined : w.more} match={match} setMatch={setMatch} tools={operator.value && <Button icon="plus" onClick={() => edit('', null)}>Field</Button>}>
+			<Rows head={['Field', 'Value', ...(lives ? ['Lives'] : []), '']} error={w.error} count={`${whole(w.rows.length)}${w.done ? '' : ' so far'}`} more={w.done ? undefined : w.more} busy={w.busy} none={noRow(w, match)} match={match} setMatch={setMatch} tools={operator.value && <Button icon="plus" onClick={() => edit('', null)}>Field</Button>}>
 				{w.rows.map(([f, v]) => <tr key={toLink(f)}><td><Bytes bin={f} /></td><td class="grow"><Bytes bin={v ?? ''} /></td>
 					{lives && <td class="nowrap">{operator.value ? <button type="button" class="lnk" onClick={() => expire(f, lives.get(toLink(f)) ?? -1)}>{ttl(lives.get(toLink(f)) ?? -1)}</button> : ttl(lives.get(toLink(f)) ?? -1)}</td>}
 					<td class="acts"><Acts what="field" onEdit={() => edit(f, v)} onRemove={() => { remove(f).catch(complain); }} /></td></tr>)}
@@ -176,7 +187,7 @@ export function SetValue(p: KeyProps): JSX.Element {
 	const remove = async (m: Bin) => { if (await sure('member', m)) { await one(['SREM', name, m], { db }); after(); } };
 	return (
 		<>
-			<Rows head={['Member', '']} error={w.error} count={`${whole(w.rows.length)}${w.done ? '' : ' so far'}`} more={w.done ? undefined : w.more} match={match} setMatch={setMatch}
+			<Rows head={['Member', '']} error={w.error} count={`${whole(w.rows.length)}${w.done ? '' : ' so far'}`} more={w.done ? undefined : w.more} busy={w.busy} none={noRow(w, match)} match={match} setMatch={setMatch}
 				tools={operator.value && <Button icon="plus" onClick={() => change({ title: 'New member', fields: [{ name: 'Member', value: '', area: true }], save: async ([m]) => { if ((await one(['SADD', name, unescape(m ?? '')], { db })) !== 1) { throw new Error('It is a member already'); } } })}>Member</Button>}>
 				{w.rows.map(([m]) => <tr key={toLink(m)}><td class="grow"><Bytes bin={m} /></td><td class="acts"><Acts what="member" onRemove={() => { remove(m).catch(complain); }} /></td></tr>)}
 			</Rows>
@@ -199,6 +210,15 @@ function Pager({ from, total, onFrom }: { from: number; total: number; onFrom: (
 export function ListValue(p: KeyProps): JSX.Element {
 	const { db, name } = p;
 	const [from, setFrom] = useState(0);
+	const [index, setIndex] = useState('');
+	// as LINDEX counts: -1 is the last one
+	const jump = () => {
+		const n = Number(index);
+		if (Number.isInteger(n)) {
+			const last = Math.max(0, (p.length ?? 0) - 1);
+			setFrom(Math.floor(Math.min(last, Math.max(0, n < 0 ? last + 1 + n : n)) / PAGE) * PAGE);
+		}
+	};
 	const page = useLoad(async () => listOf(await one(['LRANGE', name, from, from + PAGE - 1], { db })).map(binOf), [from]);
 	const after = () => { page.reload(); p.changed(); };
 	const [dialog, change] = useChange(after);
@@ -226,7 +246,7 @@ export function ListValue(p: KeyProps): JSX.Element {
 	};
 	return (
 		<>
-			<Rows head={['Index', 'Element', '']} error={page.error} count="" tools={operator.value && <><Button icon="plus" onClick={() => push('LPUSH')}>First</Button><Button icon="plus" onClick={() => push('RPUSH')}>Last</Button></>}>
+			<Rows head={['Index', 'Element', '']} error={page.error} count="" tools={<>{(p.length ?? 0) > PAGE && <><Input label="Index" placeholder="Index" type="number" mono value={index} onInput={setIndex} onEnter={jump} /><Button onClick={jump} disabled={!/^-?\d+$/.test(index)}>Go to</Button></>}{operator.value && <><Button icon="plus" onClick={() => push('LPUSH')}>First</Button><Button icon="plus" onClick={() => push('RPUSH')}>Last</Button></>}</>}>
 				{(page.data ?? []).map((v, k) => <tr key={from + k}><td class="num dim">{from + k}</td><td class="grow"><Bytes bin={v} /></td><td class="acts"><Acts what="element" onEdit={() => edit(from + k, v)} onRemove={() => { remove(from + k, v).catch(complain); }} /></td></tr>)}
 			</Rows>
 			{(p.length ?? 0) > PAGE && <Pager from={from} total={p.length ?? 0} onFrom={setFrom} />}
@@ -258,7 +278,7 @@ export function ZsetValue(p: KeyProps): JSX.Element {
 	const remove = async (m: Bin) => { if (await sure('member', m)) { await one(['ZREM', name, m], { db }); after(); } };
 	return (
 		<>
-			<Rows head={['Score', 'Member', '']} error={page.error ?? w.error} count={match === '' ? '' : `${whole(w.rows.length)}${w.done ? '' : ' so far'}`} match={match} setMatch={setMatch} more={match !== '' && !w.done ? w.more : undefined}
+			<Rows head={['Score', 'Member', '']} error={page.error ?? w.error} count={match === '' ? '' : `${whole(w.rows.length)}${w.done ? '' : ' so far'}`} match={match} setMatch={setMatch} more={match !== '' && !w.done ? w.more : undefined} busy={w.busy} none={match === '' ? undefined : noRow(w, match)}
 				tools={<><Choice<'down' | 'up'> label="Order" value={order} onChange={o => { setOrder(o); setFrom(0); }} options={[{ value: 'down', text: 'Highest' }, { value: 'up', text: 'Lowest' }]} />{operator.value && <Button icon="plus" onClick={() => edit(null, '0')}>Member</Button>}</>}>
 				{rows.map(([m, s]) => <tr key={toLink(m)}><td class="num mono">{s}</td><td class="grow"><Bytes bin={m} /></td><td class="acts"><Acts what="member" onEdit={() => edit(m, s)} onRemove={() => { remove(m).catch(complain); }} /></td></tr>)}
 			</Rows>
