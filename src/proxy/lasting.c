@@ -4,20 +4,26 @@
  * changed between the two nobody has told the client: it is told to forget all that it has, as it would for itself if its
  * own connection had broken.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "proxy/proxy_priv.h"
+#include "resp/reader.h"
+
+#define PREFIXES_BYTES_MAX ((size_t)64 * 1024)
 
 enum lasting_kind { LASTING_TRACKING, LASTING_NO_TOUCH, LASTING_KINDS };
 
 struct lasting {
-	struct buf on[LASTING_KINDS]; /* owned: as it was asked; empty: off */
-	struct buf asked;             /* owned: it waits for its reply … */
-	enum lasting_kind kind;       /* … this … */
-	bool is_on, due;              /* … and is on then */
-	bool lost;                    /* there is no connection that tracks */
+	struct buf on[LASTING_KINDS]; /* owned: what was asked, as it was; empty: off */
+	unsigned counts[LASTING_KINDS];
+	struct buf asked;       /* owned: it waits for its reply … */
+	enum lasting_kind kind; /* … this … */
+	bool is_on, due;        /* … and is on then */
+	bool lost;              /* there is no connection that tracks */
 };
 
 void
@@ -58,7 +64,7 @@ tell_lane(struct session *s)
 	buf_init(&all, 0);
 	for (size_t i = 0; i < LASTING_KINDS; i++) {
 		if (buf_len(&l->on[i]) > 0 && buf_add_slice(&all, buf_slice(&l->on[i])) == 0) {
-			count++;
+			count += l->counts[i];
 		}
 	}
 	if (s->own != NULL) {
@@ -85,14 +91,56 @@ get_lasting(struct session *s)
 	return s->rare->lasting;
 }
 
+/* CLIENT TRACKING ON … BCAST: the first of them in `asked`. */
+static bool
+is_broadcast(struct slice asked)
+{
+	struct resp_cursor c = {asked};
+	struct resp_item item;
+	int64_t left;
+
+	if (!resp_cursor_next(&c, &item)) {
+		return false;
+	}
+	for (left = item.number; left > 0 && resp_cursor_next(&c, &item); left--) {
+		if (slice_caseeq(item.str, "BCAST")) {
+			return true;
+		}
+		if (slice_caseeq(item.str, "PREFIX")) {
+			(void)resp_cursor_next(&c, &item);
+			left--;
+		}
+	}
+	return false;
+}
+
+/*
+ * The server has done it. Prefixes of BCAST come to those from before (enableBcastTrackingForPrefix in redis' tracking.c); else the last
+ * request holds. 0, -ENOBUFS: more than is kept, or -ENOMEM.
+ */
+static int
+take_effect(struct lasting *l, enum lasting_kind kind, bool is_on, struct slice raw)
+{
+	struct buf *on = &l->on[kind];
+	struct slice before = buf_slice(on);
+
+	if (!is_on || kind != LASTING_TRACKING || !is_broadcast(raw) || !is_broadcast(before)) {
+		buf_fini(on);
+		l->counts[kind] = 0;
+	} else if (memmem(before.ptr, before.len, raw.ptr, raw.len) != NULL) {
+		return 0;
+	} else if (before.len + raw.len > PREFIXES_BYTES_MAX) {
+		return -ENOBUFS;
+	}
+	l->counts[kind] += is_on;
+	return is_on ? buf_add_slice(on, raw) : 0;
+}
+
 int
 session_lasting_queued(struct session *s, const struct command *cmd, bool is_on, struct slice raw)
 {
-	struct buf *on = &get_lasting(s)->on[kind_of(cmd)];
-	int err;
+	int err = take_effect(get_lasting(s), kind_of(cmd), is_on, raw);
 
-	buf_fini(on);
-	err = is_on ? buf_add_slice(on, raw) : 0;
 	if (err == 0) {
 		tell_lane(s);
 	}
@@ -142,12 +190,12 @@ session_lasting_answered(struct session *s, bool ok)
 		return;
 	}
 	l->due = false;
-	if (ok) {
-		buf_fini(&l->on[l->kind]);
-		if (l->is_on) {
-			l->on[l->kind] = l->asked;
-			l->asked = (struct buf){0};
-		}
+	if (ok && take_effect(l, l->kind, l->is_on, buf_slice(&l->asked)) < 0) {
+		log_peer(LOG_WARN,
+		    "a client is closed that tracks more prefixes than are kept for the next "
+		    "master");
+		s->closing = true;
+		return;
 	}
 	tell_lane(s);
 }
