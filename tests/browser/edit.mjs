@@ -72,6 +72,17 @@ scenario(async browser => {
 	await page.locator('.value').getByLabel('Filter').fill('nowhere');
 	await page.keyboard.press('Enter');
 	await page.waitForFunction(() => document.querySelector('.value')?.textContent.includes('Nothing matches *nowhere*.'));
+	// large elements: as many as one answer may have
+	for (const kind of ['list', 'hash', 'zset', 'stream']) {
+		await page.go(`#/browser/0/k/fat%3A${kind}`);
+		await page.waitForFunction(() => { const n = document.querySelectorAll('.value tbody tr').length; return n > 0 && n < 60; });
+		same(await page.locator('.value .fault').count(), 0, `faults of a ${kind} of large elements`);
+		const more = page.locator('.value').getByRole('button', { name: /^(Next|More)$/ });
+		const text = () => page.textContent('.value tbody');
+		const first = await text();
+		await more.click();
+		await page.waitForFunction(x => document.querySelector('.value tbody').textContent !== x, first);
+	}
 	await page.go('#/browser/0/k/edit%3Alist');
 	await page.getByLabel('Index').fill('-1');
 	await page.getByRole('button', { name: 'Go to' }).click();

@@ -134,7 +134,7 @@ scenario(async browser => {
 	await page.waitForFunction(() => document.querySelector('.advice').textContent.includes('just beyond the compact form'));
 	await page.shot('light-memory-drawn');
 	await page.setViewportSize({ width: 390, height: 844 });
-	await page.waitForFunction(() => { const t = [...document.querySelectorAll('.treemap text')]; return t.length > 0 && t.every(x => x.getBoundingClientRect().height > 9); });
+	await page.waitForFunction(() => { const t = [...document.querySelectorAll('.treemap text')].filter(x => x.textContent !== ''); return t.length > 0 && t.every(x => x.getBoundingClientRect().height > 9); });
 	await page.shot('phone-memory-drawn');
 	await page.setViewportSize({ width: 1400, height: 900 });
 	// any database; a click in the picture leads to its keys, whatever is in their names

@@ -131,6 +131,12 @@ def test_values_are_changed_byte_for_byte_and_never_taken_for_markup(scripts, wa
     client.set("edit:msgpack", b"\x82\xa1a\x01\xa1b\xc4\x02\xff\x00")
     client.hset("edit:hash", mapping={"a": "1"})
     client.hset("edit:many", mapping={f"field {i}": i for i in range(700)})
+    for i in range(60):
+        fat = f"{i}:" + "x" * 400000
+        client.rpush("fat:list", fat)
+        client.hset("fat:hash", f"field {i}", fat)
+        client.zadd("fat:zset", {fat: i})
+        client.xadd("fat:stream", {"fat": fat})
     client.rpush("edit:list", *[f"job {i}" for i in range(250)])
     client.sadd("edit:set", "x", "y")
     client.zadd("edit:zset", {"p": 1, "q": 2})
@@ -171,6 +177,7 @@ def test_values_are_changed_byte_for_byte_and_never_taken_for_markup(scripts, wa
         "say": say,
     })
     watched.redis(watched.master()).execute_command("ACL", "DELUSER", EVIL_LOG.replace(" ", "/"))
+    client.flushall()
 
 
 def test_what_modules_and_later_servers_answer(scripts, watched):

@@ -65,9 +65,25 @@ export async function one(command: Arg[], where: Where = {}): Promise<Reply> {
 	const [r] = await run([command], where);
 	const e = errorOf(r);
 	if (e !== null) {
-		throw new ApiError(200, e);
+		throw new ApiError(typeof r === 'object' && r !== null && 'cut' in r ? TOO_LARGE : 200, e);
 	}
 	return r ?? null;
+}
+
+const TOO_LARGE = 413;
+
+// Elements may be large: where `n` of them are more than one answer may have, ten times fewer are asked for. Gives the number, too.
+export async function fewer<T>(n: number, f: (n: number) => Promise<T>): Promise<[T, number]> {
+	for (;;) {
+		try {
+			return [await f(n), n];
+		} catch (e) {
+			if (!(e instanceof ApiError) || e.status !== TOO_LARGE || n <= 1) {
+				throw e;
+			}
+			n = Math.max(1, Math.floor(n / 10));
+		}
+	}
 }
 
 // Many commands in turns of `step`; errors are counted, not thrown.

@@ -1,7 +1,7 @@
 // A stream: entries newest first; its groups, their consumers and what is pending, with ack and claim.
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
-import { one, run } from '../api/client';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { fewer, one, run } from '../api/client';
 import { type Bin, escape, toLink, unescape } from '../core/bin';
 import { duration, whole } from '../core/format';
 import { binOf, errorOf, fieldsOf, listOf, numberOf, pairsOf, type Reply, textOf } from '../core/reply';
@@ -46,12 +46,15 @@ function Entries(p: KeyProps): JSX.Element {
 	const [end, setEnd] = useState(false);
 	const [error, setError] = useState('');
 	const [adding, setAdding] = useState(false);
+	const step = useRef(PAGE);
 	const load = async (fresh: boolean) => {
 		const last = fresh ? null : (list[list.length - 1]?.id ?? null);
 		const from = last === null ? (order === 'new' ? '+' : '-') : `(${last}`;
-		const r = entries(await one(order === 'new' ? ['XREVRANGE', name, from, '-', 'COUNT', PAGE] : ['XRANGE', name, from, '+', 'COUNT', PAGE], { db }));
+		const [got, n] = await fewer(step.current, k => one(order === 'new' ? ['XREVRANGE', name, from, '-', 'COUNT', k] : ['XRANGE', name, from, '+', 'COUNT', k], { db }));
+		const r = entries(got);
+		step.current = n;
 		setList(fresh ? r : [...list, ...r]);
-		setEnd(r.length < PAGE);
+		setEnd(r.length < n);
 	};
 	const go = (fresh: boolean) => { load(fresh).then(() => setError(''), e => setError(say(e))); };
 	useEffect(() => go(true), [order]);

@@ -1,8 +1,8 @@
 // Hash, list, set and sorted set: pages of their elements, each of which can be changed or removed.
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type Arg, one, run } from '../api/client';
-import { type Bin, escape, sameBin, toLink, unescape } from '../core/bin';
+import { type Arg, fewer, one, run } from '../api/client';
+import { type Bin, byteLength, escape, sameBin, toLink, unescape } from '../core/bin';
 import { NO_TIME, parseDuration, ttl, whole } from '../core/format';
 import { binOf, errorOf, listOf, numberOf, pairsOf, textOf } from '../core/reply';
 import { Button, Bytes, Choice, Dialog, Fault, Field, Input, Panel, useLoad } from '../parts/parts';
@@ -11,6 +11,7 @@ import type { KeyProps } from './key';
 import { patternOf } from './scan';
 
 const PAGE = 100;
+const PAGE_BYTES = 8 * 1024 * 1024; // a page of large elements has fewer
 
 interface Change {
 	title: string;
@@ -67,7 +68,7 @@ interface Walked {
 // HSCAN, SSCAN, ZSCAN: a page at a time, what comes twice left out.
 function useWalk(command: string, { db, name }: KeyProps, match: string, paired: boolean): Walked {
 	const [s, set] = useState<{ rows: [Bin, Bin | null][]; done: boolean; busy: boolean; error: string }>({ rows: [], done: false, busy: true, error: '' });
-	const at = useRef({ cursor: '0', turn: 0, seen: new Set<string>(), rows: [] as [Bin, Bin | null][] });
+	const at = useRef({ cursor: '0', turn: 0, count: PAGE * 2, seen: new Set<string>(), rows: [] as [Bin, Bin | null][] });
 	const step = async (fresh: boolean, least = 0) => {
 		const a = at.current;
 		const mine = fresh ? ++a.turn : a.turn;
@@ -77,8 +78,10 @@ function useWalk(command: string, { db, name }: KeyProps, match: string, paired:
 			a.rows = [];
 		}
 		const enough = Math.max(a.rows.length + PAGE, least);
-		for (let steps = 0; steps < 200; steps++) {
-			const r = await one([command, name, a.cursor, 'MATCH', patternOf(match), 'COUNT', PAGE * 2], { db });
+		let size = 0;
+		for (let steps = 0; steps < 200 && size < PAGE_BYTES; steps++) {
+			const [r, count] = await fewer(a.count, n => one([command, name, a.cursor, 'MATCH', patternOf(match), 'COUNT', n], { db }));
+			a.count = count;
 			if (mine !== a.turn) {
 				return;
 			}
@@ -89,6 +92,7 @@ function useWalk(command: string, { db, name }: KeyProps, match: string, paired:
 				if (!a.seen.has(id)) {
 					a.seen.add(id);
 					a.rows.push([binOf(k), v === null ? null : binOf(v)]);
+					size += byteLength(binOf(k)) + (v === null ? 0 : byteLength(binOf(v)));
 				}
 			}
 			a.cursor = textOf(next);
@@ -196,13 +200,13 @@ export function SetValue(p: KeyProps): JSX.Element {
 	);
 }
 
-function Pager({ from, total, onFrom }: { from: number; total: number; onFrom: (n: number) => void }): JSX.Element {
-	const last = Math.max(0, Math.floor((total - 1) / PAGE) * PAGE);
+function Pager({ from, total, step, onFrom }: { from: number; total: number; step: number; onFrom: (n: number) => void }): JSX.Element {
+	const last = Math.max(0, Math.floor((total - 1) / step) * step);
 	return (
 		<div class="row panel-body">
-			<Button disabled={from === 0} onClick={() => onFrom(0)}>First</Button><Button disabled={from === 0} onClick={() => onFrom(Math.max(0, from - PAGE))}>Before</Button>
-			<span class="tab">{whole(from + 1)} to {whole(Math.min(total, from + PAGE))} of {whole(total)}</span>
-			<Button disabled={from + PAGE >= total} onClick={() => onFrom(from + PAGE)}>Next</Button><Button disabled={from >= last} onClick={() => onFrom(last)}>Last</Button>
+			<Button disabled={from === 0} onClick={() => onFrom(0)}>First</Button><Button disabled={from === 0} onClick={() => onFrom(Math.max(0, from - step))}>Before</Button>
+			<span class="tab">{whole(from + 1)} to {whole(Math.min(total, from + step))} of {whole(total)}</span>
+			<Button disabled={from + step >= total} onClick={() => onFrom(from + step)}>Next</Button><Button disabled={from >= last} onClick={() => onFrom(last)}>Last</Button>
 		</div>
 	);
 }
@@ -210,16 +214,21 @@ function Pager({ from, total, onFrom }: { from: number; total: number; onFrom: (
 export function ListValue(p: KeyProps): JSX.Element {
 	const { db, name } = p;
 	const [from, setFrom] = useState(0);
+	const [step, setStep] = useState(PAGE);
 	const [index, setIndex] = useState('');
 	// as LINDEX counts: -1 is the last one
 	const jump = () => {
 		const n = Number(index);
 		if (Number.isInteger(n)) {
 			const last = Math.max(0, (p.length ?? 0) - 1);
-			setFrom(Math.floor(Math.min(last, Math.max(0, n < 0 ? last + 1 + n : n)) / PAGE) * PAGE);
+			setFrom(Math.floor(Math.min(last, Math.max(0, n < 0 ? last + 1 + n : n)) / step) * step);
 		}
 	};
-	const page = useLoad(async () => listOf(await one(['LRANGE', name, from, from + PAGE - 1], { db })).map(binOf), [from]);
+	const page = useLoad(async () => {
+		const [r, n] = await fewer(step, k => one(['LRANGE', name, from, from + k - 1], { db }));
+		setStep(n);
+		return listOf(r).map(binOf);
+	}, [from]);
 	const after = () => { page.reload(); p.changed(); };
 	const [dialog, change] = useChange(after);
 	const same = async (i: number, v: Bin) => {
@@ -246,10 +255,10 @@ export function ListValue(p: KeyProps): JSX.Element {
 	};
 	return (
 		<>
-			<Rows head={['Index', 'Element', '']} error={page.error} count="" tools={<>{(p.length ?? 0) > PAGE && <><Input label="Index" placeholder="Index" type="number" mono value={index} onInput={setIndex} onEnter={jump} /><Button onClick={jump} disabled={!/^-?\d+$/.test(index)}>Go to</Button></>}{operator.value && <><Button icon="plus" onClick={() => push('LPUSH')}>First</Button><Button icon="plus" onClick={() => push('RPUSH')}>Last</Button></>}</>}>
+			<Rows head={['Index', 'Element', '']} error={page.error} count="" tools={<>{(p.length ?? 0) > step && <><Input label="Index" placeholder="Index" type="number" mono value={index} onInput={setIndex} onEnter={jump} /><Button onClick={jump} disabled={!/^-?\d+$/.test(index)}>Go to</Button></>}{operator.value && <><Button icon="plus" onClick={() => push('LPUSH')}>First</Button><Button icon="plus" onClick={() => push('RPUSH')}>Last</Button></>}</>}>
 				{(page.data ?? []).map((v, k) => <tr key={from + k}><td class="num dim">{from + k}</td><td class="grow"><Bytes bin={v} /></td><td class="acts"><Acts what="element" onEdit={() => edit(from + k, v)} onRemove={() => { remove(from + k, v).catch(complain); }} /></td></tr>)}
 			</Rows>
-			{(p.length ?? 0) > PAGE && <Pager from={from} total={p.length ?? 0} onFrom={setFrom} />}
+			{(p.length ?? 0) > step && <Pager step={step} from={from} total={p.length ?? 0} onFrom={setFrom} />}
 			{dialog}
 		</>
 	);
@@ -260,7 +269,12 @@ export function ZsetValue(p: KeyProps): JSX.Element {
 	const [from, setFrom] = useState(0);
 	const [order, setOrder] = useState<'down' | 'up'>('down');
 	const [match, setMatch] = useState('');
-	const page = useLoad(async () => pairsOf(await one([order === 'up' ? 'ZRANGE' : 'ZREVRANGE', name, from, from + PAGE - 1, 'WITHSCORES'], { db })).map(([m, s]) => [binOf(m), textOf(s)] as [Bin, string]), [from, order]);
+	const [step, setStep] = useState(PAGE);
+	const page = useLoad(async () => {
+		const [r, n] = await fewer(step, k => one([order === 'up' ? 'ZRANGE' : 'ZREVRANGE', name, from, from + k - 1, 'WITHSCORES'], { db }));
+		setStep(n);
+		return pairsOf(r).map(([m, s]) => [binOf(m), textOf(s)] as [Bin, string]);
+	}, [from, order]);
 	const w = useWalk('ZSCAN', p, match, true);
 	const rows: [Bin, string][] = match === '' ? (page.data ?? []) : w.rows.map(([m, s]) => [m, textOf(s)]);
 	const after = () => { page.reload(); w.reload(); p.changed(); };
@@ -282,7 +296,7 @@ export function ZsetValue(p: KeyProps): JSX.Element {
 				tools={<><Choice<'down' | 'up'> label="Order" value={order} onChange={o => { setOrder(o); setFrom(0); }} options={[{ value: 'down', text: 'Highest' }, { value: 'up', text: 'Lowest' }]} />{operator.value && <Button icon="plus" onClick={() => edit(null, '0')}>Member</Button>}</>}>
 				{rows.map(([m, s]) => <tr key={toLink(m)}><td class="num mono">{s}</td><td class="grow"><Bytes bin={m} /></td><td class="acts"><Acts what="member" onEdit={() => edit(m, s)} onRemove={() => { remove(m).catch(complain); }} /></td></tr>)}
 			</Rows>
-			{match === '' && (p.length ?? 0) > PAGE && <Pager from={from} total={p.length ?? 0} onFrom={setFrom} />}
+			{match === '' && (p.length ?? 0) > step && <Pager step={step} from={from} total={p.length ?? 0} onFrom={setFrom} />}
 			{dialog}
 		</>
 	);
