@@ -66,6 +66,9 @@ on_report(struct ev_loop *ev, ev_timer *t, int revents)
 	struct worker *w = OBJ_CAST((struct worker *)t->data, WORKER_MAGIC);
 	struct buf text;
 
+	if (w->channel != NULL) {
+		(void)channel_send(w->channel, -1, "alive", NULL);
+	}
 	buf_init(&text, REPORT_MAX);
 	if (w->channel != NULL && w->ops->report(w->state, !w->reported, &text) &&
 	    buf_add(&text, "", 1) == 0) {

@@ -24,8 +24,6 @@
 #define PROBE_STARTING_MS 20
 #define SILENT_ROUNDS                                                                              \
 	2 /* so many missed probes are redis.probe_ms; two, so that one that we were too late to see counts for nothing */
-#define BUSY_SHARE                                                                                 \
-	4 /* a silent process that has worked for a fourth of the time is busy, not hung */
 #define END_WATCH_BYTES (UINT64_C(128) << 20) /* smaller ones are gone within about 10 ms */
 #define END_WATCH_MS    5
 
@@ -349,20 +347,6 @@ servers_on_reload(struct supervisor *s)
 
 /* ---- a master that does not answer, or is ending ---- */
 
-/*
- * A long command, a script or a fork takes the processor, and a busy machine may not give it one; a process that was stopped, or that
- * its disk has hung, does not want it. Only from the second missed probe on there is something to compare.
- */
-static bool
-is_working(const struct unit *u, uint64_t silent_ms)
-{
-	pid_t pid = process_pid(u->process);
-	uint64_t worked_ms =
-	    (procfs_cpu_ticks(pid) - u->silent_cpu_ticks) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
-
-	return worked_ms >= silent_ms / SILENT_ROUNDS / BUSY_SHARE || procfs_is_runnable(pid);
-}
-
 /* What the sentinel at that address waits for; 0: it does not tell. */
 static uint64_t
 patience_of(const struct supervisor *s, const struct endpoint *sentinel)
@@ -461,7 +445,9 @@ look_at_silence(struct unit *u, const struct probe_view *view)
 		set_busy(u, true, silent_ms);
 	} else if (view->missed < SILENT_ROUNDS) {
 		u->silent_cpu_ticks = procfs_cpu_ticks(process_pid(u->process));
-	} else if (silent_ms < s->conf->redis_busy_ms && is_working(u, silent_ms)) {
+	} else if (silent_ms < s->conf->redis_busy_ms &&
+		   unit_is_working(
+		       u, silent_ms / SILENT_ROUNDS)) { /* since there is something to compare */
 		set_busy(u, true, silent_ms);
 	} else {
 		succession_on_silence(u, silent_ms);

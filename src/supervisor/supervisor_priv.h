@@ -117,8 +117,10 @@ struct unit {
 	bool moved;                /* sentinel: its file knows the addresses of this run */
 	bool settled;              /* ready as its probe sees it: asked once a second only */
 	struct ending *ending;     /* owned; redis: see proc/ending.h; NULL: not watched */
-	uint64_t silent_cpu_ticks; /* redis: what it had used when it began to be silent */
-	bool is_busy;              /* redis: does not serve, but works; said so */
+	uint64_t silent_cpu_ticks; /* redis, worker: what it had used when it began to be silent */
+	uint64_t
+	    heard_ms; /* worker: when it said something last; 0: one from before that has not said that it is alive, and may not be able to */
+	bool is_busy; /* redis: does not serve, but works; said so */
 	uint64_t answers_since_ms; /* redis: without a pause; 0: it does not */
 	bool linked;               /* redis: its replication link was up when last seen */
 	uint64_t unlinked_ms;      /* redis: when it was not any more */
@@ -333,6 +335,7 @@ struct supervisor {
 
 	struct loop_hook check; /* health and plan are looked at once a turn */
 	ev_timer tick;          /* once a second: roles that stay wrong */
+	uint64_t workers_ms;    /* when workers_tick was last */
 	ev_signal sigterm, sigint, sighup;
 	int exit_code;
 };
@@ -349,6 +352,11 @@ struct unit *unit_find(struct supervisor *s, const char *name);
 struct unit *unit_at(struct supervisor *s, const struct endpoint *at);
 /* Ready, or adopted and serving. */
 bool unit_is_ready(const struct unit *u);
+/*
+ * Since it had used `silent_cpu_ticks`, so long ago: a long command, a fork or an endless loop takes the processor, and a busy machine may not
+ * give it one; a process that was stopped, or that its disk has hung, does not want it.
+ */
+bool unit_is_working(const struct unit *u, uint64_t within_ms);
 /* The word of design.md section 5. */
 const char *unit_state_name(const struct unit *u);
 /* Writes its row of the state database. */

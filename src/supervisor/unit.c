@@ -2,11 +2,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "proc/procfs.h"
 #include "supervisor/supervisor_priv.h"
 
+#define BUSY_SHARE                                                                                 \
+	4 /* a silent process that has worked for a fourth of the time is busy, not hung */
 #define STOP_AGAIN_MS 500 /* see process_policy */
 
 static const char *const kind_names[UNIT_KINDS] = {
@@ -104,6 +108,16 @@ on_started(void *owner, pid_t pid)
 	if (is_server(u)) {
 		servers_started(u);
 	}
+}
+
+bool
+unit_is_working(const struct unit *u, uint64_t within_ms)
+{
+	pid_t pid = process_pid(u->process);
+	uint64_t worked_ms =
+	    (procfs_cpu_ticks(pid) - u->silent_cpu_ticks) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return worked_ms >= within_ms / BUSY_SHARE || procfs_is_runnable(pid);
 }
 
 /* Whose kill it was, or the person on call looks for somebody else's. */

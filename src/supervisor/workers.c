@@ -15,8 +15,11 @@
 #include "instance/redis_conf.h"
 #include "ipc/rejoin.h"
 #include "net/listener.h"
+#include "proc/procfs.h"
 #include "supervisor/hosts_priv.h"
 #include "supervisor/supervisor_priv.h"
+
+#define HUNG_MS UINT64_C(10000)
 
 static const struct {
 	enum unit_kind kind;
@@ -111,6 +114,9 @@ static void
 on_ready(struct unit *u)
 {
 	u->accepting = true;
+	if (u->version[0] == '\0') {
+		u->heard_ms = clock_mono_ms();
+	}
 	process_ready(u->process);
 	supervisor_touch(u->sup);
 }
@@ -146,6 +152,9 @@ on_msg(struct channel *ch, void *owner, struct channel_msg *msg)
 {
 	struct unit *u = owner;
 
+	if (strcmp(msg->verb, "alive") == 0 || u->heard_ms != 0) {
+		u->heard_ms = clock_mono_ms();
+	}
 	if (strcmp(msg->verb, "ready") == 0) {
 		on_ready(u);
 	} else if (strcmp(msg->verb, "route") == 0) {
@@ -369,6 +378,7 @@ workers_ended(struct unit *u)
 	json_decref(u->stats);
 	u->stats = NULL;
 	u->accepting = u->routes = false;
+	u->heard_ms = 0;
 	crowd_ended(u);
 }
 
@@ -378,6 +388,26 @@ is_worker(const struct unit *u)
 	return u->kind == UNIT_PROXY || u->kind == UNIT_HTTP;
 }
 
+/* It says each second that it is alive. One that does not may be in an endless loop, or was stopped: its clients wait for nothing. */
+static void
+look_at_silence(struct unit *u, uint64_t silent_ms)
+{
+	uint64_t busy_ms = u->sup->conf->redis_busy_ms;
+
+	if (silent_ms < HUNG_MS / 2) {
+		if (silent_ms >= HUNG_MS / 5) {
+			u->silent_cpu_ticks = procfs_cpu_ticks(process_pid(u->process));
+		}
+	} else if (silent_ms >= HUNG_MS &&
+		   (silent_ms >= busy_ms || !unit_is_working(u, silent_ms - HUNG_MS / 2))) {
+		history_add(u->sup->history, EVENT_INSTANCE_SILENT, u->name,
+		    json_pack("{s:I}", "silent_ms", (json_int_t)silent_ms),
+		    "runs but has done nothing for %llu ms: another one takes its place",
+		    (unsigned long long)silent_ms);
+		process_kill(u->process);
+	}
+}
+
 /*
  * A worker that goes on without its channel hears nothing of us any more: another takes its place. One that was without
  * it for a whole tick, that is: at its end a worker closes the channel a moment before it is gone.
@@ -385,15 +415,27 @@ is_worker(const struct unit *u)
 void
 workers_tick(struct supervisor *s)
 {
+	uint64_t now = clock_mono_ms();
+	bool late =
+	    now - s->workers_ms >= HUNG_MS / 5; /* what they have said is still to be read */
+
+	s->workers_ms = now;
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct unit *u = s->units[i];
-		bool deaf = is_worker(u) && unit_is_ready(u) && u->channel == NULL;
+		bool serves = is_worker(u) && unit_is_ready(u);
+		bool deaf = serves && u->channel == NULL;
 
 		if (deaf && u->was_deaf) {
 			log_warn("%s: lost its channel, killed and started again", u->name);
 			process_kill(u->process);
 		}
 		u->was_deaf = deaf;
+		if (late && u->heard_ms != 0) {
+			u->heard_ms = now;
+		}
+		if (serves && u->heard_ms != 0 && !process_was_killed(u->process)) {
+			look_at_silence(u, now - u->heard_ms);
+		}
 	}
 }
 

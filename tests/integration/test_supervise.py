@@ -192,6 +192,25 @@ def test_a_paused_sentinel_is_seen_and_does_not_stop_the_rest(cluster):
     assert procs.alive(pid)
 
 
+def test_workers_that_stand_still_are_replaced(make_cluster):
+    """Failed before: they stayed ready, and their clients waited for ever. One that is without work is none of them."""
+    c = make_cluster(options={"proxy.workers": 2}).start()
+    c.proxy().set("k", "v")
+    idle = c.instance("proxy-2")["pid"]
+    before = c.last_event()
+    stopped = {name: c.kill(name, signal.SIGSTOP) for name in ("proxy-1", "http-1")}
+    for name, pid in stopped.items():
+        c.deaths[name] = 2  # that it is killed, and that it ends
+        assert "has done nothing" in c.wait_event("instance.silent", name, after=before)["text"]
+        assert c.wait_event("instance.killed", name, after=before)
+        c.wait_replaced(name, pid)
+        assert not procs.alive(pid)
+    assert c.proxy().get("k") == b"v"
+    with c.http() as h:
+        assert h.get("/GET/k").json == {"GET": "v"}
+    assert c.instance("proxy-2")["pid"] == idle and not c.events("instance.silent", "proxy-2")
+
+
 def test_killed_many_times_at_once_nothing_leaks(cluster):
     """Both doors, all sentinels and both replicas at the same moment."""
     c = cluster
