@@ -359,7 +359,7 @@ def test_a_host_that_was_cut_off_does_not_lead_without_the_other_replica(hosts):
             hosts.lab.block(a.number, b.number)
         hosts.lab.heal(back.number)
         wait_until(lambda: "may have writes that no other has" in back.run.err[told:] or back.events("failover.done", after=since), "it to wait")
-    assert not back.events("failover.done", after=since)
+        assert not back.events("failover.done", after=since)  # once that one answers again it may lead at once
     hosts.lab.heal_all()
     assert hosts.check(load) == ([], [], [])
 
