@@ -9,11 +9,11 @@
 #include "base/slice.h"
 
 /* What is said to -ERANGE. */
-#define JSONIN_BEYOND "an integer is beyond 64 bits: send it as a string"
+#define JSONIN_BEYOND "a number is beyond what 64 bits hold: send it as a string"
 
 /*
  * Reads a document. A value of two bytes costs a hundred in memory, so there may be one for each 128 bytes of `body_max` (the largest
- * body that is taken), at least 65,536 and at most as many as a command has arguments. 0; -E2BIG: more; -ERANGE: with an integer beyond 64
+ * body that is taken), at least 65,536 and at most as many as a command has arguments. 0; -E2BIG: more; -ERANGE: with a number beyond 64
  * bits; -EBADMSG: no JSON.
  */
 int jsonin_load(struct slice text, size_t body_max, json_t **ret_doc) ATTR_WARN_UNUSED;
