@@ -28,23 +28,6 @@
 #define CHECK_MS        (UINT64_C(6) * 3600 * 1000)
 #define CHECK_BYTES_MAX ((size_t)256 * 1024)
 
-/* Whose folder it is. 0, or a negative errno. */
-static int
-drop_to_owner(const char *dir, struct errmsg *err)
-{
-	struct stat st;
-	int rc = 0;
-
-	if (geteuid() != 0 || stat(dir, &st) == -1 || st.st_uid == 0) {
-		return 0; /* a new folder is root's, as `holdfast run` would make it */
-	}
-	if (setgroups(0, NULL) == -1 || setgid(st.st_gid) == -1 || setuid(st.st_uid) == -1) {
-		rc = -errno;
-		errmsg_set(err, "cannot become the user of %s: %s", dir, strerror(-rc));
-	}
-	return rc;
-}
-
 /* The caller's. */
 static char *
 instance_dir(const struct conf *conf, unsigned i)
@@ -292,7 +275,7 @@ restore(const struct conf *conf, const char *path)
 		rc = check_source(conf, &source, &err);
 	}
 	if (rc == 0) {
-		rc = drop_to_owner(conf->data_dir, &err);
+		rc = MIN(cli_become_owner(conf->data_dir, true, &err), 0);
 	}
 	if (rc == 0) {
 		rc = lock_folder(conf->data_dir, &lock_fd, &err);

@@ -152,6 +152,38 @@ def test_a_folder_that_cannot_be_written(make_cluster):
     assert list(c.dir.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be mistaken for the user of a service")
+def test_root_looks_as_the_user_of_the_folder_and_does_not_run_there(make_cluster):
+    """What only root may read would not start as a service, and what root makes there would keep the service from starting."""
+    c = make_cluster()
+    for path in [c.case, *list(c.case.parents)[:2]]:
+        path.chmod(0o755)
+    c.ini.chmod(0o644)
+    c.dir.mkdir()
+    os.chown(c.dir, 65534, 65534)
+    secret = c.case / "password"
+    secret.write_text("geheim")
+    secret.chmod(0o600)
+    done = c.cli("check", "-c", c.ini, "-s", f"redis.password=@{secret}", check=False)
+    assert done.returncode == 78 and "Permission denied" in done.stderr and "nobody" in done.stdout, done.stdout + done.stderr
+    os.chown(secret, 65534, 65534)
+    done = c.cli("check", "-c", c.ini, "-s", f"redis.password=@{secret}")
+    assert "to whom the data folder belongs" in done.stdout
+    # Who holds a port, root can see all the same.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", c.ports.proxy))
+        taken.listen()
+        done = c.cli("check", "-c", c.ini, check=False)
+        assert done.returncode == 78 and f"(pid {os.getpid()})" in done.stderr, done.stderr
+
+    run = run_to_its_end(c)
+    assert run.exit == 1 and "belongs to nobody" in run.err and "systemctl start" in run.err, run.err
+    assert list(c.dir.iterdir()) == []
+    # Where root has been running it before, it goes on.
+    (c.dir / "holdfast.lock").touch()
+    c.start()
+
+
 def test_the_data_folder_is_a_file(make_cluster):
     c = make_cluster()
     c.dir.write_text("no folder")
