@@ -401,6 +401,8 @@ void ondisk_stop(struct unit *u);
 
 /* ---- workers.c ---- */
 int workers_bind(struct supervisor *s, struct errmsg *err);
+/* Who may connect to the doors that are unix sockets: proxy.unix_mode, http.unix_mode. */
+void workers_let_in(struct supervisor *s);
 int workers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg *err);
 void workers_ended(struct unit *u);
 /* Once a second. */

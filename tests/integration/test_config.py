@@ -364,6 +364,17 @@ def test_a_unix_socket_for_the_proxy(make_cluster):
     client = redis.Redis(unix_socket_path=str(path))
     assert client.set("k", "v") and c.proxy().get("k") == b"v"
     client.close()
+    # Not what the umask leaves: its user and group, until it is said otherwise.
+    assert path.stat().st_mode & 0o777 == 0o660
+    c.options["proxy.unix_mode"] = "666"
+    c.write_options()
+    c.cli("reload")
+    assert path.stat().st_mode & 0o777 == 0o666
+    c.kill_supervisor()
+    c.options["proxy.unix_mode"] = "600"
+    c.write_options()
+    c.start()
+    assert path.stat().st_mode & 0o777 == 0o600
     assert c.stop() == 0
     assert not path.exists()
 
