@@ -293,6 +293,24 @@ def test_directives_of_redis_are_passed_through(make_cluster):
     assert "pubsub 16777216 4194304 30" in c.redis("redis-3").config_get("client-output-buffer-limit")["client-output-buffer-limit"]
 
 
+def test_a_directive_that_redis_does_not_know_is_named(make_cluster):
+    """What a server says before it ends without having served stands in events and status, but no value of its configuration."""
+    c = make_cluster(options={"redis.config.no-such-thing": "geheim"})
+    c.tolerant.add("deaths")
+    c.start(wait=False)
+    reasons = wait_until(lambda: next((r for r in (c.status(check=False) or {}).get("reasons", []) if "redis-1" in r and "no-such-thing" in r), None),
+                         "the reason in the status")
+    assert "exited with status 1 and said" in reasons
+    event = c.wait_event("instance.exited")
+    assert "of its directive no-such-thing" in event["text"] and "Bad directive" in event["text"], event
+    assert not any("geheim" in str(e) for e in c.events())
+    del c.options["redis.config.no-such-thing"]
+    assert c.stop() == 0
+    c.write_options()
+    c.start()
+    assert c.status()["reasons"] == []
+
+
 def test_a_password_is_asked_for_and_shown_nowhere(make_cluster):
     secret = "correct horse 7 battery"
     c = make_cluster(options={"redis.password": "$SHOP_SECRET"})
