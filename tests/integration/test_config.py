@@ -165,7 +165,7 @@ def test_root_looks_as_the_user_of_the_folder_and_does_not_run_there(make_cluste
     secret.write_text("geheim")
     secret.chmod(0o600)
     done = c.cli("check", "-c", c.ini, "-s", f"redis.password=@{secret}", check=False)
-    assert done.returncode == 78 and "Permission denied" in done.stderr and "nobody" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 78 and "Permission denied: give it" in done.stderr and "nobody" in done.stdout, done.stdout + done.stderr
     os.chown(secret, 65534, 65534)
     done = c.cli("check", "-c", c.ini, "-s", f"redis.password=@{secret}")
     assert "to whom the data folder belongs" in done.stdout
