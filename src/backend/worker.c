@@ -425,6 +425,7 @@ begin_alone(struct worker *w, const struct worker_args *args, struct errmsg *err
 	}
 	for (unsigned i = 0; w->ops->doors[i].option != NULL; i++) {
 		const struct conf_list *list = w->ops->doors[i].addresses(w->conf);
+		unsigned mode = (unsigned)strtoul(w->ops->unix_mode(w->conf), NULL, 8);
 
 		for (size_t k = 0; k < list->count && rc == 0; k++) {
 			struct endpoint at;
@@ -433,6 +434,9 @@ begin_alone(struct worker *w, const struct worker_args *args, struct errmsg *err
 			rc = endpoint_parse(list->items[k], 0, &at, err);
 			if (rc == 0) {
 				rc = listener_bind(&at, &fd, err);
+			}
+			if (rc == 0) {
+				rc = listener_let_in(&at, mode, err);
 			}
 			if (rc == 0) {
 				rc = worker_open_door(w, w->ops->doors[i].option, NULL, &at, fd);

@@ -49,6 +49,8 @@ struct worker_ops {
 	struct tls_files (*tls)(const struct conf *conf);
 	/* Networks of the proxies that may announce clients at addresses that begin with `proxied:`. */
 	const struct conf_list *(*trusted)(const struct conf *conf);
+	/* Who may connect to those of its addresses that are unix sockets: octal, as in "660". */
+	const char *(*unix_mode)(const struct conf *conf);
 	/* What a client is told that speaks plain text to an address with `tls:`; static. */
 	const char *plain_hint;
 	/* All is known, begin: *ret_state is passed to all below. 0 or negative errno with `err`.

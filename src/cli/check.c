@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cli_priv.h"
 
@@ -23,14 +24,36 @@ warn_of_secrets(const struct conf *conf)
 	}
 }
 
-static int
-check(const struct conf_sources *sources)
+/* As the service would find it, not as root does: whose the folder is decides, before anything is read. */
+static void
+look_as_owner(const char *dir)
 {
+	struct errmsg err = ERRMSG_NONE;
+	int rc = cli_become_owner(dir, false, &err);
+	char name[64];
+
+	if (rc < 0) {
+		cli_error("note: %s: what it may not read or listen on is not seen", err.text);
+	} else if (rc > 0) {
+		check_good("user", "%s, to whom the data folder belongs",
+		    cli_user_name(geteuid(), name, sizeof(name)));
+	}
+}
+
+static int
+check(struct conf_sources *sources)
+{
+	struct errmsg err = ERRMSG_NONE;
 	struct conf_faults faults;
+	char *dir = NULL;
 	struct conf *conf = NULL;
 	int code = CLI_OK;
 
 	conf_faults_init(&faults);
+	if (conf_data_dir(sources->data_dir, sources->env, &dir, &err) == 0) {
+		sources->data_dir = dir; /* root's default, whoever we are then */
+		look_as_owner(dir);
+	}
 	if (conf_load_anyway(sources, &conf, &faults) == 0) {
 		check_good("configuration", "%s",
 		    conf->file != NULL ? conf->file
@@ -50,6 +73,7 @@ check(const struct conf_sources *sources)
 	}
 	conf_faults_fini(&faults);
 	conf_free(&conf);
+	free(dir);
 	return code;
 }
 

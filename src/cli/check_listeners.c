@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "cli/check.h"
+#include "cli/cli_priv.h"
 #include "ctl/ctl.h"
 #include "net/endpoint.h"
 #include "net/listener.h"
@@ -92,9 +93,22 @@ check_one(const char *what, const struct endpoint *ep, const struct ours *ours, 
 		return;
 	}
 	rc = listener_probe(ep, &err);
+	if (rc == -EADDRINUSE && ep->kind == ENDPOINT_TCP) {
+		bool root = cli_be_root(true);
+
+		if (root) {
+			rc = listener_probe(ep, &err); /* who holds it, root can see */
+		}
+		if (rc == -EADDRINUSE && is_ours(ours, ep->port)) {
+			rc = -EALREADY;
+		}
+		if (root) {
+			(void)cli_be_root(false);
+		}
+	}
 	if (rc == 0) {
 		count->unused++;
-	} else if (rc == -EADDRINUSE && ep->kind == ENDPOINT_TCP && is_ours(ours, ep->port)) {
+	} else if (rc == -EALREADY) {
 		count->held++;
 	} else if (rc == -EADDRNOTAVAIL) {
 		conf_faults_add(faults,

@@ -3,6 +3,7 @@
 #define CLI_CLI_PRIV_H
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "cli/cli.h"
 #include "conf/conf.h"
@@ -36,6 +37,18 @@ int cli_ask(const struct cli_opts *o, const char *cmd, json_t *args, uint64_t ti
 typedef void cli_show_fn(const json_t *line, const struct cli_opts *o);
 int cli_stream(
     const struct cli_opts *o, const char *cmd, json_t *args, cli_show_fn *show) ATTR_WARN_UNUSED;
+
+/*
+ * As root, where the folder is there and belongs to somebody else: that user from here on, with all groups; unless for_good, cli_be_root
+ * leads back. 1 when it did, 0 when there was nothing to do, or a negative errno.
+ */
+int cli_become_owner(const char *dir, bool for_good, struct errmsg *err) ATTR_WARN_UNUSED;
+/* Root again for a moment, and back: false when we are not somebody who was root (cli_become_owner). */
+bool cli_be_root(bool root);
+/* The name of a user, or "user 1000"; returns `text`. */
+const char *cli_user_name(uid_t uid, char *text, size_t size);
+/* As root: is the folder one that another user runs Holdfast in? With what to do instead. */
+bool cli_is_foreign_folder(const char *dir, struct errmsg *err);
 
 /* Writes text from elsewhere to standard output; on a terminal, control characters become '?'. */
 void cli_put_text(const char *text);

@@ -22,6 +22,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/logs.c \
 	src/cli/modules.c \
 	src/cli/opts.c src/cli/options.def \
+	src/cli/owner.c \
 	src/cli/proxy.c \
 	src/cli/redis_cli.c \
 	src/cli/restore.c \

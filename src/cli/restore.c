@@ -28,23 +28,6 @@
 #define CHECK_MS        (UINT64_C(6) * 3600 * 1000)
 #define CHECK_BYTES_MAX ((size_t)256 * 1024)
 
-/* Whose folder it is. 0, or a negative errno. */
-static int
-drop_to_owner(const char *dir, struct errmsg *err)
-{
-	struct stat st;
-	int rc = 0;
-
-	if (geteuid() != 0 || stat(dir, &st) == -1 || st.st_uid == 0) {
-		return 0; /* a new folder is root's, as `holdfast run` would make it */
-	}
-	if (setgroups(0, NULL) == -1 || setgid(st.st_gid) == -1 || setuid(st.st_uid) == -1) {
-		rc = -errno;
-		errmsg_set(err, "cannot become the user of %s: %s", dir, strerror(-rc));
-	}
-	return rc;
-}
-
 /* The caller's. */
 static char *
 instance_dir(const struct conf *conf, unsigned i)
@@ -151,12 +134,22 @@ find_check_program(const struct conf *conf)
 	return program;
 }
 
-/* The last line of what it said. */
+/* The line of what it said that says what is wrong: the one behind its headline, else the last. */
 static struct slice
-last_line(struct slice text)
+reason_in(struct slice text)
 {
+	static const char headline[] = "ERROR DETECTED ---\n";
+	const uint8_t *found = memmem(text.ptr, text.len, headline, sizeof(headline) - 1), *end;
+
 	while (text.len > 0 && text.ptr[text.len - 1] == '\n') {
 		text.len--;
+	}
+	if (found != NULL && (size_t)(found - text.ptr) + sizeof(headline) - 1 < text.len) {
+		found += sizeof(headline) - 1;
+		text.len -= (size_t)(found - text.ptr);
+		text.ptr = found;
+		end = memchr(text.ptr, '\n', text.len);
+		return (struct slice){text.ptr, end != NULL ? (size_t)(end - text.ptr) : text.len};
 	}
 	for (size_t i = text.len; i > 0; i--) {
 		if (text.ptr[i - 1] == '\n') {
@@ -179,11 +172,14 @@ check_snapshot(const struct conf *conf, const char *path, struct errmsg *err)
 		rc = capture(program, argv, CHECK_MS, &said, &status, err);
 	}
 	if (rc == 0 && status != 0) {
-		struct slice line = last_line(buf_slice(&said));
+		struct slice line = reason_in(buf_slice(&said));
 
 		rc = -EILSEQ;
-		errmsg_set(err, "%s finds the snapshot damaged, or of a newer redis: %.*s", program,
-		    (int)MIN(line.len, (size_t)300), (const char *)line.ptr);
+		errmsg_set(err,
+		    "%s finds the snapshot damaged, or of a newer redis: %.*s: take another one, "
+		    "or let "
+		    "redis.server be one that is as new",
+		    program, (int)MIN(line.len, (size_t)300), (const char *)line.ptr);
 	}
 	buf_fini(&said);
 	free(program);
@@ -279,7 +275,7 @@ restore(const struct conf *conf, const char *path)
 		rc = check_source(conf, &source, &err);
 	}
 	if (rc == 0) {
-		rc = drop_to_owner(conf->data_dir, &err);
+		rc = MIN(cli_become_owner(conf->data_dir, true, &err), 0);
 	}
 	if (rc == 0) {
 		rc = lock_folder(conf->data_dir, &lock_fd, &err);

@@ -21,6 +21,24 @@ whole_argv(int argc, char **argv)
 	return whole;
 }
 
+/* Root in the folder of a service: the service could not start any more. */
+static int
+check_folder(const struct conf_sources *sources)
+{
+	struct errmsg err = ERRMSG_NONE;
+	char *dir = NULL;
+	int code = CLI_OK;
+
+	if (conf_data_dir(sources->data_dir, sources->env, &dir, &err) == 0 &&
+	    cli_is_foreign_folder(dir, &err)) {
+		cli_error("%s", err.text);
+		supervisor_give_back(err.text);
+		code = CLI_FAILED;
+	}
+	free(dir);
+	return code;
+}
+
 static int
 run(const struct cli_opts *opts, char *const *argv)
 {
@@ -29,6 +47,9 @@ run(const struct cli_opts *opts, char *const *argv)
 	struct conf *conf = NULL;
 	int code;
 
+	if (check_folder(&sources) != CLI_OK) {
+		return CLI_FAILED;
+	}
 	conf_faults_init(&faults);
 	if (conf_load(&sources, &conf, &faults) < 0) {
 		code = cli_say_faults(&faults);

@@ -45,7 +45,7 @@ static const struct {
     {"slaveof", "Sentinel decides who is master; see `holdfast failover`"},
     {"supervised", "the supervisor knows its children"},
     {"unixsocket", "clients reach the master through proxy.listen, which takes unix:PATH"},
-    {"unixsocketperm", "clients reach the master through proxy.listen, which takes unix:PATH"},
+    {"unixsocketperm", "set proxy.unix_mode"},
     {"user", "users are kept by the supervisor; set redis.password for the user default"},
 };
 

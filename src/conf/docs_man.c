@@ -116,6 +116,8 @@ static const char before_options[] =
     "or\n"
     ".BI unix: /PATH\n"
     "for a unix socket.\n"
+    "In front of the first two may stand tls:, for TLS, and in front of each of them proxied:, for "
+    "the PROXY protocol.\n"
     ".PP\n"
     "A listener that others than this host can reach is refused while nobody has to authenticate "
     "there, unless\n"

@@ -17,7 +17,10 @@ conf_read_file(const char *path, void *bytes, size_t max, size_t *ret_len, struc
 
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		rc = -errno;
-		errmsg_set(err, "%s: cannot be read: %s", path, strerror(-rc));
+		errmsg_set(err, "%s: cannot be read: %s%s", path, strerror(-rc),
+		    rc == -EACCES ? ": give it, and the way there, to the user who runs Holdfast"
+		    : rc == -ENOENT || rc == -ENOTDIR ? ": make it, or correct the path"
+						      : "");
 	} else if (!S_ISREG(st.st_mode)) {
 		rc = -EINVAL;
 		errmsg_set(err, "%s: cannot be read: %s", path,

@@ -377,12 +377,19 @@ trusted_proxies(const struct conf *conf)
 	return &conf->http_proxied_from;
 }
 
+static const char *
+unix_mode(const struct conf *conf)
+{
+	return conf->http_unix_mode;
+}
+
 static const struct worker_door doors[] = {{"http.listen", listen_addresses}, {0}};
 
 const struct worker_ops httpd_worker_ops = {.role = "http",
     .doors = doors,
     .tls = tls_files,
     .trusted = trusted_proxies,
+    .unix_mode = unix_mode,
     .plain_hint =
 	"HTTP/1.1 400 Bad Request\r\nServer: Holdfast\r\nContent-Type: application/json\r\n"
 	"Connection: close\r\nContent-Length: 65\r\n\r\n"

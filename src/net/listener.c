@@ -152,6 +152,30 @@ remove_stale_socket(const struct sockaddr_storage *addr, socklen_t len, const ch
 	}
 }
 
+/* What to do about it. */
+static const char *
+way_out(const struct endpoint *ep, int error)
+{
+	bool file = ep->kind == ENDPOINT_UNIX;
+
+	switch (error) {
+	case ENOENT:
+	case ENOTDIR:
+		return file ? ": make its folder first, or choose another path" : "";
+	case EADDRINUSE:
+		return file ? ": remove what is there, or end what listens there" : "";
+	case EACCES:
+	case EPERM:
+		return file ? ": let this user write into its folder, or choose another path"
+			    : ": choose a port of 1024 or above, or lower "
+			      "net.ipv4.ip_unprivileged_port_start";
+	case EROFS:
+		return ": choose a folder that can be written";
+	default:
+		return "";
+	}
+}
+
 static int
 bind_failed(const struct endpoint *ep, int error, struct errmsg *err)
 {
@@ -163,9 +187,35 @@ bind_failed(const struct endpoint *ep, int error, struct errmsg *err)
 		    "port %u on %s is already in use%s%s: stop that, or choose another port",
 		    ep->port, ep->host, holder[0] != '\0' ? " by " : "", holder);
 	} else {
-		errmsg_set(err, "cannot listen on %s: %s", ENDPOINT_TEXT(ep), strerror(error));
+		errmsg_set(err, "cannot listen on %s: %s%s", ENDPOINT_TEXT(ep), strerror(error),
+		    way_out(ep, error));
 	}
 	return -error;
+}
+
+/* A socket file begins as its owner's, whatever the mask was: listener_let_in says who else may connect. */
+static int
+bind_private(int fd, const struct sockaddr_storage *addr, socklen_t len)
+{
+	mode_t mask = umask(0177);
+	int rc = bind(fd, (const struct sockaddr *)addr, len), error = errno;
+
+	(void)umask(mask);
+	errno = error;
+	return rc;
+}
+
+int
+listener_let_in(const struct endpoint *ep, unsigned mode, struct errmsg *err)
+{
+	if (ep->kind == ENDPOINT_UNIX && chmod(ep->host, (mode_t)mode) == -1) {
+		int error = errno;
+
+		errmsg_set(
+		    err, "cannot let others connect to %s: %s", ENDPOINT_TEXT(ep), strerror(error));
+		return -error;
+	}
+	return 0;
 }
 
 int
@@ -190,7 +240,7 @@ listener_bind(const struct endpoint *ep, int *ret_fd, struct errmsg *err)
 	if (addr.ss_family == AF_INET6) {
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	}
-	if (bind(fd, (struct sockaddr *)&addr, len) == -1 || listen(fd, LISTENER_BACKLOG) == -1) {
+	if (bind_private(fd, &addr, len) == -1 || listen(fd, LISTENER_BACKLOG) == -1) {
 		int error = errno;
 
 		(void)close(fd);

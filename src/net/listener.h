@@ -21,6 +21,12 @@ typedef void listener_accept_fn(void *owner, int fd);
  */
 int listener_bind(const struct endpoint *ep, int *ret_fd, struct errmsg *err) ATTR_WARN_UNUSED;
 
+/*
+ * Lets others than its owner connect to a unix socket that was bound (and is its owner's only until then): mode 0600 to 0666. 0 or a
+ * negative errno. Of TCP there is nothing to do.
+ */
+int listener_let_in(const struct endpoint *ep, unsigned mode, struct errmsg *err) ATTR_WARN_UNUSED;
+
 /* Can the port be bound right now? Same errors; nothing stays open. */
 int listener_probe(const struct endpoint *ep, struct errmsg *err) ATTR_WARN_UNUSED;
 

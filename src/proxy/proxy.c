@@ -327,6 +327,12 @@ trusted_proxies(const struct conf *conf)
 	return &conf->proxy_proxied_from;
 }
 
+static const char *
+unix_mode(const struct conf *conf)
+{
+	return conf->proxy_unix_mode;
+}
+
 static const struct worker_door doors[] = {
     [DOOR_LISTEN] = {.option = "proxy.listen", .addresses = listen_addresses},
     [DOOR_DURABLE] = {.option = "proxy.durable_listen", .addresses = durable_addresses},
@@ -337,6 +343,7 @@ const struct worker_ops proxy_worker_ops = {.role = "proxy",
     .doors = doors,
     .tls = tls_files,
     .trusted = trusted_proxies,
+    .unix_mode = unix_mode,
     .plain_hint = "-ERR TLS is spoken here: connect with it\r\n",
     .start = proxy_start,
     .accept = proxy_accept,

@@ -40,6 +40,9 @@ check_unit(const struct supervisor *s, const struct unit *u, json_t *reasons)
 		add_reason(reasons, "%s: %s", u->name, loaded_fault(u));
 	} else if (process_state(u->process) == PROCESS_FAILED) {
 		add_reason(reasons, "%s has failed: %s", u->name, u->last_exit);
+	} else if (!unit_is_ready(u) && u->died_young) {
+		add_reason(
+		    reasons, "%s is %s; before, it %s", u->name, unit_state_name(u), u->last_exit);
 	} else if (!unit_is_ready(u)) {
 		add_reason(reasons, "%s is %s", u->name, unit_state_name(u));
 	} else if (u->kind == UNIT_REDIS && u == s->master && !servers_is_master(u)) {

@@ -15,6 +15,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/hosts.c src/supervisor/hosts_priv.h \
 	src/supervisor/hosts_modules.c src/supervisor/hosts_tls.c src/supervisor/members.c \
 	src/supervisor/hosts.c src/supervisor/hosts_modules.c src/supervisor/hosts_switch.c src/supervisor/hosts_tls.c src/supervisor/members.c \
+	src/supervisor/lastwords.c \
 	src/supervisor/legacy.c src/supervisor/legacy.h \
 	src/supervisor/loaded.c \
 	src/supervisor/lock.c src/supervisor/lock.h \

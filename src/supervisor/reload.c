@@ -37,6 +37,7 @@ apply_to_supervisor(struct supervisor *s)
 	(void)log_level_parse(s->conf->holdfast_log_level, &level);
 	log_setup(level, strcmp(s->conf->holdfast_log_format, "json") == 0, NULL);
 	store_events_keep(s->store, s->conf->holdfast_events_max);
+	workers_let_in(s);
 	for (size_t i = 0; i < s->unit_count; i++) {
 		struct process_policy policy = unit_policy(s, s->units[i]->kind);
 

@@ -441,6 +441,7 @@ begin(struct supervisor *s, struct errmsg *err)
 		rc = workers_bind(s, err);
 	}
 	if (rc == 0) {
+		workers_let_in(s);
 		rc = control_open(s, err);
 	}
 	if (rc == 0) {

@@ -111,7 +111,10 @@ struct unit {
 	bool row_failing;        /* likewise, of its row in the state database */
 	bool held_down;          /* an operator stopped it */
 	bool leaving;            /* to be freed once it has stopped (fewer workers wanted) */
-	char last_exit[160];     /* how it last ended, "" */
+	char last_exit[320];     /* how it last ended, "" */
+	char said[160],
+	    said_of[64]; /* its last line while it was starting, and of which directive */
+	bool died_young; /* it has ended since it was ready last, before it was again */
 
 	struct probe *probe;       /* owned; redis, sentinel */
 	bool moved;                /* sentinel: its file knows the addresses of this run */
@@ -401,6 +404,8 @@ void ondisk_stop(struct unit *u);
 
 /* ---- workers.c ---- */
 int workers_bind(struct supervisor *s, struct errmsg *err);
+/* Who may connect to the doors that are unix sockets: proxy.unix_mode, http.unix_mode. */
+void workers_let_in(struct supervisor *s);
 int workers_prepare(struct unit *u, struct process_launch *ret_launch, struct errmsg *err);
 void workers_ended(struct unit *u);
 /* Once a second. */
@@ -544,6 +549,12 @@ void resume_end_leftovers(struct supervisor *s);
  * is nobody else.
  */
 bool resume_decide_again(struct supervisor *s);
+
+/* ---- lastwords.c: what it said before it ended without having been ready ---- */
+void lastwords_started(struct unit *u);
+void lastwords_line(struct unit *u, struct slice line);
+/* Into last_exit. */
+void lastwords_ended(struct unit *u, const char *how);
 
 /* ---- damage.c: data that redis cannot load ---- */
 /* A line that it printed. */

@@ -89,6 +89,9 @@ on_changed(void *owner, enum process_state from, enum process_state to, const ch
 	if (to == PROCESS_ADOPTED && is_server(u)) {
 		servers_started(u);
 	}
+	if (to == PROCESS_READY) {
+		u->died_young = false;
+	}
 	note_state(u, from, to, why);
 	if (to != PROCESS_STARTING) {
 		unit_store(u);
@@ -102,6 +105,7 @@ on_started(void *owner, pid_t pid)
 {
 	struct unit *u = owner;
 
+	lastwords_started(u);
 	history_add(u->sup->history, EVENT_INSTANCE_STARTING, u->name,
 	    json_pack("{s:i}", "pid", (int)pid), "started as pid %ld", (long)pid);
 	unit_store(u);
@@ -142,6 +146,9 @@ on_exited(void *owner, pid_t pid, const char *how)
 	    process_is_wanted(u->process) && process_state(u->process) != PROCESS_STOPPING;
 
 	(void)snprintf(u->last_exit, sizeof(u->last_exit), "%s", how);
+	if (wanted && pid != 0) {
+		lastwords_ended(u, how);
+	}
 	if (pid != 0 && process_was_killed(u->process)) {
 		note_kill(u, pid);
 	}
@@ -150,7 +157,7 @@ on_exited(void *owner, pid_t pid, const char *how)
 		history_add(u->sup->history, EVENT_INSTANCE_EXITED, u->name,
 		    json_pack("{s:i,s:s}", "pid", (int)pid, "how", how),
 		    pid != 0 ? "ended although it should run: %s" : "could not be started: %s",
-		    how);
+		    u->last_exit);
 	}
 	if (is_server(u)) {
 		servers_ended(u);
@@ -171,6 +178,7 @@ on_line(void *owner, struct slice line)
 	int rc = logfile_line(u->log, line);
 
 	(void)ring_add(u->sup->ring, u->name, line);
+	lastwords_line(u, line);
 	damage_line(u, line);
 	loaded_line(u, line);
 	if (rc < 0 && !u->log_failing) {

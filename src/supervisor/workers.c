@@ -110,6 +110,21 @@ workers_bind(struct supervisor *s, struct errmsg *err)
 	return rc < 0 ? rc : bind_doors(s, UNIT_HTTP, err);
 }
 
+void
+workers_let_in(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->door_count; i++) {
+		const struct door *door = &s->doors[i];
+		const char *mode =
+		    door->kind == UNIT_HTTP ? s->conf->http_unix_mode : s->conf->proxy_unix_mode;
+		struct errmsg err = ERRMSG_NONE;
+
+		if (listener_let_in(&door->at, (unsigned)strtoul(mode, NULL, 8), &err) < 0) {
+			log_warn("%s: %s: it stays as it is", door->option, err.text);
+		}
+	}
+}
+
 static void
 on_ready(struct unit *u)
 {

@@ -29,6 +29,7 @@ EXTRA_DIST += \
 	tests/integration/test_cli.py \
 	tests/integration/test_clients.py \
 	tests/integration/test_config.py \
+	tests/integration/test_container.py \
 	tests/integration/test_differential.py \
 	tests/integration/test_documented.py tests/integration/test_state_version.py \
 	tests/integration/test_durability.py \

@@ -131,9 +131,12 @@ def test_what_is_damaged_is_not_restored(make_cluster):
     if os.access(f"{TOOLS}/redis-check-rdb", os.X_OK) and "valkey" not in SERVER:
         (c.case / "short.rdb").write_bytes(data[:-20])
         done = restore(c, c.case / "short.rdb", check=False)
-        assert done.returncode == 1 and "damaged" in done.stderr, done.stderr
+        assert done.returncode == 1 and "damaged" in done.stderr and "Unexpected EOF" in done.stderr, done.stderr
         done = restore(c, flipped, check=False)
         assert done.returncode == 1 and "damaged" in done.stderr, done.stderr
+        (c.case / "newer.rdb").write_bytes(b"REDIS0999" + data[9:])
+        done = restore(c, c.case / "newer.rdb", check=False)
+        assert done.returncode == 1 and "RDB format version 999" in done.stderr and "redis.server" in done.stderr, done.stderr
     (c.case / "text.rdb").write_text("no snapshot")
     (c.case / "empty").mkdir()
     for name, words in zip(("text.rdb", "none.rdb", "empty"), wanted):

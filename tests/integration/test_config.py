@@ -152,6 +152,38 @@ def test_a_folder_that_cannot_be_written(make_cluster):
     assert list(c.dir.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be mistaken for the user of a service")
+def test_root_looks_as_the_user_of_the_folder_and_does_not_run_there(make_cluster):
+    """What only root may read would not start as a service, and what root makes there would keep the service from starting."""
+    c = make_cluster()
+    for path in [c.case, *list(c.case.parents)[:2]]:
+        path.chmod(0o755)
+    c.ini.chmod(0o644)
+    c.dir.mkdir()
+    os.chown(c.dir, 65534, 65534)
+    secret = c.case / "password"
+    secret.write_text("geheim")
+    secret.chmod(0o600)
+    done = c.cli("check", "-c", c.ini, "-s", f"redis.password=@{secret}", check=False)
+    assert done.returncode == 78 and "Permission denied: give it" in done.stderr and "nobody" in done.stdout, done.stdout + done.stderr
+    os.chown(secret, 65534, 65534)
+    done = c.cli("check", "-c", c.ini, "-s", f"redis.password=@{secret}")
+    assert "to whom the data folder belongs" in done.stdout
+    # Who holds a port, root can see all the same.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", c.ports.proxy))
+        taken.listen()
+        done = c.cli("check", "-c", c.ini, check=False)
+        assert done.returncode == 78 and f"(pid {os.getpid()})" in done.stderr, done.stderr
+
+    run = run_to_its_end(c)
+    assert run.exit == 1 and "belongs to nobody" in run.err and "systemctl start" in run.err, run.err
+    assert list(c.dir.iterdir()) == []
+    # Where root has been running it before, it goes on.
+    (c.dir / "holdfast.lock").touch()
+    c.start()
+
+
 def test_the_data_folder_is_a_file(make_cluster):
     c = make_cluster()
     c.dir.write_text("no folder")
@@ -261,6 +293,24 @@ def test_directives_of_redis_are_passed_through(make_cluster):
     assert "pubsub 16777216 4194304 30" in c.redis("redis-3").config_get("client-output-buffer-limit")["client-output-buffer-limit"]
 
 
+def test_a_directive_that_redis_does_not_know_is_named(make_cluster):
+    """What a server says before it ends without having served stands in events and status, but no value of its configuration."""
+    c = make_cluster(options={"redis.config.no-such-thing": "geheim"})
+    c.tolerant.add("deaths")
+    c.start(wait=False)
+    reasons = wait_until(lambda: next((r for r in (c.status(check=False) or {}).get("reasons", []) if "redis-1" in r and "no-such-thing" in r), None),
+                         "the reason in the status")
+    assert "exited with status 1 and said" in reasons
+    event = c.wait_event("instance.exited")
+    assert "of its directive no-such-thing" in event["text"] and "Bad directive" in event["text"], event
+    assert not any("geheim" in str(e) for e in c.events())
+    del c.options["redis.config.no-such-thing"]
+    assert c.stop() == 0
+    c.write_options()
+    c.start()
+    assert c.status()["reasons"] == []
+
+
 def test_a_password_is_asked_for_and_shown_nowhere(make_cluster):
     secret = "correct horse 7 battery"
     c = make_cluster(options={"redis.password": "$SHOP_SECRET"})
@@ -332,6 +382,17 @@ def test_a_unix_socket_for_the_proxy(make_cluster):
     client = redis.Redis(unix_socket_path=str(path))
     assert client.set("k", "v") and c.proxy().get("k") == b"v"
     client.close()
+    # Not what the umask leaves: its user and group, until it is said otherwise.
+    assert path.stat().st_mode & 0o777 == 0o660
+    c.options["proxy.unix_mode"] = "666"
+    c.write_options()
+    c.cli("reload")
+    assert path.stat().st_mode & 0o777 == 0o666
+    c.kill_supervisor()
+    c.options["proxy.unix_mode"] = "600"
+    c.write_options()
+    c.start()
+    assert path.stat().st_mode & 0o777 == 0o600
     assert c.stop() == 0
     assert not path.exists()
 

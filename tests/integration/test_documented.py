@@ -119,6 +119,19 @@ def documented(_shared_cases):
     return c
 
 
+def test_what_lies_in_the_data_folder_is_told(documented):
+    """Each file there stands in the manual's FILES and in README's table."""
+    c = documented
+    c.cli("backup")
+    manual = plain((SOURCE / "etc/man/holdfast.8").read_text().partition("\n.SH FILES\n")[2].partition("\n.SH ")[0])
+    table = (SOURCE / "README.md").read_text().partition("\n## The data folder\n")[2].partition("\n## ")[0]
+    # what comes only at times: several hosts, join, a container
+    names = {path.name + "/" * path.is_dir() for path in c.dir.iterdir()} | {"diverged/", "tls/", "password"}
+    for name in sorted(names):
+        assert re.search(rf"(^|[ \"]){re.escape(re.sub('-[0-9]+', '-1', name))}", manual, re.M), f"{name} is not in FILES"
+        assert re.search(rf"[| ]{re.escape(re.sub('-[0-9]+/', '-N/', re.sub('-[0-9]+.sock', '-1.sock', name)))}[ ,]", table), f"{name} is not in the table"
+
+
 @pytest.mark.parametrize("line", [c for c in COMMANDS if not is_elsewhere(c)])
 def test_command(documented, line):
     c = documented

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The units are ones that systemd takes without a word, and are as locked up as they are meant to be: an exposure of 1.5 at most.
 set -u
-: "${HF_BUILDDIR:?run it with make check}"
+: "${HF_BUILDDIR:?run it with make check}" "${HF_SRCDIR:?run it with make check}"
 if ! command -v systemd-analyze >/dev/null 2>&1; then
 	echo "SKIP: systemd-analyze is missing; make check-system has the same under a real systemd"
 	exit 77
@@ -25,6 +25,14 @@ for unit in holdfast.service holdfast@.service; do
 	if ! said=$(systemd-analyze security --no-pager --offline=true --threshold=15 "$new/$name" 2>&1); then
 		printf '%s\n' "$said" | tail -n 3
 		echo "$unit: is more exposed than 1.5"
+		faults=$((faults + 1))
+	fi
+done
+# The unit may write in /run in a folder of its own alone: what the documents show lies there.
+for path in $(grep -ho 'unix:/run/[^ ,`]*' "$HF_SRCDIR/README.md" "$HF_SRCDIR/etc/man/holdfast.conf.5" | sort -u); do
+	folder=${path#unix:/run/}
+	if ! grep -qx "RuntimeDirectory=${folder%/*}" "$HF_BUILDDIR/systemd/holdfast.service"; then
+		echo "$path: is shown, and the unit has no RuntimeDirectory=${folder%/*}"
 		faults=$((faults + 1))
 	fi
 done

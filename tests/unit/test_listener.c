@@ -153,7 +153,9 @@ a_live_unix_socket_and_other_files_are_not(void **state)
 	plain = open(file.host, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(plain >= 0);
 	(void)close(plain);
-	assert_int_equal(listener_bind(&file, &second, NULL), -EADDRINUSE);
+	err = ERRMSG_NONE;
+	assert_int_equal(listener_bind(&file, &second, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, "remove what is there"));
 	assert_int_equal(lstat(file.host, &st), 0);
 	assert_true(S_ISREG(st.st_mode));
 	(void)close(fd);
@@ -180,6 +182,30 @@ a_folder_that_is_not_there_is_said(void **state)
 
 	assert_int_equal(listener_bind(&ep, &fd, &err), -ENOENT);
 	assert_non_null(strstr(err.text, ep.host));
+	assert_non_null(strstr(err.text, "make its folder"));
+}
+
+/* Whatever the mask was, nobody else may connect before he is let in. */
+static void
+a_unix_socket_is_its_owners_until_others_are_let_in(void **state)
+{
+	struct endpoint ep = unix_endpoint("mode"), none = unix_endpoint("none");
+	struct errmsg err = ERRMSG_NONE;
+	mode_t mask = umask(0);
+	struct stat st;
+	int fd;
+
+	assert_int_equal(listener_bind(&ep, &fd, NULL), 0);
+	assert_int_equal(umask(mask), 0);
+	assert_int_equal(lstat(ep.host, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(listener_let_in(&ep, 0660, &err), 0);
+	assert_int_equal(lstat(ep.host, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	assert_int_equal(listener_let_in(&none, 0660, &err), -ENOENT);
+	assert_non_null(strstr(err.text, none.host));
+	(void)close(fd);
+	(void)unlink(ep.host);
 }
 
 struct acceptor {
@@ -320,6 +346,8 @@ main(void)
 		a_live_unix_socket_and_other_files_are_not, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_probe_leaves_no_socket_file, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_is_said, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		a_unix_socket_is_its_owners_until_others_are_let_in, setup, teardown),
 	    cmocka_unit_test_setup_teardown(accepted_sockets_are_ready_for_use, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		it_may_be_freed_or_paused_while_accepting, setup, teardown),
