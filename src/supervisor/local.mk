@@ -13,8 +13,7 @@ src_supervisor_libsupervisor_a_SOURCES = \
 	src/supervisor/health.c \
 	src/supervisor/history.c src/supervisor/history.h \
 	src/supervisor/hosts.c src/supervisor/hosts_priv.h \
-	src/supervisor/hosts_modules.c src/supervisor/hosts_tls.c src/supervisor/members.c \
-	src/supervisor/hosts.c src/supervisor/hosts_modules.c src/supervisor/hosts_switch.c src/supervisor/hosts_tls.c src/supervisor/members.c \
+	src/supervisor/hosts_modules.c src/supervisor/hosts_switch.c src/supervisor/hosts_tls.c src/supervisor/members.c \
 	src/supervisor/lastwords.c \
 	src/supervisor/legacy.c src/supervisor/legacy.h \
 	src/supervisor/loaded.c \
