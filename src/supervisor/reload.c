@@ -47,12 +47,32 @@ apply_to_supervisor(struct supervisor *s)
 	}
 }
 
+static bool
+says(struct slice text, const char *words)
+{
+	return memmem(text.ptr, text.len, words, strlen(words)) != NULL;
+}
+
+/* No such directive, in the words of 7 and of 6; rename-command may stand in a file alone. */
+static bool
+is_unknown(struct slice said)
+{
+	return !says(said, "rename-command") &&
+	       (says(said, "Unknown option") || says(said, "Unsupported CONFIG parameter"));
+}
+
 static void
 on_set(void *arg, const struct redisReply *reply, int error)
 {
 	struct unit *u = arg;
 
-	if (error != 0 || reply_is_error(reply)) {
+	if (error == 0 && reply_is_error(reply) && is_unknown(reply_text(reply))) {
+		history_add(u->sup->history, EVENT_CONFIG_REJECTED, u->sup->node, NULL,
+		    "%s does not know a setting of the configuration, and will not start with it: "
+		    "take it "
+		    "out, and reload: %s",
+		    u->name, LOG_QUOTE(reply_text(reply)));
+	} else if (error != 0 || reply_is_error(reply)) {
 		log_warn(
 		    "%s: a changed setting was not taken, it takes effect at its next start: %s",
 		    u->name, error != 0 ? strerror(-error) : LOG_QUOTE(reply_text(reply)));

@@ -309,6 +309,12 @@ def test_a_directive_that_redis_does_not_know_is_named(make_cluster):
     c.write_options()
     c.start()
     assert c.status()["reasons"] == []
+    # One that comes by a reload would show at the next start only.
+    c.options["redis.config.no-such-thing"] = "geheim"
+    c.write_options()
+    c.cli("reload")
+    event = c.wait_event("config.rejected")
+    assert "does not know" in event["text"] and "geheim" not in str(event), event
 
 
 def test_a_password_is_asked_for_and_shown_nowhere(make_cluster):

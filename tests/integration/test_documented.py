@@ -119,6 +119,15 @@ def documented(_shared_cases):
     return c
 
 
+def test_the_history_that_is_shown_looks_like_one(documented):
+    shown_lines = (SOURCE / "README.md").read_text().partition("    $ holdfast events -n 9\n")[2].split("\n\n")[0].splitlines()
+    form = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z  [a-z.]+ +\S+: ")
+    said = documented.cli("events", "-n", "9").stdout.splitlines()
+    assert len(shown_lines) == len(said) == 9
+    for line in [line.removeprefix("    ") for line in shown_lines] + said:
+        assert form.match(line), line
+
+
 def test_what_lies_in_the_data_folder_is_told(documented):
     """Each file there stands in the manual's FILES and in README's table."""
     c = documented
