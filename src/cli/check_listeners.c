@@ -17,6 +17,7 @@
 
 /* What belongs to the supervisor that runs in the data folder now, if one does. */
 struct ours {
+	const char *node; /* borrowed; of one of several hosts, or NULL */
 	bool running;
 	long long supervisor; /* its pid */
 	json_t *instances;    /* reference; of its status, or NULL */
@@ -110,6 +111,12 @@ check_one(const char *what, const struct endpoint *ep, const struct ours *ours, 
 		count->unused++;
 	} else if (rc == -EALREADY) {
 		count->held++;
+	} else if (rc == -EADDRNOTAVAIL && ours->node != NULL) {
+		conf_faults_add(faults,
+		    "%s: %s is no address of this host: is it the host %s (holdfast.node)? Behind "
+		    "a "
+		    "translation of addresses redis.bind and sentinel.bind say where it listens",
+		    what, ep->host, ours->node);
 	} else if (rc == -EADDRNOTAVAIL) {
 		conf_faults_add(faults,
 		    "%s: %s is no address of this host: choose one that is, or 127.0.0.1", what,
@@ -158,6 +165,7 @@ check_listeners(const struct conf *conf, struct conf_faults *faults)
 	char name[32];
 
 	ask_supervisor(conf->data_dir, &ours);
+	ours.node = conf->peer_count > 0 ? conf->holdfast_node : NULL;
 	for (unsigned n = 0; n < conf->redis_instances; n++) {
 		if (conf->redis[n].port != 0) {
 			check_hosts(conf->redis[n].name, &conf->redis[n].bind, conf->redis[n].port,

@@ -43,7 +43,13 @@ static bool
 is_possible(const struct invitation *v, const struct cli_opts *o)
 {
 	const struct conf *conf = v->conf;
-	const struct conf_peer *peer = conf_peer_find(conf, v->name);
+	const struct conf_peer *peer = conf_peer_find(conf, v->name), *there = NULL;
+
+	for (size_t i = 0; i < conf->peer_count; i++) {
+		if (strcmp(conf->peers[i].address, v->address) == 0) {
+			there = &conf->peers[i];
+		}
+	}
 
 	if (conf->peer_count == 0) {
 		cli_error("this host is no cluster of several yet: write into its configuration\n\n"
@@ -60,6 +66,13 @@ is_possible(const struct invitation *v, const struct cli_opts *o)
 		    "there is a host %s already, at %s: take its section out first, or choose "
 		    "another name",
 		    v->name, peer->address);
+	} else if (there != NULL && there != peer) {
+		cli_error("there is a host at %s already, %s: each host needs its own address",
+		    v->address, there->name);
+	} else if (!conf_is_host_address(v->address)) {
+		cli_error("'%.100s' is not where the others could reach a host: write an IPv4 or "
+			  "IPv6 address, or a host name, without a port",
+		    v->address);
 	} else if (conf_hosts_use_tls(conf) && o->ca == NULL) {
 		cli_error("the hosts of this cluster need certificates: name the folder of the "
 			  "authority with --ca (see `holdfast help cert`)");
@@ -115,8 +128,12 @@ serve(const struct invitation *v, struct tls_shared *t, struct errmsg *err)
 	int rc = join_receive(t, &asked, err);
 
 	buf_init(&file, CONF_FILE_MAX);
-	if (rc == 0 && json_integer_value(json_object_get(asked, "version")) != JOIN_VERSION) {
-		errmsg_set(err, "the new host has another version of holdfast");
+	if (rc < 0) {
+		goto out;
+	}
+	if (json_integer_value(json_object_get(asked, "version")) != JOIN_VERSION) {
+		errmsg_set(err, "the new host and the one that invites have versions of holdfast "
+				"that do not understand each other: install the same");
 		rc = -EPROTO;
 	}
 	if (rc == 0) {
@@ -125,7 +142,12 @@ serve(const struct invitation *v, struct tls_shared *t, struct errmsg *err)
 	if (rc == 0) {
 		rc = conf_for_newcomer(v->conf, environ, &newcomer, &file, err);
 	}
-	if (rc == 0) {
+	if (rc < 0) { /* told there, too, where somebody waits for it */
+		struct errmsg ignored = ERRMSG_NONE;
+		int told = join_send(t, json_pack("{s:s}", "error", err->text), &ignored);
+
+		(void)told;
+	} else {
 		rc = join_send(t,
 		    json_pack("{s:s,s:s,s:s%,s:s?,s:s?}", "node", v->name, "address", v->address,
 			"file", (const char *)buf_slice(&file).ptr, buf_len(&file), "ca",
@@ -135,6 +157,7 @@ serve(const struct invitation *v, struct tls_shared *t, struct errmsg *err)
 	if (rc == 0) {
 		rc = join_receive(t, &done, err);
 	}
+out:
 	if (file.data != NULL) {
 		explicit_bzero(file.data, file.cap);
 	}

@@ -266,6 +266,10 @@ talk(const struct cli_opts *o, const char *dir, struct tls_shared *t, struct err
 	if (rc == 0) {
 		rc = join_receive(t, &reply, err);
 	}
+	if (rc == 0 && json_object_get(reply, "error") != NULL) {
+		errmsg_set(err, "the other host says: %s", cli_text_of(reply, "error"));
+		rc = -EPROTO;
+	}
 	if (rc == 0) {
 		certified = cli_text_of(reply, "cert")[0] != '\0';
 		if (mkdir(dir, 0700) == -1 && errno != EEXIST) {

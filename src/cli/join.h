@@ -3,6 +3,7 @@
  *
  *   join ──► {"version", "request"}                                a request for a certificate, or null
  *   invite ──► {"node", "address", "file", "ca", "cert"}           its configuration file, and (or null) the two certificates
+ *             or {"error"}                                        why it gives nothing
  *   join ──► {"done"}                                              all is written
  */
 #ifndef CLI_JOIN_H

@@ -145,6 +145,8 @@ struct conf {
 
 /* How many hosts the cluster has, this one included: 1 when no peers are named. */
 size_t conf_host_count(const struct conf *conf);
+/* A host can be reached there: an address, but not 0.0.0.0 or ::, or a name of the DNS. */
+bool conf_is_host_address(const char *text);
 /* The section of that name; NULL: there is none, or `name` is NULL. */
 const struct conf_peer *conf_peer_find(const struct conf *conf, const char *name);
 /* Is the section of peer `i` (below peer_count) about this very host? */

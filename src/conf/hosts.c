@@ -138,6 +138,13 @@ verify_addresses(const struct conf *conf, const struct conf_settings *s)
 			    p->name);
 			continue;
 		}
+		if (!conf_is_host_address(p->address)) {
+			conf_faults_add(s->faults,
+			    "peer-%s.address %s is no address of a host: write where the others "
+			    "reach it; "
+			    "redis.bind and sentinel.bind say where it listens",
+			    p->name, p->address);
+		}
 		for (size_t k = 0; k < i; k++) {
 			if (conf->peers[k].address != NULL &&
 			    strcmp(conf->peers[k].address, p->address) == 0) {

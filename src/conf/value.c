@@ -216,6 +216,20 @@ is_host_name(const char *text)
 	       strstr(text, "..") == NULL && strspn(text, "0123456789.") != len;
 }
 
+bool
+conf_is_host_address(const char *text)
+{
+	uint8_t bytes[16] = {0};
+	static const uint8_t none[16];
+
+	if (is_address(text)) {
+		return inet_pton(strchr(text, ':') != NULL ? AF_INET6 : AF_INET, text, bytes) ==
+			   1 &&
+		       memcmp(bytes, none, sizeof(none)) != 0;
+	}
+	return is_host_name(text);
+}
+
 static bool
 is_cidr(const char *text)
 {

@@ -1,6 +1,7 @@
 #include "instance/probe.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,6 +271,7 @@ on_up(struct link *l, void *owner)
 	struct probe *p = as_probe(owner);
 
 	p->view.connected = true;
+	p->view.refused = false;
 	p->waiting = 0;
 	p->asked_again = false;
 	ask(p);
@@ -282,6 +284,7 @@ on_down(struct link *l, void *owner, int error, const char *why)
 	struct probe *p = as_probe(owner);
 
 	p->view.connected = false;
+	p->view.refused = error == -EACCES;
 	p->view.answering = false;
 	p->view.loading = false;
 	p->view.busy = false;

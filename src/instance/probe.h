@@ -37,6 +37,7 @@ enum probe_sync {
 /* Plain data. */
 struct probe_view {
 	bool connected;  /* the link stands, user and password taken */
+	bool refused;    /* not connected: it did not take user and password */
 	bool answering;  /* see above */
 	bool loading;    /* redis: reads its data in; answers, but serves nothing yet */
 	bool busy;       /* redis: answers that a script runs and that it serves nothing else */

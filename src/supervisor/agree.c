@@ -173,8 +173,10 @@ name_missing(const struct supervisor *s, char *text, size_t size)
 
 			if (endpoint_equal(&v->at, &s->hosts[i].sentinel) && !knows(v) &&
 			    used < size) {
-				int n = snprintf(text + used, size - used, "%s%s",
-				    used > 0 ? ", " : "", s->hosts[i].name);
+				const char *why = hosts_refusal(&s->hosts[i]);
+				int n = snprintf(text + used, size - used, "%s%s%s%s%s",
+				    used > 0 ? ", " : "", s->hosts[i].name, why != NULL ? " (" : "",
+				    why != NULL ? why : "", why != NULL ? ")" : "");
 
 				used += n > 0 ? (size_t)n : 0;
 			}
@@ -395,6 +397,7 @@ agree_is_reached(struct supervisor *s)
 		log_warn("that this host is part of the cluster is not stored: %s", err.text);
 	}
 	a->joined = true;
+	members_remember(s);
 	back_to_idle(a);
 	a->reason[0] = '\0';
 	history_add(s->history, EVENT_HOSTS_AGREED, s->node,
@@ -411,7 +414,7 @@ agree_pulse(struct supervisor *s)
 	struct agree *a = get(s);
 	bool any_named;
 	size_t answering = count_answering(s, &any_named);
-	char missing[200];
+	char missing[300];
 
 	supervisor_touch(s); /* plan_check asks agree_is_reached */
 	if (answering < hosts_majority(s)) {

@@ -33,7 +33,9 @@
 #define PAUSE_AGAIN_MS 1000
 #define PAUSE_TEXT     "5000"
 #define LOST_MS        2000 /* silence that is told as an event */
-#define ID_BYTES       ((SENTINEL_ID_SIZE - 1) / 2)
+#define UNSUPERVISED_MS                                                                            \
+	10000 /* five times what a supervisor takes between two words: see picture.c */
+#define ID_BYTES ((SENTINEL_ID_SIZE - 1) / 2)
 
 /* ---- who they are ---- */
 
@@ -200,6 +202,19 @@ is_master(const struct host *h)
 	const struct probe_view *v = h->probe != NULL ? probe_get(h->probe) : NULL;
 
 	return v != NULL && v->answering && !v->loading && v->role == PROBE_MASTER;
+}
+
+const char *
+hosts_refusal(const struct host *h)
+{
+	const struct probe_view *v = h->probe != NULL ? probe_get(h->probe) : NULL;
+	struct link *l;
+	const struct watcher_sentinel *w = h->self ? NULL : hosts_sentinel_view(h, &l);
+
+	return (v != NULL && v->refused) || (w != NULL && w->refused)
+		   ? "it does not take this host's secret: holdfast.secret has "
+		     "to be the same on all hosts"
+		   : NULL;
 }
 
 static void
@@ -435,19 +450,57 @@ try_end_isolation(struct supervisor *s)
 
 /* ---- the pulse ---- */
 
+/* The last fault, of its sentinel rather than of its redis, which may wait for a reason of its own. */
+static const char *
+fault_of(const struct host *h)
+{
+	struct link *l;
+	const struct watcher_sentinel *w = hosts_sentinel_view(h, &l);
+
+	return w != NULL && w->why[0] != '\0' ? w->why : probe_get(h->probe)->why;
+}
+
+/* Its servers answer, and its supervisor, which says something every other second, does not. */
+static void
+note_supervisor(struct host *h)
+{
+	bool missing =
+	    !h->silent && clock_mono_ms() - MAX(h->since_ms, h->picture_ms) >= UNSUPERVISED_MS;
+
+	if (missing != h->unsupervised) {
+		h->unsupervised = missing;
+		supervisor_touch(h->sup);
+	}
+}
+
 static void
 note_host(struct host *h)
 {
 	uint64_t ms = hosts_silent_ms(h);
 	bool lost = ms >= LOST_MS;
 
+	if (h->silent && ms < SILENT_MS) {
+		h->since_ms = clock_mono_ms();
+	}
 	h->silent = ms >= SILENT_MS;
+	note_supervisor(h);
+	if (hosts_refusal(h) != NULL && !h->refuses) {
+		log_warn("host %s at %s: %s", h->name, h->redis.host, hosts_refusal(h));
+		h->refuses = true;
+	} else if (!h->silent && hosts_refusal(h) == NULL) {
+		h->refuses = false;
+	}
 	if (lost == h->lost || (h->silent && !lost)) {
 		return;
 	}
 	h->lost = lost;
-	history_add(h->sup->history, lost ? EVENT_HOST_LOST : EVENT_HOST_BACK, h->name, NULL,
-	    lost ? "nothing has been heard of it for %d ms" : "it is heard again", LOST_MS);
+	if (lost) {
+		history_add(h->sup->history, EVENT_HOST_LOST, h->name, NULL,
+		    "nothing has been heard of it for %d ms%s%s", LOST_MS,
+		    fault_of(h)[0] != '\0' ? ": " : "", fault_of(h));
+	} else {
+		history_add(h->sup->history, EVENT_HOST_BACK, h->name, NULL, "it is heard again");
+	}
 	supervisor_touch(h->sup);
 }
 
@@ -625,14 +678,23 @@ hosts_add_reasons(const struct supervisor *s, json_t *reasons)
 		const struct probe_view *v = h->self ? NULL : probe_get(h->probe);
 
 		text[0] = '\0';
-		if (h->self || s->plan == PLAN_AGREEMENT) {
+		if (h->self || (s->plan == PLAN_AGREEMENT && !h->silent)) {
 			continue;
 		}
-		if (h->silent) {
-			(void)snprintf(text, sizeof(text), "host %s cannot be reached", h->name);
+		if (hosts_refusal(h) != NULL) {
+			(void)snprintf(text, sizeof(text), "host %s cannot be reached: %s", h->name,
+			    hosts_refusal(h));
+		} else if (h->silent) {
+			(void)snprintf(text, sizeof(text), "host %s cannot be reached%s%s", h->name,
+			    fault_of(h)[0] != '\0' ? ": " : "", fault_of(h));
 		} else if (!v->answering) {
-			(void)snprintf(
-			    text, sizeof(text), "%s does not answer: %s", h->redis_name, v->why);
+			(void)snprintf(text, sizeof(text), "%s does not answer at %s: %s",
+			    h->redis_name, ENDPOINT_TEXT(&h->redis), v->why);
+		} else if (is_master(h) && !endpoint_equal(&h->redis, &s->master_at.at)) {
+			(void)snprintf(text, sizeof(text),
+			    "%s is a master of its own: does its configuration name the same "
+			    "hosts?",
+			    h->redis_name);
 		} else if (!hosts_is_synced(h) &&
 			   !(is_master(h) && endpoint_equal(&h->redis, &s->master_at.at))) {
 			(void)snprintf(
@@ -640,6 +702,11 @@ hosts_add_reasons(const struct supervisor *s, json_t *reasons)
 		} else if (!knows_master(h)) {
 			(void)snprintf(text, sizeof(text),
 			    "the sentinel of host %s does not answer, or knows of no master",
+			    h->name);
+		} else if (h->unsupervised) {
+			(void)snprintf(text, sizeof(text),
+			    "the supervisor of host %s is not heard: does `holdfast run` run "
+			    "there?",
 			    h->name);
 		}
 		if (text[0] != '\0') {

@@ -53,9 +53,12 @@ struct host {
 	uint64_t beat_ms;         /* when the master's beat was heard there last */
 	char tls[HOSTS_TLS_SIZE]; /* what it has said last of TLS that is to begin or end … */
 	uint64_t tls_ms;          /* … and when: see hosts_switch.c */
+	uint64_t since_ms;        /* it is heard, or was begun to be looked at */
+	bool unsupervised;        /* it is, but for its supervisor */
 	bool silent;              /* nothing was heard of it for a while */
 	bool broken;              /* its redis ended our connection, and was looked at since */
 	bool lost;                /* for so long that it was told */
+	bool refuses;             /* it did not take our secret, and that was told */
 	bool linked, was_synced;  /* its redis: as in struct unit */
 	uint64_t unlinked_ms;
 	json_t *
@@ -131,6 +134,8 @@ void hosts_on_master(struct supervisor *s);
 /* Once a second. */
 void hosts_tick(struct supervisor *s);
 void hosts_add_reasons(const struct supervisor *s, json_t *reasons);
+/* It is there, and will not have us, in words; NULL: it is not so. */
+const char *hosts_refusal(const struct host *h);
 /* Of all hosts, in picture.c. */
 json_t *hosts_json(const struct supervisor *s);
 
@@ -149,6 +154,13 @@ enum members_answer members_check(
     struct supervisor *s, struct conf *conf, struct ctl_request *req, struct conf_faults *faults);
 /* The hosts of the present configuration from now on. */
 void members_apply(struct supervisor *s);
+/* The hosts that there are now are those of the last run, from now on. */
+void members_remember(struct supervisor *s);
+/*
+ * At the start: a majority of the hosts that were one cluster with this one when it ran last is not in the configuration any more. They may go on without
+ * us, so that we must not be a majority by ourselves. 0 or -errno.
+ */
+int members_check_start(struct supervisor *s, struct errmsg *err);
 /* Once a second: does our sentinel remember hosts that are none any more? */
 void members_tick(struct supervisor *s);
 void members_fini(struct supervisor *s);

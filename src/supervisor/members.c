@@ -7,11 +7,14 @@
  *   less ... whoever is not the master. It counts no more from now on, and is stopped by its operator. Our sentinel forgets it once it is gone:
  *            its file is edited (servers.c), and for that it is started anew.
  */
+#include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -21,10 +24,12 @@
 #include "topo/link.h"
 #include "topo/reply.h"
 
-#define LOOK_MS   100
-#define PATIENCE  50 /* looks: 5 s */
-#define TIDY_MS   2000
-#define ANSWER_MS 2000
+#define LOOK_MS    100
+#define PATIENCE   50 /* looks: 5 s */
+#define TIDY_MS    2000
+#define ANSWER_MS  2000
+#define REMEMBERED "cluster.hosts" /* "NAME=ADDRESS " of each */
+#define MEMORY_MAX 8192
 
 /* A newcomer that is looked at. */
 struct members {
@@ -398,7 +403,90 @@ members_apply(struct supervisor *s)
 	hosts_watch(s);
 	watch_sentinels(s);
 	tell_fence(s);
+	members_remember(s);
 	supervisor_touch(s);
+}
+
+/* ---- what this host remembers ---- */
+
+void
+members_remember(struct supervisor *s)
+{
+	struct errmsg err = ERRMSG_NONE;
+	struct buf text;
+	int rc = 0;
+
+	buf_init(&text, MEMORY_MAX);
+	for (size_t i = 0; i < s->host_count && rc == 0; i++) {
+		rc = buf_addf(&text, "%s=%s ", s->hosts[i].name, s->hosts[i].redis.host);
+	}
+	rc = rc < 0 ? rc : buf_add(&text, "", 1);
+	assert(rc == 0);
+	if (store_meta_put(s->store, REMEMBERED,
+		s->host_count > 0 ? (const char *)buf_slice(&text).ptr : NULL, true, &err) < 0) {
+		log_warn("which hosts there are is not stored: %s", err.text);
+	}
+	buf_fini(&text);
+}
+
+/* By its name or its address: one of them may be new. */
+static bool
+is_still_there(const struct supervisor *s, const char *name, const char *address)
+{
+	bool is = s->host_count == 0 && strcmp(name, s->node) == 0;
+
+	for (size_t i = 0; i < s->host_count; i++) {
+		is = is || strcmp(s->hosts[i].name, name) == 0 ||
+		     strcmp(s->hosts[i].redis.host, address) == 0;
+	}
+	return is;
+}
+
+int
+members_check_start(struct supervisor *s, struct errmsg *err)
+{
+	char *text = NULL, *rest = NULL, missing[200] = "";
+	size_t count = 0, gone = 0, used = 0;
+	int rc = store_meta_get(s->store, REMEMBERED, &text, err);
+
+	if (rc < 0) {
+		return rc == -ENOENT ? 0 : rc;
+	}
+	for (char *name = strtok_r(text, " ", &rest); name != NULL;
+	     name = strtok_r(NULL, " ", &rest)) {
+		char *address = strchr(name, '=');
+
+		if (address == NULL) {
+			continue;
+		}
+		*address++ = '\0';
+		count++;
+		if (!is_still_there(s, name, address)) {
+			gone++;
+			if (used < sizeof(missing)) {
+				int n = snprintf(missing + used, sizeof(missing) - used, "%s%s",
+				    used > 0 ? ", " : "", name);
+
+				used += n > 0 ? (size_t)n : 0;
+			}
+		}
+	}
+	free(text);
+	if (count > 1 && gone >= count / 2 + 1) {
+		errmsg_set(err,
+		    "the configuration does not name the hosts %s any more, which are a majority "
+		    "of those that were one cluster with this "
+		    "host when it ran last, and may go on without it: put their sections "
+		    "[peer-NAME] back. Only when they are gone for good, "
+		    "and this host is to go on with the data that it has: move state.db and "
+		    "sentinel-1 in %s away",
+		    missing, s->conf->data_dir);
+		return -EINVAL;
+	}
+	if (s->host_count == 0) {
+		members_remember(s);
+	}
+	return 0;
 }
 
 /* ---- what our sentinel remembers ---- */

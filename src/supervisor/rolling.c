@@ -321,9 +321,10 @@ act_fail(void *obj)
 		const struct step *t = &r->todo[r->next - 1];
 
 		(void)snprintf(then, sizeof(then),
-		    "; see `holdfast status` and `holdfast logs %s`%s, and begin again once the "
+		    "; see `holdfast status` and `holdfast logs%s%s`%s, and begin again once the "
 		    "state is ready",
-		    t->unit != NULL ? t->unit->name : "", t->unit != NULL ? "" : " there");
+		    t->unit != NULL ? " " : "", t->unit != NULL ? t->unit->name : "",
+		    t->unit != NULL ? "" : " there");
 	}
 	end_early(r, CTL_EXIT_FAILED, r->why.text, then);
 }

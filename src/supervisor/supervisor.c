@@ -415,6 +415,9 @@ begin(struct supervisor *s, struct errmsg *err)
 	if (rc == 0) {
 		rc = check_name(s, err);
 	}
+	if (rc == 0) {
+		rc = members_check_start(s, err);
+	}
 	if (rc < 0) {
 		return rc;
 	}

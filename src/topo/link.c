@@ -388,8 +388,16 @@ on_close(struct conn *c, void *owner, int error)
 	} else if (l->refused_ms == 0) {
 		l->refused_ms = clock_mono_ms();
 	}
-	if (error == 0) {
+	if ((error == 0 || error == -ECONNRESET) && l->state == LINK_ENTERING && !conn_is_tls(c)) {
+		break_link(l, error == 0 ? -EPIPE : error,
+		    "the server closed the connection without an answer: does it listen for TLS "
+		    "only?");
+	} else if (error == 0) {
 		break_link(l, -EPIPE, "the server closed the connection");
+	} else if (error == -ETIMEDOUT && l->state == LINK_CONNECTING && conn_is_tls(c)) {
+		break_link(l, error,
+		    "connected, but no TLS within %llu ms: does it listen without TLS?",
+		    (unsigned long long)l->spec.connect_ms);
 	} else if (error == -ETIMEDOUT) {
 		break_link(l, error, "%s: no answer within %llu ms", did,
 		    (unsigned long long)l->spec.connect_ms);

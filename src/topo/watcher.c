@@ -132,11 +132,12 @@ same_master(const struct topo_master *a, const struct topo_master *b)
 static bool
 same_view(const struct watcher_sentinel *a, const struct watcher_sentinel *b)
 {
-	return a->connected == b->connected && a->hears == b->hears && a->knows == b->knows &&
-	       same_master(&a->names, &b->names) && strcmp(a->id, b->id) == 0 &&
-	       a->others == b->others && a->replicas == b->replicas && a->quorum == b->quorum &&
-	       a->down_after_ms == b->down_after_ms && a->s_down == b->s_down &&
-	       a->o_down == b->o_down && a->failover == b->failover && strcmp(a->why, b->why) == 0;
+	return a->connected == b->connected && a->refused == b->refused && a->hears == b->hears &&
+	       a->knows == b->knows && same_master(&a->names, &b->names) &&
+	       strcmp(a->id, b->id) == 0 && a->others == b->others && a->replicas == b->replicas &&
+	       a->quorum == b->quorum && a->down_after_ms == b->down_after_ms &&
+	       a->s_down == b->s_down && a->o_down == b->o_down && a->failover == b->failover &&
+	       strcmp(a->why, b->why) == 0;
 }
 
 /*
@@ -413,6 +414,7 @@ on_cmd_up(struct link *l, void *owner)
 
 	s->asking = s->ask_again = s->id_asked = false;
 	view.connected = true;
+	view.refused = false;
 	view.why[0] = '\0';
 	link_kick(s->ear);
 	ask(s);
@@ -427,6 +429,7 @@ on_cmd_down(struct link *l, void *owner, int error, const char *why)
 
 	s->asking = s->ask_again = false;
 	view.connected = view.knows = false;
+	view.refused = error == -EACCES;
 	view.id[0] = '\0'; /* it may come back as another one */
 	(void)snprintf(view.why, sizeof(view.why), "%s", why);
 	set_view(s, &view);

@@ -38,6 +38,7 @@ struct watcher;
 struct watcher_sentinel {
 	struct endpoint at;
 	bool connected; /* its command link stands */
+	bool refused;   /* it does not, since user and password were not taken */
 	bool hears;     /* its events arrive */
 	bool
 	    knows; /* it has answered on this link and knows the master's name; the rest is valid */

@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	tests/integration/test_hosts.py \
 	tests/integration/test_hosts_all.py \
 	tests/integration/test_hosts_cut.py \
+	tests/integration/test_hosts_differ.py \
 	tests/integration/test_hosts_grow.py \
 	tests/integration/test_hosts_modules.py \
 	tests/integration/test_hosts_more.py \

@@ -348,3 +348,32 @@ def test_who_cannot_invite_says_why(cases):
     done = alone.cli("invite", "-c", alone.ini, "b=10.0.0.2", check=False)
     assert done.returncode == 1 and "[peer-" in done.stderr, done
     assert alone.cli("invite", "b=10.0.0.2", check=False).returncode == 2
+
+
+def test_an_invitation_for_an_address_that_cannot_be_is_refused(cases):
+    """Failed before: a token was printed, and the host that came with it could not be told what was wrong."""
+    hosts = Hosts(cases, count=2)
+    a, b = hosts.all
+    set_peers(hosts, a, "a")
+    a.start(wait=False)
+    hosts.wait_agreed([a])
+    set_peers(hosts, a, "ab")
+    for address, told in ((b.address, f"a host at {b.address} already, b"), (f"{b.address}:26380", "without a port"), ("0.0.0.0", "write an IPv4"),
+                          ("[::1]", "write an IPv4"), ("10.0.0.256", "write an IPv4"), ("a b", "write an IPv4")):
+        refused = Invitation(hosts, a, "d", address)
+        assert refused.token is None and refused.run.wait() == 1 and told in refused.run.err, refused.run.err
+
+
+def test_a_host_that_is_given_nothing_is_told_why(cases):
+    """Failed before: the new host only said that the other end had closed the connection."""
+    hosts = Hosts(cases, count=2)
+    a, b = hosts.all
+    set_peers(hosts, a, "a")
+    a.start(wait=False)
+    hosts.wait_agreed([a])
+    b.ini.unlink()
+    invitation = Invitation(hosts, a, "b", b.address)
+    hosts.secret_file.unlink()  # what its file names is written out for the other
+    done = invitation.join(b, b.ini, check=False)
+    assert done.returncode == 1 and "the other host says: " in done.stderr and str(hosts.secret_file) in done.stderr, done
+    assert invitation.run.wait() == 1 and not b.ini.exists()

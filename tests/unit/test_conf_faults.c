@@ -257,6 +257,11 @@ hosts_that_are_no_cluster(void **state)
 	    f, SECRET "node = b\n" HOSTS "[sentinel]\ninstances = 3\n", "test.ini:", "must be 1");
 	assert_only_fault(f, SECRET "node = b\n" HOSTS "[peer-d]\naddress = 10.0.0.3\n",
 	    "peer-c and peer-d", "same address");
+	/* where nobody is reached */
+	assert_only_fault(f, SECRET "node = b\n" HOSTS "[peer-d]\naddress = 0.0.0.0\n",
+	    "peer-d.address 0.0.0.0", "no address of a host");
+	assert_only_fault(f, SECRET "node = b\n" HOSTS "[peer-d]\naddress = ::\n",
+	    "peer-d.address ::", "no address of a host");
 }
 
 static void
