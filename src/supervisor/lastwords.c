@@ -33,8 +33,8 @@ message_of(struct slice line)
 void
 lastwords_line(struct unit *u, struct slice line)
 {
-	if (process_state(u->process) != PROCESS_STARTING || line.len == 0) {
-		return;
+	if (u->process == NULL || process_state(u->process) != PROCESS_STARTING || line.len == 0) {
+		return; /* NULL: it is being freed, and its last output comes */
 	}
 	if (begins(line, ">>> '")) {
 		const uint8_t *name = line.ptr + 5;
