@@ -33,7 +33,7 @@ EXTRA_DIST += \
 	tests/integration/test_documented.py tests/integration/test_state_version.py \
 	tests/integration/test_durability.py \
 	tests/integration/test_failover.py tests/integration/test_half_sent.py tests/integration/completion.zsh \
-	tests/integration/hosts.py tests/integration/netlab.py \
+	tests/integration/hosts.py tests/integration/netlab.py tests/integration/test_full_disk.py \
 	tests/integration/test_hosts.py tests/integration/test_hosts_all.py tests/integration/test_hosts_cut.py tests/integration/test_hosts_differ.py tests/integration/test_hosts_tls.py tests/integration/test_hosts_grow.py tests/integration/test_hosts_modules.py tests/integration/test_hosts_nat.py \
 	tests/integration/test_hosts_more.py \
 	tests/integration/test_hosts.py tests/integration/test_hosts_cut.py tests/integration/test_hosts_differ.py tests/integration/test_hosts_tls.py tests/integration/test_hosts_grow.py tests/integration/test_hosts_modules.py tests/integration/test_hosts_nat.py \
