@@ -66,6 +66,10 @@ find_reasons(const struct supervisor *s)
 	for (size_t i = 0; i < s->unit_count; i++) {
 		check_unit(s, s->units[i], reasons);
 	}
+	if (history_fault(s->history) != NULL) {
+		add_reason(
+		    reasons, "roles and events are not stored: %s", history_fault(s->history));
+	}
 	hosts_add_reasons(s, reasons);
 	if (hosts_are_several(s) ? !s->master_known || s->master_at.epoch == 0
 				 : s->master == NULL || s->master->held_down) {

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 
 #define WRITE_AFTER_S 0.005
+#define TRIED         "history.tried"
 
 /* An event that is not in the database yet. */
 struct pending {
@@ -30,6 +31,7 @@ struct history {
 	const char *node;      /* borrowed likewise */
 	int64_t last_id;       /* of the last one that was written */
 	bool store_failing;    /* said so once */
+	char fault[256];       /* why; "": it can be written, as far as is known */
 	history_told_fn *told; /* NULL: nobody */
 	void *told_arg;        /* borrowed */
 };
@@ -73,6 +75,24 @@ history_last_id(const struct history *h)
 	return h->last_id;
 }
 
+const char *
+history_fault(const struct history *h)
+{
+	return h->fault[0] != '\0' ? h->fault : NULL;
+}
+
+bool
+history_try_again(struct history *h)
+{
+	struct errmsg err = ERRMSG_NONE;
+
+	if (h->fault[0] == '\0' || store_meta_put(h->store, TRIED, "yes", false, &err) < 0) {
+		return false;
+	}
+	h->fault[0] = '\0';
+	return true;
+}
+
 json_t *
 history_json(const struct history *h, const struct store_event *event)
 {
@@ -99,6 +119,7 @@ write_one(struct history *h, const struct pending *p)
 	if (store_event_add(
 		h->store, p->time_ms, p->kind, p->subject, p->text, p->detail, &event, &err) == 0) {
 		h->store_failing = false;
+		h->fault[0] = '\0';
 		h->last_id = event.id;
 	} else {
 		event = (struct store_event){.time_ms = p->time_ms,
@@ -110,6 +131,7 @@ write_one(struct history *h, const struct pending *p)
 			log_error(
 			    "events cannot be stored, they are in this log only: %s", err.text);
 			h->store_failing = true;
+			(void)snprintf(h->fault, sizeof(h->fault), "%s", err.text);
 		}
 	}
 	if (h->told != NULL) {

@@ -36,6 +36,10 @@ void history_flush(struct history *h);
 
 /* The id of the last event that was written, over restarts too; 0: none yet. */
 int64_t history_last_id(const struct history *h);
+/* Why events cannot be stored now; NULL: they can. */
+const char *history_fault(const struct history *h);
+/* Once a second: true when they can again. */
+bool history_try_again(struct history *h);
 /* As people and machines see it, with the name of this host: the caller's reference. */
 json_t *history_json(const struct history *h, const struct store_event *event);
 /*

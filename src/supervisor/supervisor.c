@@ -72,14 +72,23 @@ on_check(void *arg)
 static void
 on_event(void *arg, const struct store_event *event)
 {
+	const struct supervisor *s = arg;
+
 	timeline_on_event(arg, event);
 	picture_touch(arg);
+	/* the last ones come when the history is ended */
+	if (s->history != NULL && history_fault(s->history) != NULL) {
+		supervisor_touch(arg);
+	}
 }
 
 static void
 on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 {
 	servers_tick(w->data);
+	if (history_try_again(((struct supervisor *)w->data)->history)) {
+		supervisor_touch(w->data);
+	}
 	damage_tick(w->data);
 	loaded_tick(w->data);
 	roles_tick(w->data);

@@ -44,6 +44,7 @@ EXTRA_DIST += \
 	tests/integration/test_durability.py \
 	tests/integration/test_failover.py \
 	tests/integration/test_foreign_page.py \
+	tests/integration/test_full_disk.py \
 	tests/integration/test_half_sent.py \
 	tests/integration/test_hosts.py \
 	tests/integration/test_hosts_all.py \
