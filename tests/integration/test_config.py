@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_written(make_cluster):
 def test_root_looks_as_the_user_of_the_folder_and_does_not_run_there(make_cluster):
     """What only root may read would not start as a service, and what root makes there would keep the service from starting."""
     c = make_cluster()
-    for path in [c.case, *list(c.case.parents)[:2]]:
+    for path in (c.case, c.case.parent):  # both are the test's own
         path.chmod(0o755)
     c.ini.chmod(0o644)
     c.dir.mkdir()
@@ -164,6 +164,7 @@ def test_root_looks_as_the_user_of_the_folder_and_does_not_run_there(make_cluste
     secret = c.case / "password"
     secret.write_text("geheim")
     secret.chmod(0o600)
+    c.env["ASAN_OPTIONS"] += ":detect_leaks=0"  # which does not work for who was root
     done = c.cli("check", "-c", c.ini, "-s", f"redis.password=@{secret}", check=False)
     assert done.returncode == 78 and "Permission denied: give it" in done.stderr and "nobody" in done.stdout, done.stdout + done.stderr
     os.chown(secret, 65534, 65534)
