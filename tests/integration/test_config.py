@@ -171,9 +171,7 @@ def test_root_looks_as_the_user_of_the_folder_and_does_not_run_there(make_cluste
     done = c.cli("check", "-c", c.ini, "-s", f"redis.password=@{secret}")
     assert "to whom the data folder belongs" in done.stdout
     # Who holds a port, root can see all the same.
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", c.ports.proxy))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", c.ports.proxy)):
         done = c.cli("check", "-c", c.ini, check=False)
         assert done.returncode == 78 and f"(pid {os.getpid()})" in done.stderr, done.stderr
 
