@@ -193,10 +193,48 @@ put_histogram(struct prom *p, const char *name, const json_t *instance, const ch
 	put(p, "} %.15g\n", all);
 }
 
-/* Of each of a group of records, e.g. stats.commands. One without a reply yet has none. */
+/* What is told of each of a group of records. */
+static const struct group {
+	const char *kinds, *path, *label, *name, *help;
+	const char *
+	    member; /* of a record; "": it is the number itself; NULL: its histogram, once there is one */
+	double scale;
+} groups[] = {
+    {"PH", "stats.commands", "command", "holdfast_commands_total", "commands that clients sent",
+	"calls", 1},
+    {"PH", "stats.commands", "command", "holdfast_command_errors_total",
+	"commands that were answered with an error", "errors", 1},
+    {"PH", "stats.commands", "command", "holdfast_commands_held_total",
+	"commands that waited for a master", "held", 1},
+    {"PH", "stats.commands", "command", "holdfast_hold_seconds_total",
+	"time that commands waited for a master", "held_us", 1e-6},
+    {"PH", "stats.commands", "command", "holdfast_command_duration_seconds",
+	"from when a command arrived to its reply", NULL, 0},
+    {"H", "stats.requests.statuses", "status", "holdfast_http_responses_total",
+	"responses by status", "", 1},
+    {"H", "stats.requests.routes", "route", "holdfast_http_route_requests_total",
+	"requests by what they are for", "calls", 1},
+    {"H", "stats.requests.routes", "route", "holdfast_http_request_duration_seconds",
+	"from when a request was read to its response", NULL, 0},
+};
+
 static void
-add_histograms(struct prom *p, json_t *instances, const char *kinds, const char *path,
-    const char *label, const char *name, const char *help)
+put_record(struct prom *p, const struct group *g, const json_t *instance, const char *key,
+    const json_t *record)
+{
+	const json_t *number;
+
+	if (g->member == NULL) {
+		put_histogram(p, g->name, instance, g->label, key, record);
+		return;
+	}
+	number = g->member[0] == '\0' ? record : json_object_get(record, g->member);
+	put_series(p, g->name, "", instance, g->label, key);
+	put(p, "} %.15g\n", json_number_value(number) * g->scale);
+}
+
+static void
+add_group(struct prom *p, const struct group *g, json_t *instances)
 {
 	json_t *one, *record;
 	bool begun = false;
@@ -205,47 +243,21 @@ add_histograms(struct prom *p, json_t *instances, const char *kinds, const char 
 
 	json_array_foreach(instances, i, one)
 	{
-		json_t *group = is_kind(one, kinds) ? (json_t *)(uintptr_t)find(one, path) : NULL;
+		json_t *group =
+		    is_kind(one, g->kinds) ? (json_t *)(uintptr_t)find(one, g->path) : NULL;
 
 		json_object_foreach(group, key, record)
 		{
-			if (json_array_size(json_object_get(record, "latency")) == 0) {
+			if (g->member == NULL &&
+			    json_array_size(json_object_get(record, "latency")) == 0) {
 				continue;
 			}
 			if (!begun) {
-				put_head(p, name, "histogram", help);
+				put_head(p, g->name, g->member == NULL ? "histogram" : "counter",
+				    g->help);
 				begun = true;
 			}
-			put_histogram(p, name, one, label, key, record);
-		}
-	}
-}
-
-/* Each of a group of records, e.g. stats.commands; `member`: of a record, "": it is the number itself. */
-static void
-add_group(struct prom *p, json_t *instances, const char *kinds, const char *path, const char *label,
-    const char *name, const char *help, const char *member, double scale)
-{
-	json_t *one, *record;
-	bool begun = false;
-	const char *key;
-	size_t i;
-
-	json_array_foreach(instances, i, one)
-	{
-		json_t *group = is_kind(one, kinds) ? (json_t *)(uintptr_t)find(one, path) : NULL;
-
-		json_object_foreach(group, key, record)
-		{
-			const json_t *number =
-			    member[0] == '\0' ? record : json_object_get(record, member);
-
-			if (!begun) {
-				put_head(p, name, "counter", help);
-				begun = true;
-			}
-			put_series(p, name, "", one, label, key);
-			put(p, "} %.15g\n", json_number_value(number) * scale);
+			put_record(p, g, one, key, record);
 		}
 	}
 }
@@ -253,23 +265,9 @@ add_group(struct prom *p, json_t *instances, const char *kinds, const char *path
 static void
 add_groups(struct prom *p, json_t *instances)
 {
-	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_commands_total",
-	    "commands that clients sent", "calls", 1);
-	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_command_errors_total",
-	    "commands that were answered with an error", "errors", 1);
-	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_commands_held_total",
-	    "commands that waited for a master", "held", 1);
-	add_group(p, instances, "PH", "stats.commands", "command", "holdfast_hold_seconds_total",
-	    "time that commands waited for a master", "held_us", 1e-6);
-	add_histograms(p, instances, "PH", "stats.commands", "command",
-	    "holdfast_command_duration_seconds", "from when a command arrived to its reply");
-	add_group(p, instances, "H", "stats.requests.statuses", "status",
-	    "holdfast_http_responses_total", "responses by status", "", 1);
-	add_group(p, instances, "H", "stats.requests.routes", "route",
-	    "holdfast_http_route_requests_total", "requests by what they are for", "calls", 1);
-	add_histograms(p, instances, "H", "stats.requests.routes", "route",
-	    "holdfast_http_request_duration_seconds",
-	    "from when a request was read to its response");
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+		add_group(p, &groups[i], instances);
+	}
 }
 
 /* ---- the cluster ---- */

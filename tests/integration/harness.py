@@ -410,6 +410,10 @@ class Cluster:
     def wire(self, **options):
         return Wire(self.ports.proxy, **options)
 
+    def direct(self):
+        """To the master itself, as the user that clients are."""
+        return Wire(self.status()["master"]["port"])
+
     def http(self):
         return Http(self.ports.http)
 

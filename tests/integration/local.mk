@@ -68,6 +68,7 @@ EXTRA_DIST += \
 	tests/integration/test_resume.py \
 	tests/integration/test_rolling.py \
 	tests/integration/test_service.py \
+	tests/integration/test_session_kept.py \
 	tests/integration/test_sites.py \
 	tests/integration/test_start.py \
 	tests/integration/test_state_version.py \

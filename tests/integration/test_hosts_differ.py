@@ -4,20 +4,10 @@ import secrets
 
 import pytest
 
-from harness import Cases
 from hosts import Hosts
 from waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("hosts_differ")
-
-
-@pytest.fixture
-def cases(request):
-    cases = Cases(request.node.name)
-    yield cases
-    faults = cases.finish(failed=False)
-    if faults:
-        pytest.fail("after the test:\n" + "\n".join(faults), pytrace=False)
 
 
 def reason(host, *words):
@@ -26,11 +16,11 @@ def reason(host, *words):
                       f"the reason {words} on {host.name}")
 
 
-def test_another_secret_is_named_on_both_sides(cases):
+def test_another_secret_is_named_on_both_sides(make_cluster):
     """Failed before: both said that the other cannot be reached."""
-    hosts = Hosts(cases)
+    hosts = Hosts(make_cluster)
     a, b, c = hosts.all
-    other = cases.folder("other") / "secret"
+    other = make_cluster.folder("other") / "secret"
     other.write_text(secrets.token_hex(32))
     other.chmod(0o600)
     c.ini.write_text(re.sub("secret = .*", f"secret = @{other}", c.ini.read_text()))
@@ -45,11 +35,11 @@ def test_another_secret_is_named_on_both_sides(cases):
         assert hosts.secret not in h.run.err and other.read_text() not in h.run.err
 
 
-def test_a_host_with_tls_among_hosts_without(cases):
+def test_a_host_with_tls_among_hosts_without(make_cluster):
     """Failed before: each said that the other cannot be reached, or that it did not answer in time."""
-    hosts = Hosts(cases)
+    hosts = Hosts(make_cluster)
     a, b, c = hosts.all
-    folder = cases.folder("tls")
+    folder = make_cluster.folder("tls")
     a.cli("cert", folder / "made", *[f"{h.name}={h.address}" for h in hosts.all])
     made = folder / "made"
     c.ini.write_text(c.ini.read_text() + f"[redis]\ntls_ca = {made}/ca.crt\ntls_cert = {made}/c.crt\ntls_key = {made}/c.key\n")
@@ -61,9 +51,9 @@ def test_a_host_with_tls_among_hosts_without(cases):
     reason(a, "host c cannot be reached", "does it listen for TLS only?")
 
 
-def test_a_supervisor_that_is_gone_is_named(cases):
+def test_a_supervisor_that_is_gone_is_named(make_cluster):
     """Failed before: its servers went on, so that all was called ready, and a rolling restart waited a minute for it."""
-    hosts = Hosts(cases)
+    hosts = Hosts(make_cluster)
     hosts.start()
     master = hosts.wait_agreed()
     gone, asked = hosts.but(master)
@@ -77,18 +67,18 @@ def test_a_supervisor_that_is_gone_is_named(cases):
     assert hosts.wait_agreed() is master
 
 
-def test_the_check_says_that_this_is_another_host(cases):
+def test_the_check_says_that_this_is_another_host(make_cluster):
     """The file with another host's name. Failed before: to choose 127.0.0.1 was what it proposed."""
-    hosts = Hosts(cases)
+    hosts = Hosts(make_cluster)
     c = hosts["c"]
     c.ini.write_text(c.ini.read_text().replace(f"[peer-c]\naddress = {c.address}", "[peer-c]\naddress = 192.0.2.77"))
     done = c.cli("check", "-c", c.ini, "-s", "holdfast.node=c", check=False)
     assert done.returncode == 78 and "192.0.2.77 is no address of this host: is it the host c (holdfast.node)?" in done.stderr, done
 
 
-def test_a_host_does_not_go_on_alone_by_mistake(cases):
+def test_a_host_does_not_go_on_alone_by_mistake(make_cluster):
     """Failed before: with the sections of the others gone it was a majority by itself, and took writes as a second master."""
-    hosts = Hosts(cases)
+    hosts = Hosts(make_cluster)
     hosts.start()
     master = hosts.wait_agreed()
     rest = hosts.but(master)

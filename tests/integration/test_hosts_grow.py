@@ -8,22 +8,12 @@ import time
 import pytest
 import redis
 
-from harness import Cases
 from hosts import PATIENT_S, Hosts
 from waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("hosts_grow")
 
 TOKEN = re.compile(r"holdfast-[0-9a-f]{64}")
-
-
-@pytest.fixture
-def cases(request):
-    cases = Cases(request.node.name)
-    yield cases
-    faults = cases.finish(failed=False)
-    if faults:
-        pytest.fail("after the test:\n" + "\n".join(faults), pytrace=False)
 
 
 class Invitation:
@@ -70,8 +60,8 @@ def join(hosts, by, newcomer, members):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_one_host_becomes_three_and_one_again(cases, measured, tls):
-    hosts = Hosts(cases, tls=tls)
+def test_one_host_becomes_three_and_one_again(make_cluster, measured, tls):
+    hosts = Hosts(make_cluster, tls=tls)
     a, b, c = hosts.all
     set_peers(hosts, a, "a")
     a.start(wait=False)
@@ -174,9 +164,9 @@ def sentinels_know(host, replicas, others):
 
 
 @pytest.mark.parametrize("master", ["redis-1", "redis-3"])
-def test_a_host_as_it_is_by_default_becomes_three_and_one_again(cases, measured, master):
+def test_a_host_as_it_is_by_default_becomes_three_and_one_again(make_cluster, measured, master):
     """Failed before: the reload said that a host becomes one of several with a start, so that writes stopped for it."""
-    hosts = Hosts(cases)
+    hosts = Hosts(make_cluster)
     a, b, c = hosts.all
     start_default(hosts)
     if master != "redis-1":
@@ -218,8 +208,8 @@ def test_a_host_as_it_is_by_default_becomes_three_and_one_again(cases, measured,
     measured(f"{load.count()} acknowledged, none lost, none refused; {gaps}")
 
 
-def test_what_stands_against_becoming_one_of_several_is_said_before(cases):
-    hosts = Hosts(cases)
+def test_what_stands_against_becoming_one_of_several_is_said_before(make_cluster):
+    hosts = Hosts(make_cluster)
     a = start_default(hosts)
     before = a.ini.read_text()
     load = hosts.history([a], writers=1, timeout=PATIENT_S).start()
@@ -240,9 +230,9 @@ def test_what_stands_against_becoming_one_of_several_is_said_before(cases):
     assert load.unknown == [[]] and servers(a) == ALONE
 
 
-def test_a_stopped_host_does_not_become_one_of_several_without_its_last_master(cases):
+def test_a_stopped_host_does_not_become_one_of_several_without_its_last_master(make_cluster):
     """Failed before: it began without redis-2, and with the older data of redis-1."""
-    hosts = Hosts(cases)
+    hosts = Hosts(make_cluster)
     a = start_default(hosts)
     a.cli("failover", "--to", "redis-2")
     a.stop()
@@ -255,9 +245,9 @@ def test_a_stopped_host_does_not_become_one_of_several_without_its_last_master(c
     become_several(hosts, a)
 
 
-def test_a_supervisor_that_dies_while_its_host_becomes_one_of_several(cases):
+def test_a_supervisor_that_dies_while_its_host_becomes_one_of_several(make_cluster):
     """Its servers and workers go on; it begins with the configuration of before, and then again."""
-    hosts = Hosts(cases)
+    hosts = Hosts(make_cluster)
     a = start_default(hosts)
     load = hosts.history([a], timeout=PATIENT_S).start()
     load.wait_progress()
@@ -278,12 +268,18 @@ def test_a_supervisor_that_dies_while_its_host_becomes_one_of_several(cases):
     assert load.unknown == [[], []], load.unknown
 
 
-def test_a_host_that_is_not_there_does_not_count(cases):
-    hosts = Hosts(cases, count=2)
+def first_of_two(make_cluster):
+    """Two hosts, of which the first is a cluster of one and the second does not run."""
+    hosts = Hosts(make_cluster, count=2)
     a, b = hosts.all
     set_peers(hosts, a, "a")
     a.start(wait=False)
     hosts.wait_agreed([a])
+    return hosts, a, b
+
+
+def test_a_host_that_is_not_there_does_not_count(make_cluster):
+    hosts, a, b = first_of_two(make_cluster)
     load = hosts.history([a], writers=1, timeout=PATIENT_S).start()
     set_peers(hosts, a, "ab")
     done = a.cli("reload", check=False)
@@ -293,8 +289,8 @@ def test_a_host_that_is_not_there_does_not_count(cases):
     assert load.unknown == [[]] and len(a.status()["hosts"]) == 1
 
 
-def test_a_token_is_good_once_and_for_nobody_without_it(cases):
-    hosts = Hosts(cases, count=2, options={"proxy.announce": "203.0.113.1:6380"})
+def test_a_token_is_good_once_and_for_nobody_without_it(make_cluster):
+    hosts = Hosts(make_cluster, count=2, options={"proxy.announce": "203.0.113.1:6380"})
     a, b = hosts.all
     set_peers(hosts, a, "a")
     a.start(wait=False)
@@ -325,8 +321,8 @@ def test_a_token_is_good_once_and_for_nobody_without_it(cases):
     other.end()
 
 
-def test_a_join_that_fails_leaves_nothing_and_can_be_made_again(cases):
-    hosts = Hosts(cases, count=2, tls=True)
+def test_a_join_that_fails_leaves_nothing_and_can_be_made_again(make_cluster):
+    hosts = Hosts(make_cluster, count=2, tls=True)
     a, b = hosts.all
     set_peers(hosts, a, "a")
     a.start(wait=False)
@@ -343,20 +339,16 @@ def test_a_join_that_fails_leaves_nothing_and_can_be_made_again(cases):
     assert again.run.wait() == 0 and (b.dir / "tls" / "host.key").exists()
 
 
-def test_who_cannot_invite_says_why(cases):
-    alone = cases()
+def test_who_cannot_invite_says_why(make_cluster):
+    alone = make_cluster()
     done = alone.cli("invite", "-c", alone.ini, "b=10.0.0.2", check=False)
     assert done.returncode == 1 and "[peer-" in done.stderr, done
     assert alone.cli("invite", "b=10.0.0.2", check=False).returncode == 2
 
 
-def test_an_invitation_for_an_address_that_cannot_be_is_refused(cases):
+def test_an_invitation_for_an_address_that_cannot_be_is_refused(make_cluster):
     """Failed before: a token was printed, and the host that came with it could not be told what was wrong."""
-    hosts = Hosts(cases, count=2)
-    a, b = hosts.all
-    set_peers(hosts, a, "a")
-    a.start(wait=False)
-    hosts.wait_agreed([a])
+    hosts, a, b = first_of_two(make_cluster)
     set_peers(hosts, a, "ab")
     for address, told in ((b.address, f"a host at {b.address} already, b"), (f"{b.address}:26380", "without a port"), ("0.0.0.0", "write an IPv4"),
                           ("[::1]", "write an IPv4"), ("10.0.0.256", "write an IPv4"), ("a b", "write an IPv4")):
@@ -364,13 +356,9 @@ def test_an_invitation_for_an_address_that_cannot_be_is_refused(cases):
         assert refused.token is None and refused.run.wait() == 1 and told in refused.run.err, refused.run.err
 
 
-def test_a_host_that_is_given_nothing_is_told_why(cases):
+def test_a_host_that_is_given_nothing_is_told_why(make_cluster):
     """Failed before: the new host only said that the other end had closed the connection."""
-    hosts = Hosts(cases, count=2)
-    a, b = hosts.all
-    set_peers(hosts, a, "a")
-    a.start(wait=False)
-    hosts.wait_agreed([a])
+    hosts, a, b = first_of_two(make_cluster)
     b.ini.unlink()
     invitation = Invitation(hosts, a, "b", b.address)
     hosts.secret_file.unlink()  # what its file names is written out for the other

@@ -147,18 +147,9 @@ def test_half_of_the_files_is_refused(hosts):
     assert done.returncode == 78 and "redis.tls_key" in done.stderr, done
 
 
-@pytest.fixture
-def cases(request):
-    cases = Cases(request.node.name)
-    yield cases
-    faults = cases.finish(failed=False)
-    if faults:
-        pytest.fail("after the test:\n" + "\n".join(faults), pytrace=False)
-
-
-def start_plain(cases, **options):
+def start_plain(make_cluster, **options):
     """Hosts without TLS that have the files for it; gives them and where those are."""
-    hosts = Hosts(cases, tls=True, **options)
+    hosts = Hosts(make_cluster, tls=True, **options)
     files, hosts.tls = hosts.tls, None
     for h in hosts.all:
         h.options = {k: v for k, v in h.options.items() if not k.startswith("redis.tls")}
@@ -167,9 +158,9 @@ def start_plain(cases, **options):
 
 
 @pytest.mark.parametrize("durability", ["none", "1"])
-def test_tls_begins_and_ends_while_all_runs(cases, measured, durability):
+def test_tls_begins_and_ends_while_all_runs(make_cluster, measured, durability):
     """Failed before: a reload with other redis.tls_* was refused, and all hosts had to be stopped for it."""
-    hosts, files = start_plain(cases, options={"proxy.durability": durability})
+    hosts, files = start_plain(make_cluster, options={"proxy.durability": durability})
     pids = {h.name: h.run.pid for h in hosts.all}
     load = hosts.history(prefix="tls", timeout=PATIENT_S).start()
     load.wait_progress()
@@ -193,8 +184,8 @@ def test_tls_begins_and_ends_while_all_runs(cases, measured, durability):
     assert {h.name: h.run.pid for h in hosts.all} == pids and all(h.run.exit is None for h in hosts.all)
 
 
-def test_tls_waits_for_all_hosts_with_the_same_authority(cases):
-    hosts, files = start_plain(cases, count=2)
+def test_tls_waits_for_all_hosts_with_the_same_authority(make_cluster):
+    hosts, files = start_plain(make_cluster, count=2)
     a, b = hosts.all
     hosts.tls = files
     hosts.write_file(a.ini, {**a.options, **hosts.tls_options("a")})
@@ -234,9 +225,9 @@ def test_nothing_is_to_be_read_on_the_wire(request, tls):
         lab = Lab(3)
     except Unable as e:
         pytest.skip(str(e))
-    cases = Cases(request.node.name)
+    make_cluster = Cases(request.node.name)
     try:
-        hosts = Hosts(cases, lab=lab, tls=tls, options={"proxy.durability": 1}).start()
+        hosts = Hosts(make_cluster, lab=lab, tls=tls, options={"proxy.durability": 1}).start()
         master = hosts.wait_agreed()
         run = master.spawn("ip", "netns", "exec", lab.switch, sys.executable, "-I", "-S", "-c", CAPTURE, f"v{master.number}", "a-marker-of-ours",
                            label="capture")
@@ -254,6 +245,6 @@ def test_nothing_is_to_be_read_on_the_wire(request, tls):
             assert "PONG" not in asked.stdout, asked
         run.signal(9)
     finally:
-        faults = cases.finish(failed=False)
+        faults = make_cluster.finish(failed=False)
         lab.close()
     assert faults == []
