@@ -225,9 +225,9 @@ def test_nothing_is_to_be_read_on_the_wire(request, tls):
         lab = Lab(3)
     except Unable as e:
         pytest.skip(str(e))
-    make_cluster = Cases(request.node.name)
+    cases = Cases(request.node.name)
     try:
-        hosts = Hosts(make_cluster, lab=lab, tls=tls, options={"proxy.durability": 1}).start()
+        hosts = Hosts(cases, lab=lab, tls=tls, options={"proxy.durability": 1}).start()
         master = hosts.wait_agreed()
         run = master.spawn("ip", "netns", "exec", lab.switch, sys.executable, "-I", "-S", "-c", CAPTURE, f"v{master.number}", "a-marker-of-ours",
                            label="capture")
@@ -245,6 +245,6 @@ def test_nothing_is_to_be_read_on_the_wire(request, tls):
             assert "PONG" not in asked.stdout, asked
         run.signal(9)
     finally:
-        faults = make_cluster.finish(failed=False)
+        faults = cases.finish(failed=False)
         lab.close()
     assert faults == []
